@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The station's records. Rows are only ever added: an attempt is opened, identified, given steps and findings, and closed
+// by rows of their own; docs/records.md describes the schema. What readers see as `attempts` is a view over those rows.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "flash/core/clock.hpp"
+#include "flash/core/result.hpp"
+
+namespace imprint::db {
+
+using AttemptId = std::int64_t;
+using UnitId = std::int64_t;
+
+enum class AttemptVerdict { passed, incomplete, failed, refused, aborted, interrupted };
+[[nodiscard]] std::string_view to_string(AttemptVerdict verdict);
+
+// How much a PASS proves; recorded and shown with it.
+enum class ProofLevel { none, device_confirmed, read_back, inspected };
+[[nodiscard]] std::string_view to_string(ProofLevel level);  // "none", "device-confirmed", "read-back", "inspected"
+
+struct NewAttempt {
+  std::string product;
+  std::string slot;
+  std::string port_path;
+  std::string image_sha256;   // identity of the image: SHA-256 of its hash table and headers, lower-case hex
+  std::string image_signer;   // subject, empty under policy none
+  std::string policy;
+  std::string recipe_digest;
+  std::string trust_digest;
+  std::string program_version;
+  bool training = false;  // virtual devices: marked in every output
+};
+
+struct UnitIdentity {
+  std::string serial;  // unique within the product
+  std::string device_unique_id;
+  std::string platform_id;
+  std::string protocol;
+};
+
+struct Step {
+  std::string name;  // "identify", "admit", "write", "read-back", "inspect", "reboot"
+  bool ok = false;
+  core::UtcTime started{};
+  std::chrono::milliseconds duration{};
+  std::uint64_t bytes = 0;  // moved in this step; the rate follows
+  std::string error_id;
+  std::string detail;
+};
+
+struct FindingRow {
+  std::string check;
+  std::string verdict;   // "pass", "fail", "not-checked"
+  std::string severity;  // "error", "warning"
+  std::string expected;
+  std::string actual;
+  std::string message;
+};
+
+struct AttemptClose {
+  AttemptVerdict verdict = AttemptVerdict::incomplete;
+  ProofLevel proof = ProofLevel::none;
+  std::string error_id;     // empty for passed
+  std::string error_class;  // "unit", "image", "station", "operator"; empty for passed
+  std::string detail;
+};
+
+struct AttemptRow {
+  AttemptId id = 0;
+  NewAttempt opening;
+  std::optional<UnitId> unit;
+  UnitIdentity identity;
+  core::UtcTime opened{};
+  std::optional<core::UtcTime> closed;
+  std::optional<AttemptClose> close;
+};
+
+struct Period {
+  std::optional<core::UtcTime> from;  // inclusive
+  std::optional<core::UtcTime> to;    // exclusive
+};
+
+// Yield over units whose first conclusive attempt (passed, failed or incomplete) lies in the period. Refused, aborted and
+// interrupted attempts are not conclusive; they are counted beside it.
+struct YieldRow {
+  std::string group;  // the key's value ("all" when not grouped)
+  std::uint64_t units = 0;             // with a conclusive attempt
+  std::uint64_t first_pass = 0;        // first conclusive attempt passed
+  std::uint64_t final_pass = 0;        // last conclusive attempt passed
+  std::uint64_t attempts = 0;          // all
+  std::uint64_t refused = 0;           // attempts
+  std::uint64_t aborted = 0;           // attempts, aborted or interrupted
+  struct Failure {
+    std::string error_id;
+    std::uint64_t attempts = 0;
+  };
+  std::vector<Failure> failures;  // failed and incomplete attempts by error id, most first
+};
+enum class YieldKey { all, product, slot, day, image, platform };
+
+// Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when
+// it returns (synchronous=FULL).
+class Records {
+ public:
+  // Creates or migrates. `records.open-failed`, `records.newer-schema`, `records.damaged`, `records.locked`.
+  [[nodiscard]] static core::Result<std::unique_ptr<Records>> open(const std::filesystem::path& path,
+                                                                   const core::WallClock& clock);
+  // For reports: read-only, and never creates.
+  [[nodiscard]] static core::Result<std::unique_ptr<Records>> open_read_only(const std::filesystem::path& path);
+  ~Records();
+  Records(const Records&) = delete;
+  Records& operator=(const Records&) = delete;
+
+  [[nodiscard]] core::Result<AttemptId> open_attempt(const NewAttempt& attempt);
+  // Finds or makes the unit (product and serial) and ties the attempt to it. Once for an attempt.
+  [[nodiscard]] core::Result<UnitId> identify(AttemptId attempt, const UnitIdentity& identity);
+  [[nodiscard]] core::Status add_step(AttemptId attempt, const Step& step);
+  [[nodiscard]] core::Status add_findings(AttemptId attempt, std::span<const FindingRow> findings);
+  // Once for an attempt (`records.attempt-closed`).
+  [[nodiscard]] core::Status close_attempt(AttemptId attempt, const AttemptClose& close);
+  // Closes what a crash left open as interrupted; how many there were.
+  [[nodiscard]] core::Result<std::uint64_t> close_interrupted();
+
+  [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period) const;
+  [[nodiscard]] core::Result<std::vector<Step>> steps(AttemptId attempt) const;
+  [[nodiscard]] core::Result<std::vector<FindingRow>> findings(AttemptId attempt) const;
+  [[nodiscard]] core::Result<std::vector<YieldRow>> yield(const Period& period, YieldKey key) const;
+
+ private:
+  struct Connection;
+  explicit Records(std::unique_ptr<Connection> connection);
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace imprint::db

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Write aside, sync, rename.
+#include "flash/core/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "flash/core/block_io.hpp"
+#include "flash/core/errors.hpp"
+
+namespace imprint::core {
+namespace {
+
+Status sync_path(const std::filesystem::path& path, int flags) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (fd < 0) return fail_errno(errno, "io.write-failed", path.native());
+  const int status = fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (status != 0) return fail_errno(error, "io.write-failed", path.native());
+  return {};
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path final_path)
+    : final_(std::move(final_path)), temporary_(final_.native() + ".partial-" + std::to_string(getpid())) {}
+
+AtomicFile::~AtomicFile() {
+  std::error_code ignored;
+  if (!committed_) std::filesystem::remove(temporary_, ignored);
+}
+
+Status AtomicFile::commit() {
+  IMPRINT_CHECK(sync_path(temporary_, O_RDONLY));
+  std::error_code error;
+  std::filesystem::rename(temporary_, final_, error);
+  if (error) return fail_errno(error.value(), "io.write-failed", final_.native());
+  committed_ = true;
+  const auto folder = final_.parent_path();
+  return sync_path(folder.empty() ? std::filesystem::path(".") : folder, O_RDONLY | O_DIRECTORY);
+}
+
+Status write_file(const std::filesystem::path& path, ByteView content) {
+  AtomicFile file(path);
+  IMPRINT_TRY(auto sink, FileSink::create(file.temporary_path(), content.size()));
+  IMPRINT_CHECK(sink->write_at(0, content));
+  return file.commit();
+}
+
+Result<std::string> read_text_file(const std::filesystem::path& path, std::uint64_t limit) {
+  IMPRINT_TRY(auto source, FileSource::open(path));
+  if (source->size() > limit) {
+    return fail("io.read-failed", "the file is larger than such a file can be")
+        .with("file", path.native())
+        .with("size", source->size())
+        .with("limit", limit);
+  }
+  IMPRINT_TRY(const auto bytes, source->read(0, source->size()));
+  return std::string(as_text(bytes));
+}
+
+}  // namespace imprint::core
