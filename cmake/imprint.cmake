@@ -35,6 +35,10 @@ find_package(spdlog REQUIRED)
 
 add_library(imprint_options INTERFACE)
 target_compile_options(imprint_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC 12 reports overlaps in std::string's operator+ that cannot happen (GCC bug 105651).
+  target_compile_options(imprint_options INTERFACE -Wno-restrict)
+endif()
 if(IMPRINT_WERROR)
   target_compile_options(imprint_options INTERFACE -Werror)
 endif()

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "flash/core/clock.hpp"
@@ -27,51 +28,52 @@ enum class AttemptVerdict { passed, incomplete, failed, refused, aborted, interr
 enum class ProofLevel { none, device_confirmed, read_back, inspected };
 [[nodiscard]] std::string_view to_string(ProofLevel level);  // "none", "device-confirmed", "read-back", "inspected"
 
+// Members of every row have initialisers, so that a caller may name only the ones that it has.
 struct NewAttempt {
-  std::string product;
-  std::string slot;
-  std::string port_path;
-  std::string image_sha256;   // identity of the image: SHA-256 of its hash table and headers, lower-case hex
-  std::string image_signer;   // subject, empty under policy none
-  std::string policy;
-  std::string recipe_digest;
-  std::string trust_digest;
-  std::string program_version;
+  std::string product{};
+  std::string slot{};
+  std::string port_path{};
+  std::string image_sha256{};   // identity of the image: SHA-256 of its hash table and headers, lower-case hex
+  std::string image_signer{};   // subject, empty under policy none
+  std::string policy{};
+  std::string recipe_digest{};
+  std::string trust_digest{};
+  std::string program_version{};
   bool training = false;  // virtual devices: marked in every output
 };
 
 struct UnitIdentity {
-  std::string serial;  // unique within the product
-  std::string device_unique_id;
-  std::string platform_id;
-  std::string protocol;
+  std::string serial{};  // unique within the product
+  std::string device_unique_id{};
+  std::string platform_id{};
+  std::string protocol{};
 };
 
 struct Step {
-  std::string name;  // "identify", "admit", "write", "read-back", "inspect", "reboot"
+  std::string name{};  // "identify", "admit", "write", "read-back", "inspect", "reboot"
   bool ok = false;
   core::UtcTime started{};
   std::chrono::milliseconds duration{};
   std::uint64_t bytes = 0;  // moved in this step; the rate follows
-  std::string error_id;
-  std::string detail;
+  std::string error_id{};
+  std::string detail{};
 };
 
 struct FindingRow {
-  std::string check;
-  std::string verdict;   // "pass", "fail", "not-checked"
-  std::string severity;  // "error", "warning"
-  std::string expected;
-  std::string actual;
-  std::string message;
+  std::string check{};
+  std::string verdict{};   // "pass", "fail", "not-checked"
+  std::string severity{};  // "error", "warning"
+  std::string expected{};
+  std::string actual{};
+  std::string message{};
 };
 
 struct AttemptClose {
   AttemptVerdict verdict = AttemptVerdict::incomplete;
   ProofLevel proof = ProofLevel::none;
-  std::string error_id;     // empty for passed
-  std::string error_class;  // "unit", "image", "station", "operator"; empty for passed
-  std::string detail;
+  std::string error_id{};     // empty for passed
+  std::string error_class{};  // "unit", "image", "station", "operator"; empty for passed
+  std::string detail{};
 };
 
 struct AttemptRow {
@@ -82,8 +84,11 @@ struct AttemptRow {
   core::UtcTime opened{};
   std::optional<core::UtcTime> closed;
   std::optional<AttemptClose> close;
+  int utc_offset_minutes = 0;           // of the station's zone when the attempt was opened
+  std::optional<std::int64_t> ordinal;  // which of its unit's conclusive attempts, from 1; nothing when not conclusive
 };
 
+// By the time at which an attempt was opened.
 struct Period {
   std::optional<core::UtcTime> from;  // inclusive
   std::optional<core::UtcTime> to;    // exclusive
@@ -92,7 +97,7 @@ struct Period {
 // Yield over units whose first conclusive attempt (passed, failed or incomplete) lies in the period. Refused, aborted and
 // interrupted attempts are not conclusive; they are counted beside it.
 struct YieldRow {
-  std::string group;  // the key's value ("all" when not grouped)
+  std::string group{};  // the key's value ("all" when not grouped)
   std::uint64_t units = 0;             // with a conclusive attempt
   std::uint64_t first_pass = 0;        // first conclusive attempt passed
   std::uint64_t final_pass = 0;        // last conclusive attempt passed
@@ -100,40 +105,60 @@ struct YieldRow {
   std::uint64_t refused = 0;           // attempts
   std::uint64_t aborted = 0;           // attempts, aborted or interrupted
   struct Failure {
-    std::string error_id;
+    std::string error_id{};
     std::uint64_t attempts = 0;
   };
-  std::vector<Failure> failures;  // failed and incomplete attempts by error id, most first
+  std::vector<Failure> failures{};  // failed and incomplete attempts by error id, most first
+  std::uint64_t training = 0;     // attempts, on virtual devices; more than 0 marks the row in every output
 };
+// A unit belongs to the group of its first conclusive attempt, every other count to the group of the attempt itself. `day`
+// is the station's own day; `platform` is empty for devices that were never identified.
 enum class YieldKey { all, product, slot, day, image, platform };
+[[nodiscard]] std::string_view to_string(YieldKey key);
+
+struct RecordsOptions {
+  std::string vfs{};  // name of a registered SQLite VFS; empty is the system's. Tests fail the Nth call through it.
+  std::chrono::milliseconds busy_timeout{5000};  // for a lock that another connection to the file holds for a moment
+};
 
 // Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when
-// it returns (synchronous=FULL).
+// it returns (synchronous=FULL). Calls also fail with `records.read-failed`, `records.write-failed`, `records.locked`,
+// `records.damaged`, `io.disk-full` and `io.permission`; a call that failed has left nothing, unless the disk refused even
+// the write that takes a failed commit back (README.md, Failures).
 class Records {
  public:
-  // Creates or migrates. `records.open-failed`, `records.newer-schema`, `records.damaged`, `records.locked`.
+  // Creates or migrates. `records.open-failed`, `records.newer-schema`, `records.damaged`, `records.locked`. One writer at
+  // a time: `<path>.lock` is held until the object goes. The clock must outlive it.
   [[nodiscard]] static core::Result<std::unique_ptr<Records>> open(const std::filesystem::path& path,
-                                                                   const core::WallClock& clock);
-  // For reports: read-only, and never creates.
-  [[nodiscard]] static core::Result<std::unique_ptr<Records>> open_read_only(const std::filesystem::path& path);
+                                                                   const core::WallClock& clock,
+                                                                   const RecordsOptions& options = {});
+  // For reports: read-only, and never creates a database; works beside a writer. `records.older-schema` besides.
+  [[nodiscard]] static core::Result<std::unique_ptr<Records>> open_read_only(const std::filesystem::path& path,
+                                                                             const RecordsOptions& options = {});
   ~Records();
   Records(const Records&) = delete;
   Records& operator=(const Records&) = delete;
 
   [[nodiscard]] core::Result<AttemptId> open_attempt(const NewAttempt& attempt);
-  // Finds or makes the unit (product and serial) and ties the attempt to it. Once for an attempt.
+  // Finds or makes the unit (product and serial) and ties the attempt to it. Once for an attempt
+  // (`records.already-identified`). `records.serial-unusable` for an empty serial, one of more than 256 bytes, or one with
+  // control characters or invalid UTF-8. All other text is recorded as core::printable shows it.
   [[nodiscard]] core::Result<UnitId> identify(AttemptId attempt, const UnitIdentity& identity);
+  // Steps and findings only while the attempt is open (`records.attempt-closed`).
   [[nodiscard]] core::Status add_step(AttemptId attempt, const Step& step);
   [[nodiscard]] core::Status add_findings(AttemptId attempt, std::span<const FindingRow> findings);
-  // Once for an attempt (`records.attempt-closed`).
+  // Once for an attempt (`records.attempt-closed`). A pass needs a proof and a unit (`records.pass-unproven`).
   [[nodiscard]] core::Status close_attempt(AttemptId attempt, const AttemptClose& close);
   // Closes what a crash left open as interrupted; how many there were.
   [[nodiscard]] core::Result<std::uint64_t> close_interrupted();
 
+  // In the order in which they were opened, whatever the clock said.
   [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period) const;
   [[nodiscard]] core::Result<std::vector<Step>> steps(AttemptId attempt) const;
   [[nodiscard]] core::Result<std::vector<FindingRow>> findings(AttemptId attempt) const;
   [[nodiscard]] core::Result<std::vector<YieldRow>> yield(const Period& period, YieldKey key) const;
+  // SQLite's integrity and foreign key checks over the whole file: `records.damaged` with what it found.
+  [[nodiscard]] core::Status check_integrity() const;
 
  private:
   struct Connection;

@@ -31,21 +31,27 @@ struct MbrPartition {
   std::uint64_t offset = 0;  // bytes
   friend bool operator==(const MbrPartition&, const MbrPartition&) = default;
 };
+// A file that is read into memory and booted from there. parent is the device that holds the file; none means Boot.
 struct Ramdisk {
-  std::shared_ptr<const Device> parent;
-  std::string path;  // "\winpe.wim"
+  std::shared_ptr<const Device> parent;  // its options are not part of the format
+  std::string path;                      // "\winpe.wim", UTF-8
+  friend bool operator==(const Ramdisk& a, const Ramdisk& b);
 };
+// The device that holds the file which another element (12000002, 22000002) names.
 struct Locate {
   std::uint32_t element = 0;
+  friend bool operator==(const Locate&, const Locate&) = default;
 };
-// A device this product does not decode, kept byte for byte.
+// A device this product does not decode, kept byte for byte: all that follows the options GUID, its header included.
 struct UnknownDevice {
   std::uint32_t type = 0;
   core::ByteBuffer bytes;
+  friend bool operator==(const UnknownDevice&, const UnknownDevice&) = default;
 };
 struct Device {
   core::Guid options;  // the additional-options object; zero when there is none
   std::variant<BootDevice, GptPartition, MbrPartition, Ramdisk, Locate, UnknownDevice> kind;
+  friend bool operator==(const Device&, const Device&) = default;
 };
 
 // Format digit (bits 27-24 of the element id): 1 Device, 2 string, 3 Guid, 4 Guid list, 5 integer, 6 bool, 7 integer list.
@@ -56,6 +62,9 @@ using Value = std::variant<Device, std::string, core::Guid, std::vector<core::Gu
 struct Element {
   std::uint32_t id = 0;
   Value value;
+  // The registry type that a value kept as bytes came with, and is written with; 3 is REG_BINARY.
+  std::uint32_t raw_type = 3;
+  friend bool operator==(const Element&, const Element&) = default;
 };
 
 struct Object {
@@ -64,32 +73,43 @@ struct Object {
   std::vector<Element> elements;  // by id
   [[nodiscard]] const Element* find(std::uint32_t element_id) const;
   void set(std::uint32_t element_id, Value value);
+  friend bool operator==(const Object&, const Object&) = default;
 };
 
+// A value type: copies are independent; concurrent reads are safe, a change needs exclusive access.
 class Store {
  public:
-  // `bcd.not-a-hive`, `bcd.damaged`, `bcd.not-a-store`.
+  // `bcd.not-a-hive`, `bcd.damaged`, `bcd.not-a-store`. Registry data beside objects and elements (KeyName, GuidCache,
+  // FirmwareVariable) is not read. A hive whose last write is still in a log file is read as it stands.
   [[nodiscard]] static core::Result<Store> read(core::ByteView hive);
-  // A new hive with these objects; the same store gives the same bytes.
+  // A new hive with these objects; the same store gives the same bytes. `bcd.write-failed`: a text is not UTF-8 or a
+  // value is larger than 1 MiB.
   [[nodiscard]] core::Result<core::ByteBuffer> to_hive() const;
 
-  [[nodiscard]] const std::vector<Object>& objects() const { return objects_; }  // by id
+  // By id, in the order of the printed GUIDs, which is also the hive's.
+  [[nodiscard]] const std::vector<Object>& objects() const { return objects_; }
   [[nodiscard]] const Object* find(const core::Guid& id) const;
-  // The object with this id, made with this type when it is not there yet.
+  // The object with this id, made with this type when it is not there yet. Valid until the next object is made.
   Object& object(const core::Guid& id, std::uint32_t type);
   // The element, looked for through the inherit list (14000006) as the boot manager does; depth-limited against cycles.
   [[nodiscard]] const Element* find_inherited(const core::Guid& id, std::uint32_t element_id) const;
+
+  friend bool operator==(const Store&, const Store&) = default;
 
  private:
   std::vector<Object> objects_;
 };
 
-// Bytes of a device element's REG_BINARY. `bcd.device-malformed`.
+// Bytes of a device element's REG_BINARY. `bcd.device-malformed`. What decodes encodes to the same bytes again; a text
+// that is not UTF-8 is encoded with '?' in place of the bytes that are wrong.
 [[nodiscard]] core::Result<Device> decode_device(core::ByteView bytes);
 [[nodiscard]] core::ByteBuffer encode_device(const Device& device);
 
 // bcdedit's names: "recoverysequence" for 0x14000008, "{bootmgr}" for the boot manager's id; empty when there is none.
 [[nodiscard]] std::string_view element_name(std::uint32_t element_id);
+// The same, where the type of the object changes the name: 0x23000003 is "default" in the boot manager and
+// "resumeobject" in a loader.
+[[nodiscard]] std::string_view element_name(std::uint32_t element_id, std::uint32_t object_type);
 [[nodiscard]] std::string_view object_name(const core::Guid& id);
 
 namespace objects {

@@ -10,6 +10,7 @@
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/core/guid.hpp"
 
 namespace imprint::core {
 namespace {
@@ -27,7 +28,9 @@ Status sync_path(const std::filesystem::path& path, int flags) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path final_path)
-    : final_(std::move(final_path)), temporary_(final_.native() + ".partial-" + std::to_string(getpid())) {}
+    : final_(std::move(final_path)),
+      // Random, so that two writers of the same name, in one process or in two, never write into each other's file.
+      temporary_(final_.native() + ".partial-" + Guid::random().to_string().substr(0, 8)) {}
 
 AtomicFile::~AtomicFile() {
   std::error_code ignored;

@@ -9,7 +9,8 @@
 
 namespace imprint::core {
 
-// The file beside the final name. Removed again unless commit() was called: a failed or killed run leaves no final name.
+// The file beside the final name. Removed again unless commit() was called: a failed or killed run leaves no final
+// name.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path final_path);

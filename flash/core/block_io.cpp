@@ -35,9 +35,10 @@ Result<ByteBuffer> BlockSource::read(std::uint64_t offset, std::uint64_t length)
 }
 
 Result<std::unique_ptr<FileSource>> FileSource::open(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  // Without O_NONBLOCK, opening a FIFO would wait for its writer for ever. Reads of files and disks do not look at it.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd < 0) return fail_errno(errno, "io.open-failed", path.native());
-  struct stat info {};
+  struct stat info{};
   std::uint64_t size = 0;
   if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
     size = static_cast<std::uint64_t>(info.st_size);
@@ -57,7 +58,8 @@ Status FileSource::read_at(std::uint64_t offset, ByteSpan out) const {
     const auto got = pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno(errno, "io.read-failed", name_);
-    if (got == 0) return fail("io.read-failed", "the file became shorter").with("file", name_).with("offset", offset + done);
+    if (got == 0)
+      return fail("io.read-failed", "the file became shorter").with("file", name_).with("offset", offset + done);
     done += static_cast<std::size_t>(got);
   }
   return {};
@@ -70,6 +72,8 @@ Result<std::optional<Extent>> FileSource::next_data(std::uint64_t from) const {
     if (errno == ENXIO) return std::optional<Extent>{};
     return BlockSource::next_data(from);
   }
+  // A file that grew since it was opened can have its next data behind the size that this source promised.
+  if (static_cast<std::uint64_t>(start) >= size_) return std::optional<Extent>{};
   const off_t end = lseek(fd_, start, SEEK_HOLE);
   if (end < 0) return BlockSource::next_data(from);
   const std::uint64_t last = std::min(static_cast<std::uint64_t>(end), size_);
@@ -133,6 +137,7 @@ Result<std::optional<Extent>> SliceSource::next_data(std::uint64_t from) const {
 Status CompositeSource::add(std::uint64_t offset, std::shared_ptr<const BlockSource> piece) {
   const std::uint64_t length = piece->size();
   IMPRINT_CHECK(check_range(offset, length));
+  if (length == 0) return {};
   const auto next = std::ranges::upper_bound(pieces_, offset, {}, &Piece::offset);
   const bool hits_next = next != pieces_.end() && offset + length > next->offset;
   const bool hits_previous =

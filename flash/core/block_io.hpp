@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Sources and sinks of bytes at an offset: files, parts of them, memory, devices and what an FFU describes all look alike
-// to the formats above. A source is never written to.
+// Sources and sinks of bytes at an offset: files, parts of them, memory, devices and what an FFU describes all look
+// alike to the formats above. A source is never written to.
 #pragma once
 
 #include <cstdint>
@@ -64,8 +64,8 @@ class FileSource final : public BlockSource {
   std::string name_;
 };
 
-// A new file (or one that is truncated) of a fixed size, sparse where nothing was written. Thread-safe for ranges that do
-// not overlap. Readable, too.
+// A new file (or one that is truncated) of a fixed size, sparse where nothing was written. Thread-safe for ranges that
+// do not overlap. Readable, too.
 class FileSink final : public BlockSink {
  public:
   [[nodiscard]] static Result<std::unique_ptr<FileSink>> create(const std::filesystem::path& path, std::uint64_t size);

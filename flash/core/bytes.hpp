@@ -2,8 +2,10 @@
 // Bytes from outside, read with bounds checks: the only way that the product takes integers out of a file or a reply.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -77,7 +79,12 @@ class ByteWriter {
     store_le(raw.data(), value);
     bytes(raw);
   }
-  void bytes(ByteView data) { buffer_.insert(buffer_.end(), data.begin(), data.end()); }
+  // Grown and then filled, since GCC 12 warns without cause of overflows where vector::insert is inlined.
+  void bytes(ByteView data) {
+    const std::size_t before = buffer_.size();
+    buffer_.resize(before + data.size());
+    std::ranges::copy(data, buffer_.begin() + static_cast<std::ptrdiff_t>(before));
+  }
   void zeros(std::size_t count) { buffer_.resize(buffer_.size() + count); }
   // Zeros up to a multiple of `alignment`; nothing where it is aligned already.
   void align(std::size_t alignment) { zeros((alignment - buffer_.size() % alignment) % alignment); }

@@ -38,8 +38,8 @@ std::string to_iso8601_local(UtcTime time) {
   localtime_r(&seconds, &parts);
   const long offset = parts.tm_gmtoff / 60;
   const long absolute = offset < 0 ? -offset : offset;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}{}{:02}:{:02}", parts, milliseconds, offset < 0 ? '-' : '+', absolute / 60,
-                     absolute % 60);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}{}{:02}:{:02}", parts, milliseconds, offset < 0 ? '-' : '+',
+                     absolute / 60, absolute % 60);
 }
 
 }  // namespace imprint::core

@@ -13,7 +13,8 @@ namespace {
 template <std::size_t N>
 std::array<std::uint8_t, N> digest(const EVP_MD* algorithm, ByteView data) {
   std::array<std::uint8_t, N> out{};
-  // Fails only when memory is gone or the algorithm is not there; going on with a wrong digest would be worse than stopping.
+  // Fails only when memory is gone or the algorithm is not there; going on with a wrong digest would be worse than
+  // stopping.
   if (EVP_Digest(data.data(), data.size(), out.data(), nullptr, algorithm, nullptr) != 1) std::abort();
   return out;
 }
@@ -51,6 +52,7 @@ Sha256 Sha256Stream::finish() {
 }
 
 std::uint32_t crc32(ByteView data, std::uint32_t previous) {
+  if (data.empty()) return previous;  // zlib takes a null pointer as "start anew" and would forget `previous`
   return static_cast<std::uint32_t>(::crc32_z(previous, data.data(), data.size()));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The one table of errors. Each folder declares its rows in one constexpr array called kErrorRows; code names a row by
-// its id, and an id that is not in the folder's array does not compile. station joins all arrays into the product's table.
+// its id, and an id that is not in the folder's array does not compile. station joins all arrays into the product's
+// table.
 #pragma once
 
 #include <string_view>
@@ -17,10 +18,14 @@ enum class FaultClass {
 
 [[nodiscard]] constexpr std::string_view to_string(FaultClass fault) {
   switch (fault) {
-    case FaultClass::unit: return "unit";
-    case FaultClass::image: return "image";
-    case FaultClass::station: return "station";
-    case FaultClass::operator_: return "operator";
+    case FaultClass::unit:
+      return "unit";
+    case FaultClass::image:
+      return "image";
+    case FaultClass::station:
+      return "station";
+    case FaultClass::operator_:
+      return "operator";
   }
   return "station";
 }

@@ -5,6 +5,8 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
 
 #include "flash/core/digest.hpp"
 
@@ -51,9 +53,11 @@ std::optional<Guid> Guid::parse(std::string_view text) {
 Guid Guid::random() {
   Guid guid;
   std::size_t have = 0;
-  while (have < guid.bytes_.size()) {  // getrandom for 16 bytes is interrupted only before the pool is ready
+  while (have < guid.bytes_.size()) {
     const auto got = getrandom(guid.bytes_.data() + have, guid.bytes_.size() - have, 0);
     if (got > 0) have += static_cast<std::size_t>(got);
+    // A system call filter that forbids getrandom must stop the program: an id that is not random could be given twice.
+    if (got < 0 && errno != EINTR) std::abort();
   }
   guid.bytes_[7] = static_cast<std::uint8_t>((guid.bytes_[7] & 0x0F) | 0x40);
   guid.bytes_[8] = static_cast<std::uint8_t>((guid.bytes_[8] & 0x3F) | 0x80);

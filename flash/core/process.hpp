@@ -12,7 +12,7 @@
 namespace imprint::core {
 
 struct ProcessRequest {
-  std::vector<std::string> arguments;                             // arguments[0] is looked up in PATH and the sbin folders
+  std::vector<std::string> arguments;  // arguments[0] is looked up in PATH and the sbin folders
   std::vector<std::pair<std::string, std::string>> environment;  // added to this process's own
   std::chrono::milliseconds limit = std::chrono::minutes(5);
 };

@@ -71,9 +71,10 @@ class Failure : public std::unexpected<Error> {
 #define IMPRINT_CONCAT_INNER(a, b) a##b
 #define IMPRINT_CONCAT(a, b) IMPRINT_CONCAT_INNER(a, b)
 // IMPRINT_TRY(auto value, call()): value, or return the error of the call.
-#define IMPRINT_TRY(declaration, expression) IMPRINT_TRY_IMPL(IMPRINT_CONCAT(try_result_, __LINE__), declaration, expression)
-#define IMPRINT_TRY_IMPL(result, declaration, expression)          \
-  auto result = (expression);                                      \
+#define IMPRINT_TRY(declaration, expression) \
+  IMPRINT_TRY_IMPL(IMPRINT_CONCAT(try_result_, __LINE__), declaration, expression)
+#define IMPRINT_TRY_IMPL(result, declaration, expression)         \
+  auto result = (expression);                                     \
   if (!result) return std::unexpected(std::move(result).error()); \
   declaration = std::move(*result)
 // IMPRINT_CHECK(call()): go on, or return the error of the call.

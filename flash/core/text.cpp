@@ -30,7 +30,8 @@ void append_utf8(std::string& out, char32_t c) {
   }
 }
 
-// The code point at text[i], moving i past it; nothing for invalid UTF-8 (overlong, surrogate, truncated), i moved by one.
+// The code point at text[i], moving i past it; nothing for invalid UTF-8 (overlong, surrogate, truncated), i moved by
+// one.
 std::optional<char32_t> next_code_point(std::string_view text, std::size_t& i) {
   const auto lead = static_cast<unsigned char>(text[i]);
   if (lead < 0x80) return static_cast<char32_t>(text[i++]);
@@ -144,7 +145,9 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-std::string format_mib(std::uint64_t bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / 1048576.0); }
+std::string format_mib(std::uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / 1048576.0);
+}
 std::string format_rate(double bytes_per_second) { return fmt::format("{:.1f} MB/s", bytes_per_second / 1e6); }
 
 }  // namespace imprint::core

@@ -28,7 +28,8 @@ namespace imprint::core {
 // Decimal, or hexadecimal with 0x; the whole text has to be a number that fits.
 [[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
 
-// "7,400.0 MiB" style without separators: one decimal, binary units for sizes ("63.5 MiB"), decimal for rates ("31.2 MB/s").
+// "7,400.0 MiB" style without separators: one decimal, binary units for sizes ("63.5 MiB"), decimal for rates ("31.2
+// MB/s").
 [[nodiscard]] std::string format_mib(std::uint64_t bytes);
 [[nodiscard]] std::string format_rate(double bytes_per_second);
 

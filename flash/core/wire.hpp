@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Binary structures declared once. A structure names its fields in wire order in a static fields() tuple of member
-// pointers; reading, writing and its size follow from that. Integers are little-endian and packed, arrays are raw bytes,
-// a Guid is 16 bytes in the mixed-endian order of Windows.
+// pointers; reading, writing and its size follow from that. Integers are little-endian and packed, arrays are raw
+// bytes, a Guid is 16 bytes in the mixed-endian order of Windows.
 #pragma once
 
 #include <algorithm>
@@ -28,8 +28,9 @@ consteval std::size_t field_size() {
   if constexpr (std::is_same_v<T, Guid>) {
     return 16;
   } else if constexpr (WireStruct<T>) {
-    return std::apply([](auto... m) { return (field_size<std::remove_reference_t<decltype(std::declval<T>().*m)>>() + ... + 0); },
-                      T::fields());
+    return std::apply(
+        [](auto... m) { return (field_size<std::remove_reference_t<decltype(std::declval<T>().*m)>>() + ... + 0); },
+        T::fields());
   } else {
     return sizeof(T);
   }

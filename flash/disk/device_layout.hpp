@@ -34,6 +34,9 @@ struct LayoutPartition {
   bool required_to_flash = false;
   std::uint64_t byte_alignment = 0;  // bytes; 0: the layout's default
   std::uint32_t cluster_size = 0;    // bytes; 0: the file system's default
+  std::uint64_t generated_file_overhead_sectors = 0;  // added to min_free_sectors
+  std::uint64_t offset_in_sectors = 0;                // fixed start; 0: not given
+  std::string primary_partition;                      // empty: the partition itself
 };
 
 struct DeviceLayout {
@@ -50,10 +53,17 @@ struct DevicePlatform {
   std::uint64_t min_sector_count = 0;  // in sectors of 512 bytes, as the schema has it
   std::vector<std::string> platform_ids;
   std::uint64_t mmos_total_sectors_override = 0;  // 0: none
+  std::uint64_t mainos_extra_free_sectors = 0;     // what both elements that enlarge MainOS ask for together
 };
 
+// Fixed ids of the platform's own partitions, where the layout gives none: MainOS, EFIESP, MMOS and the disk itself
+// (facts of the add-on kit's images). Other partitions get an id from their name, so that a build can be repeated.
+[[nodiscard]] core::Guid default_partition_id(std::string_view name);
+[[nodiscard]] core::Guid default_disk_id();
+inline constexpr std::uint32_t kDefaultMbrSignature = 0xAE420040;
+
 // `name` is used in errors. `workspace.xml-malformed` (with line), `workspace.value-invalid` (with line and element),
-// `layout.schema-unsupported` for v2.
+// `layout.file-system-unknown`, `layout.schema-unsupported` for v2.
 [[nodiscard]] core::Result<DeviceLayout> parse_device_layout(std::string_view xml, std::string_view name);
 [[nodiscard]] core::Result<DevicePlatform> parse_device_platform(std::string_view xml, std::string_view name);
 [[nodiscard]] core::Result<DeviceLayout> read_device_layout(const std::filesystem::path& path);
@@ -61,6 +71,8 @@ struct DevicePlatform {
 
 // Where each partition lies. `content_bytes[i]` is what partition i's files and file system need (used where the layout
 // gives MinFreeSectors), empty where nothing is known. `layout.does-not-fit` names the partition.
+// Partitions start after the first MiB, at multiples of their alignment; UseAllSpace ends at a whole MiB, and in a GPT
+// leaves the last MiB to the backup table. In an MBR the fourth and later partitions are logical ones, numbered from 5.
 [[nodiscard]] core::Result<PartitionTable> plan_partitions(const DeviceLayout& layout, const DevicePlatform& platform,
                                                            const std::vector<std::uint64_t>& content_bytes);
 

@@ -125,7 +125,7 @@ struct OpenedImage {
                                                       std::uint32_t block_size, std::uint64_t disk_bytes);
 
 // Does the device's platform id ("Manufacturer.Family.Product[.Version]") match one of the image's? Components may be '*';
-// an image id of three components matches any version. Compared without case.
+// an image id of three components matches any version. Compared as written, with case.
 [[nodiscard]] bool platform_matches(std::span<const std::string> image_ids, std::string_view device_id);
 
 }  // namespace imprint::ffu

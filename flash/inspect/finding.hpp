@@ -18,6 +18,8 @@ enum class ReportVerdict { pass, fail, incomplete };
 [[nodiscard]] std::string_view to_string(Severity severity);
 [[nodiscard]] std::string_view to_string(ReportVerdict verdict);
 
+// One for each check. A check that is made for several subjects (partitions, files) names in `expected` and `actual`
+// those that decided. Passed: message and remedy are empty. Not checked: the message says what stopped it.
 struct Finding {
   std::string check;  // "layout.gpt-backup"
   FindingVerdict verdict = FindingVerdict::not_checked;
@@ -26,6 +28,7 @@ struct Finding {
   std::string actual;
   std::string message;
   std::string remedy;
+  friend bool operator==(const Finding&, const Finding&) = default;
 };
 
 struct Report {
@@ -34,6 +37,7 @@ struct Report {
   // fail: an error-severity finding failed. incomplete: none failed, but one of error severity could not be checked, or
   // there is no finding at all. Warnings do not change a verdict.
   [[nodiscard]] ReportVerdict verdict() const;
+  // Adds the other's findings but those that this report has word for word. The source is taken over when there is none.
   void append(Report other);
 };
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "flash/bcd/store.hpp"
 #include "flash/core/block_io.hpp"
 #include "flash/disk/device_layout.hpp"
 #include "flash/inspect/finding.hpp"
@@ -28,6 +29,10 @@ struct Disk {
 
 // The BCD store of the EFI system partition opens and is sound: bcd.store-present, bcd.store-readable ...
 [[nodiscard]] Report inspect_bcd(const Disk& disk);
+// The same for a BCD file of its own; what concerns the disk around it is not in the set.
+[[nodiscard]] Report inspect_bcd_file(const std::string& name, core::ByteView hive);
+// The store that inspect_bcd judges, for those who want to show it. `bcd.store-present`, and the errors of what it reads.
+[[nodiscard]] core::Result<bcd::Store> read_bcd(const Disk& disk);
 
 enum class RecoveryProfile { iot_mmos, winre };
 // iot-mmos: MMOS partition present, FAT32, large enough (2*10^9 bytes); BCD: default object's recoverysequence names the

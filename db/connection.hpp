@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The one place where the records meet SQLite: opening, transactions, and exceptions that become errors.
+// Private to this folder.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "db/errors.hpp"
+#include "db/records.hpp"
+#include "flash/core/errors.hpp"
+
+namespace imprint::db {
+
+// A statement whose values are bound in the order in which they are given. Throws SQLite::Exception.
+class Query {
+ public:
+  Query(SQLite::Database& database, const std::string& sql) : statement_(database, sql) {}
+
+  Query& text(std::string_view value);  // as core::printable shows it
+  Query& text_or_null(std::string_view value);
+  Query& number(std::int64_t value);
+  Query& null();
+
+  [[nodiscard]] bool next() { return statement_.executeStep(); }
+  void run() { statement_.exec(); }
+  [[nodiscard]] bool is_null(int column) { return statement_.isColumnNull(column); }
+  [[nodiscard]] std::int64_t number_at(int column) { return statement_.getColumn(column).getInt64(); }
+  [[nodiscard]] std::string text_at(int column) { return statement_.getColumn(column).getString(); }
+
+ private:
+  SQLite::Statement statement_;
+  int bound_ = 0;
+};
+
+// An exclusive flock, held for as long as the object lives.
+class FileLock {
+ public:
+  // `records.locked` when another holds it.
+  [[nodiscard]] static core::Result<FileLock> acquire(const std::filesystem::path& path);
+  FileLock(FileLock&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  FileLock& operator=(FileLock&&) = delete;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock();
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+// The error that a SQLite failure means; `otherwise` where it is nothing special.
+[[nodiscard]] core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise,
+                                       const std::filesystem::path& path);
+
+struct Records::Connection {
+  std::filesystem::path path;
+  const core::WallClock* clock = nullptr;  // nothing for a connection that only reads
+  std::optional<FileLock> lock;            // before the database, so that it is let go after the database is closed
+  std::optional<SQLite::Database> database;
+  std::mutex mutex;
+
+  // Runs `work` in one transaction, which is kept only when `work` succeeded and the disk has it.
+  template <class T>
+  [[nodiscard]] core::Result<T> write(const std::function<core::Result<T>(SQLite::Database&)>& work) {
+    const std::lock_guard guard(mutex);
+    if (clock == nullptr) return core::fail("io.permission", "the records are open for reading only");
+    try {
+      leave_transaction();
+      SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+      core::Result<T> result = work(*database);
+      if (result) transaction.commit();
+      return result;
+    } catch (const SQLite::Exception& exception) {
+      auto failure = failure_of(exception, "records.write-failed", path);
+      take_back();
+      return failure;
+    }
+  }
+
+  // Runs `work` on one state of the file, whatever a writer does meanwhile.
+  template <class T>
+  [[nodiscard]] core::Result<T> read(const std::function<core::Result<T>(SQLite::Database&)>& work) {
+    const std::lock_guard guard(mutex);
+    try {
+      leave_transaction();
+      const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
+      return work(*database);
+    } catch (const SQLite::Exception& exception) {
+      return failure_of(exception, "records.read-failed", path);
+    }
+  }
+
+  void leave_transaction();
+  void take_back() noexcept;
+};
+
+}  // namespace imprint::db

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Messages of Simple I/O as values: what a device answered, checked, and what that means. Device bytes are hostile here.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "devices/protocol/simple_io_protocol.hpp"
+#include "flash/core/bytes.hpp"
+#include "flash/core/result.hpp"
+#include "flash/engine/target.hpp"
+
+namespace imprint::devices::simple_io {
+
+struct Capabilities {
+  bool fast_flash = false;
+  bool compatible_fast_flash = false;
+  int client_version = 1;
+  [[nodiscard]] static Capabilities from(const std::array<std::uint8_t, 16>& bytes);
+  // Whether the device has to be asked (QueryForCmd) before a command is used.
+  [[nodiscard]] bool can_be_asked() const { return client_version >= 2; }
+  // What a device that cannot be asked is taken to know.
+  [[nodiscard]] bool assumed_to_know(Opcode command) const;
+};
+
+struct IdReply {
+  std::uint64_t position = 0;
+  Capabilities capabilities;
+  core::Guid unique_id;
+  std::string platform_id;  // control characters and invalid UTF-8 replaced
+};
+
+// Nothing when more bytes are due. `device.protocol-violation`: negative position, a platform id of more than
+// kMaxPlatformIdBytes, a length that does not end, bytes after the string.
+[[nodiscard]] core::Result<std::optional<IdReply>> parse_id(core::ByteView bytes);
+[[nodiscard]] core::ByteBuffer write_id(const IdHeader& header, std::string_view platform_id);
+
+struct LogRecord {
+  std::int16_t id = 0;
+  std::uint8_t level = 0;
+  std::string text;  // printable, at most kMaxLogTextBytes
+};
+// Nothing when the bytes are no log record.
+[[nodiscard]] std::optional<LogRecord> parse_log(core::ByteView bytes);
+[[nodiscard]] core::ByteBuffer write_log(std::int16_t id, std::uint8_t level, Opcode during, std::string_view text);
+
+// `device.protocol-violation` unless the transfer size is positive, the block a power of two from 512 to 65536 bytes, and
+// the size of the disk fits 63 bits.
+[[nodiscard]] core::Result<engine::DiskGeometry> check_disk_info(const DiskInfo& info);
+
+// `device.rejected-image` or `device.flash-failed`, with the device's reason in plain words.
+[[nodiscard]] core::Failure fail_by_device(std::int16_t device_error, std::string_view device_text);
+
+}  // namespace imprint::devices::simple_io

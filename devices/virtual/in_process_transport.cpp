@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Moves transfers between host and virtual device, at the speed of the device's link.
+#include "devices/virtual/in_process_transport.hpp"
+
+#include <algorithm>
+
+#include "devices/protocol/errors.hpp"
+
+namespace imprint::virtual_device {
+namespace {
+
+// How far a sender may run ahead of the link before it waits, and how much lost time it may catch up on. Without it a
+// thread would have to wake up for each transfer of 16 KB.
+constexpr std::chrono::milliseconds kLinkSlack{5};
+
+}  // namespace
+
+VirtualCable::VirtualCable(std::shared_ptr<VirtualSimpleIoDevice> device, IdleRule idle)
+    : device_(std::move(device)), idle_(idle) {}
+
+void VirtualCable::unplug() {
+  const std::scoped_lock lock(mutex_);
+  disconnect();
+}
+
+void VirtualCable::disconnect() {
+  if (!plugged_) return;
+  plugged_ = false;
+  device_->power_cut();
+  changed_.notify_all();
+}
+
+bool VirtualCable::plugged() const {
+  const std::scoped_lock lock(mutex_);
+  return plugged_;
+}
+
+bool VirtualCable::claim() {
+  const std::scoped_lock lock(mutex_);
+  return !std::exchange(claimed_, true);
+}
+
+void VirtualCable::release() {
+  const std::scoped_lock lock(mutex_);
+  claimed_ = false;
+}
+
+core::Status VirtualCable::require_plugged() const {
+  if (!plugged_) return devices::fail("device.disconnected");
+  return {};
+}
+
+core::Failure VirtualCable::wait_idle(Lock& lock, core::Deadline deadline, std::string_view waited_for) {
+  if (idle_ == IdleRule::wait_for_deadline && changed_.wait_until(lock, deadline.at(), [&] { return !plugged_; })) {
+    return devices::fail("device.disconnected");
+  }
+  return devices::fail("device.timed-out").with("waited_for", waited_for);
+}
+
+core::Status VirtualCable::pace(Lock& lock, std::size_t bytes, core::Deadline deadline) {
+  const std::uint64_t rate = device_->options().bytes_per_second;
+  if (rate == 0) return {};
+  const auto now = Clock::now();
+  const std::chrono::duration<double> duration(static_cast<double>(bytes) / static_cast<double>(rate));
+  const auto start = std::max(link_free_at_, now - kLinkSlack);
+  const auto done = start + std::chrono::ceil<Clock::duration>(duration);
+  if (done > now + kLinkSlack) {
+    const bool in_time = done <= deadline.at();
+    if (changed_.wait_until(lock, in_time ? done : deadline.at(), [&] { return !plugged_; })) return require_plugged();
+    if (!in_time) return devices::fail("device.timed-out").with("waited_for", "the link");
+  }
+  link_free_at_ = done;
+  return {};
+}
+
+core::Status VirtualCable::write(core::ByteView data, core::Deadline deadline) {
+  Lock lock(mutex_);
+  IMPRINT_CHECK(require_plugged());
+  IMPRINT_CHECK(pace(lock, data.size(), deadline));
+  // The lock is held, so that a device that is pulled and plugged in elsewhere never gets a transfer of its last life.
+  const VirtualSimpleIoDevice::Outcome outcome = device_->receive(data);
+  if (outcome == VirtualSimpleIoDevice::Outcome::taken) return {};
+  if (outcome == VirtualSimpleIoDevice::Outcome::busy) return wait_idle(lock, deadline, "the device to take data");
+  disconnect();
+  lock.unlock();
+  if (lost_) lost_();
+  if (outcome == VirtualSimpleIoDevice::Outcome::rebooting) return {};
+  return devices::fail("device.disconnected");
+}
+
+core::Result<std::size_t> VirtualCable::read(core::ByteSpan buffer, core::Deadline deadline) {
+  using Kind = VirtualSimpleIoDevice::Reply::Kind;
+  Lock lock(mutex_);
+  IMPRINT_CHECK(require_plugged());
+  const VirtualSimpleIoDevice::Reply reply = device_->reply(buffer);
+  switch (reply.kind) {
+    case Kind::data: {
+      IMPRINT_CHECK(pace(lock, reply.size, deadline));
+      return reply.size;
+    }
+    case Kind::stall: return devices::fail("device.stalled");
+    case Kind::overflow: return devices::fail("device.transfer-failed", "the device sent more than was asked for");
+    case Kind::none: break;
+  }
+  return wait_idle(lock, deadline, "the device to send data");
+}
+
+core::Status VirtualCable::clear() {
+  const Lock lock(mutex_);
+  IMPRINT_CHECK(require_plugged());
+  device_->clear_halt();
+  return {};
+}
+
+core::Status VirtualCable::control_line_state() {
+  const Lock lock(mutex_);
+  return require_plugged();
+}
+
+core::Result<std::unique_ptr<InProcessTransport>> InProcessTransport::open(std::shared_ptr<VirtualCable> cable) {
+  if (!cable->plugged()) return devices::fail("device.disconnected");
+  if (!cable->claim()) return devices::fail("device.busy");
+  return std::unique_ptr<InProcessTransport>(new InProcessTransport(std::move(cable)));
+}
+
+InProcessTransport::~InProcessTransport() { cable_->release(); }
+
+core::Status InProcessTransport::write(core::ByteView data, core::Deadline deadline) { return cable_->write(data, deadline); }
+
+core::Result<std::size_t> InProcessTransport::read(core::ByteSpan buffer, core::Deadline deadline) {
+  return cable_->read(buffer, deadline);
+}
+
+core::Status InProcessTransport::clear(core::Deadline) { return cable_->clear(); }
+
+core::Status InProcessTransport::control_line_state(core::Deadline) { return cable_->control_line_state(); }
+
+}  // namespace imprint::virtual_device

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A cable between a Simple I/O target and a virtual device in the same process. The device works on the host's own thread,
+// inside of write(); nothing else has to run.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "devices/protocol/transport.hpp"
+#include "devices/virtual/simple_io_device.hpp"
+
+namespace imprint::virtual_device {
+
+// What a read does when no answer waits. The device answers inside of write(), so then none will ever come.
+enum class IdleRule {
+  wait_for_deadline,   // as on a real cable: the deadline passes, or the cable is pulled
+  no_reply_will_come,  // the deadline counts as passed at once: for tests, which must not wait
+};
+
+// One connection of a device, from plug to unplug; plugging in again makes another one. Thread-safe.
+class VirtualCable {
+ public:
+  explicit VirtualCable(std::shared_ptr<VirtualSimpleIoDevice> device, IdleRule idle = IdleRule::wait_for_deadline);
+
+  // The device loses its power; everything that waits on the cable ends as `device.disconnected`, for ever.
+  void unplug();
+  [[nodiscard]] bool plugged() const;
+  // One host at a time; false when there is one.
+  [[nodiscard]] bool claim();
+  void release();
+  // Called once, without a lock held, when the device itself breaks the connection (its fault script, a reboot): from the
+  // thread that talks to it. Set it before the cable is used.
+  void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
+  [[nodiscard]] const std::shared_ptr<VirtualSimpleIoDevice>& device() const { return device_; }
+
+  [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline);
+  [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline);
+  [[nodiscard]] core::Status clear();
+  [[nodiscard]] core::Status control_line_state();
+
+ private:
+  using Clock = core::Deadline::Clock;
+  using Lock = std::unique_lock<std::mutex>;
+  [[nodiscard]] core::Status require_plugged() const;
+  // Always a failure: the deadline, or the cable was pulled while it ran.
+  [[nodiscard]] core::Failure wait_idle(Lock& lock, core::Deadline deadline, std::string_view waited_for);
+  [[nodiscard]] core::Status pace(Lock& lock, std::size_t bytes, core::Deadline deadline);
+  void disconnect();
+
+  std::shared_ptr<VirtualSimpleIoDevice> device_;
+  IdleRule idle_;
+  std::function<void()> lost_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool plugged_ = true;
+  bool claimed_ = false;
+  Clock::time_point link_free_at_{};  // when the link has moved what was sent so far
+};
+
+// The host's end of a cable; claims it for its life.
+class InProcessTransport final : public devices::Transport {
+ public:
+  // `device.busy` when the cable has a host already, `device.disconnected` when it was pulled.
+  [[nodiscard]] static core::Result<std::unique_ptr<InProcessTransport>> open(std::shared_ptr<VirtualCable> cable);
+  ~InProcessTransport() override;
+
+  [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline) override;
+  [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline) override;
+  [[nodiscard]] core::Status clear(core::Deadline deadline) override;
+  [[nodiscard]] core::Status control_line_state(core::Deadline deadline) override;
+
+ private:
+  explicit InProcessTransport(std::shared_ptr<VirtualCable> cable) : cable_(std::move(cable)) {}
+  std::shared_ptr<VirtualCable> cable_;
+};
+
+}  // namespace imprint::virtual_device

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Ports, what is in them, and who wants to know.
+#include "devices/virtual/virtual_bus.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "devices/protocol/errors.hpp"
+#include "devices/protocol/simple_io.hpp"
+
+namespace imprint::virtual_device {
+
+using devices::BusObserver;
+using devices::PortPath;
+
+// Shared with the cables' callbacks, which may come after the bus has gone.
+class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
+ public:
+  explicit Ports(IdleRule idle) : idle_(idle) {}
+
+  core::Status plug(const PortPath& port, std::shared_ptr<VirtualSimpleIoDevice> device) {
+    const std::scoped_lock events(events_);
+    {
+      const std::scoped_lock lock(mutex_);
+      const bool elsewhere = std::ranges::any_of(cables_, [&](const auto& p) { return p.second->device() == device; });
+      if (elsewhere || cables_.contains(port)) return devices::fail("device.busy").with("port", port.text);
+      auto cable = std::make_shared<VirtualCable>(std::move(device), idle_);
+      cable->on_lost([ports = weak_from_this(), port, which = cable.get()] {
+        if (const auto alive = ports.lock()) alive->lost(port, which);
+      });
+      cables_.emplace(port, std::move(cable));
+    }
+    for (BusObserver* observer : observers_) observer->on_arrival(port);
+    return {};
+  }
+
+  core::Status unplug(const PortPath& port) {
+    const std::scoped_lock events(events_);
+    std::shared_ptr<VirtualCable> cable = take(port, nullptr);
+    if (!cable) return devices::fail("device.not-present").with("port", port.text);
+    cable->unplug();
+    for (BusObserver* observer : observers_) observer->on_departure(port);
+    return {};
+  }
+
+  void subscribe(BusObserver& observer) {
+    const std::scoped_lock events(events_);
+    observers_.push_back(&observer);
+    for (const PortPath& port : occupied()) observer.on_arrival(port);
+  }
+
+  void unsubscribe(BusObserver& observer) {
+    const std::scoped_lock events(events_);
+    std::erase(observers_, &observer);
+  }
+
+  [[nodiscard]] std::vector<PortPath> occupied() const {
+    const std::scoped_lock lock(mutex_);
+    std::vector<PortPath> out;
+    for (const auto& [port, cable] : cables_) out.push_back(port);
+    return out;
+  }
+
+  [[nodiscard]] std::shared_ptr<VirtualCable> find(const PortPath& port) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = cables_.find(port);
+    return found == cables_.end() ? nullptr : found->second;
+  }
+
+ private:
+  // The cable out of the port; with `expected`, only when it is still that one.
+  std::shared_ptr<VirtualCable> take(const PortPath& port, const VirtualCable* expected) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = cables_.find(port);
+    if (found == cables_.end() || (expected != nullptr && found->second.get() != expected)) return nullptr;
+    auto cable = std::move(found->second);
+    cables_.erase(found);
+    return cable;
+  }
+
+  void lost(const PortPath& port, const VirtualCable* which) {
+    const std::scoped_lock events(events_);
+    if (!take(port, which)) return;  // it was unplugged by hand at the same time
+    for (BusObserver* observer : observers_) observer->on_departure(port);
+  }
+
+  IdleRule idle_;
+  std::mutex events_;  // taken before mutex_: keeps events in order, and an observer alive while it is called
+  std::vector<BusObserver*> observers_;
+  mutable std::mutex mutex_;
+  std::map<PortPath, std::shared_ptr<VirtualCable>> cables_;
+};
+
+class VirtualBus::Subscription final : public devices::BusSubscription {
+ public:
+  Subscription(std::shared_ptr<Ports> ports, BusObserver& observer) : ports_(std::move(ports)), observer_(&observer) {}
+  ~Subscription() override { ports_->unsubscribe(*observer_); }
+
+ private:
+  std::shared_ptr<Ports> ports_;
+  BusObserver* observer_;
+};
+
+VirtualBus::VirtualBus(IdleRule idle) : ports_(std::make_shared<Ports>(idle)) {}
+VirtualBus::~VirtualBus() = default;
+
+PortPath VirtualBus::port(unsigned number) { return {fmt::format("virtual-1.{}", number)}; }
+
+core::Status VirtualBus::plug(const PortPath& port, std::shared_ptr<VirtualSimpleIoDevice> device) {
+  return ports_->plug(port, std::move(device));
+}
+
+core::Status VirtualBus::unplug(const PortPath& port) { return ports_->unplug(port); }
+
+std::unique_ptr<devices::BusSubscription> VirtualBus::subscribe(BusObserver& observer) {
+  ports_->subscribe(observer);
+  return std::make_unique<Subscription>(ports_, observer);
+}
+
+std::vector<PortPath> VirtualBus::occupied() const { return ports_->occupied(); }
+
+core::Result<std::unique_ptr<engine::StreamTarget>> VirtualBus::open(const PortPath& port) {
+  auto cable = ports_->find(port);
+  if (!cable) return devices::fail("device.not-present").with("port", port.text);
+  IMPRINT_TRY(auto transport, InProcessTransport::open(std::move(cable)));
+  // Simple I/O is the one protocol that virtual devices speak.
+  return std::make_unique<devices::SimpleIoTarget>(std::move(transport));
+}
+
+}  // namespace imprint::virtual_device

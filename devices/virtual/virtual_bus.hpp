@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The bus of the virtual devices: numbered ports into which they are plugged, for training, demonstrations and tests.
+#pragma once
+
+#include <memory>
+
+#include "devices/protocol/device_bus.hpp"
+#include "devices/virtual/in_process_transport.hpp"
+
+namespace imprint::virtual_device {
+
+// Thread-safe. A device that breaks its own connection (fault script, reboot) leaves its port, as one on USB does, and
+// stays away until it is plugged in again. Targets may outlive the bus.
+class VirtualBus final : public devices::DeviceBus {
+ public:
+  explicit VirtualBus(IdleRule idle = IdleRule::wait_for_deadline);
+  ~VirtualBus() override;
+
+  // Port `number` (from 1): "virtual-1.<number>".
+  [[nodiscard]] static devices::PortPath port(unsigned number);
+
+  // `device.busy` when the port holds a device, or the device is in another port.
+  [[nodiscard]] core::Status plug(const devices::PortPath& port, std::shared_ptr<VirtualSimpleIoDevice> device);
+  // `device.not-present` when the port is empty.
+  [[nodiscard]] core::Status unplug(const devices::PortPath& port);
+
+  [[nodiscard]] std::unique_ptr<devices::BusSubscription> subscribe(devices::BusObserver& observer) override;
+  [[nodiscard]] std::vector<devices::PortPath> occupied() const override;
+  [[nodiscard]] core::Result<std::unique_ptr<engine::StreamTarget>> open(const devices::PortPath& port) override;
+  [[nodiscard]] bool is_virtual() const override { return true; }
+
+ private:
+  class Ports;
+  class Subscription;
+  std::shared_ptr<Ports> ports_;
+};
+
+}  // namespace imprint::virtual_device

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Fit and read-back.
+#include "flash/engine/flash_device.hpp"
+
+#include <algorithm>
+
+#include "flash/engine/errors.hpp"
+#include "flash/ffu/chunk_verifier.hpp"
+#include "flash/ffu/disk_map.hpp"
+
+namespace imprint::engine {
+namespace {
+
+constexpr std::uint64_t kPiece = 1U << 20;
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + text;
+  return out;
+}
+
+core::Failure mismatch(std::uint64_t disk_offset, std::uint64_t chunk) {
+  return fail("readback.mismatch").with("disk_offset", disk_offset).with("chunk", chunk);
+}
+
+// One piece of the disk that holds part of one chunk, or all of it.
+core::Status check_piece(VerifiedImage& image, const ffu::MappedRun& piece, core::ByteView bytes) {
+  const ffu::Image& ffu = image.image();
+  const std::uint64_t chunk = (piece.file_offset - ffu.hashed_offset) / ffu.chunk_size;
+  const core::Extent extent = ffu::chunk_extent(ffu, chunk);
+  if (extent.offset == piece.file_offset && extent.length == piece.length) {
+    if (!ffu::check_chunk(ffu, chunk, bytes)) return mismatch(piece.disk_offset, chunk);
+    return {};
+  }
+  core::ByteBuffer expected(piece.length);
+  IMPRINT_CHECK(image.read(piece.file_offset, expected));
+  if (!std::ranges::equal(expected, bytes)) return mismatch(piece.disk_offset, chunk);
+  return {};
+}
+
+core::Status check_run_piece(VerifiedImage& image, const ffu::MappedRun& run, core::ByteView bytes) {
+  const ffu::Image& ffu = image.image();
+  for (std::uint64_t at = 0; at < run.length;) {
+    const std::uint64_t file_offset = run.file_offset + at;
+    const std::uint64_t chunk_end =
+        ffu.hashed_offset + ((file_offset - ffu.hashed_offset) / ffu.chunk_size + 1) * ffu.chunk_size;
+    const std::uint64_t length = std::min(run.length - at, chunk_end - file_offset);
+    IMPRINT_CHECK(check_piece(image, {run.disk_offset + at, length, file_offset}, bytes.subspan(at, length)));
+    at += length;
+  }
+  return {};
+}
+
+// Pieces end on chunk boundaries where they can, so that most chunks are hashed whole.
+std::uint64_t piece_length(const ffu::Image& image, const ffu::MappedRun& run, std::uint64_t at) {
+  const std::uint64_t rest = run.length - at;
+  if (rest <= kPiece) return rest;
+  const std::uint64_t end = (run.file_offset + at + kPiece - image.hashed_offset) / image.chunk_size * image.chunk_size;
+  const std::uint64_t start = run.file_offset + at - image.hashed_offset;
+  return end > start ? end - start : kPiece;
+}
+
+}  // namespace
+
+core::Status check_fit(const ffu::Image& image, const DeviceIdentity& identity) {
+  const auto ids = image.platform_ids();
+  if (!ffu::platform_matches(ids, identity.platform_id)) {
+    return fail("device.platform-mismatch").with("expected", joined(ids)).with("actual", identity.platform_id);
+  }
+  if (!identity.disk) return fail("device.disk-unknown");
+  const std::uint64_t wanted = image.manifest.stores.empty() ? 0 : image.manifest.stores[0].min_disk_bytes();
+  if (identity.disk->size < wanted) {
+    return fail("device.disk-too-small").with("expected", wanted).with("actual", identity.disk->size);
+  }
+  if (!image.manifest.stores.empty() && identity.disk->sector_size != image.manifest.stores[0].sector_size) {
+    return fail("device.sector-size-mismatch")
+        .with("expected", image.manifest.stores[0].sector_size)
+        .with("actual", identity.disk->sector_size);
+  }
+  // A descriptor that lies outside of this disk is found before the first byte is sent.
+  auto map = ffu::DiskMap::build(image.stores.at(0), identity.disk->size);
+  if (!map) {
+    return fail("device.disk-too-small").with("actual", identity.disk->size).caused_by(std::move(map).error());
+  }
+  return {};
+}
+
+core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::stop_token stop) {
+  IMPRINT_TRY(const auto map, ffu::DiskMap::build(image.image().stores.at(0), disk.size()));
+  const std::uint64_t due = map.described_bytes();
+  std::uint64_t done = 0;
+  core::ByteBuffer buffer;
+  for (const ffu::MappedRun& run : map.runs()) {
+    for (std::uint64_t at = 0; at < run.length;) {
+      if (stop.stop_requested()) return core::fail("job.cancelled");
+      const std::uint64_t length = piece_length(image.image(), run, at);
+      buffer.resize(length);
+      IMPRINT_CHECK(disk.read_at(run.disk_offset + at, buffer));
+      IMPRINT_CHECK(check_run_piece(image, {run.disk_offset + at, length, run.file_offset + at}, buffer));
+      at += length;
+      done += length;
+      if (progress) progress(done, due);
+    }
+  }
+  return {};
+}
+
+}  // namespace imprint::engine

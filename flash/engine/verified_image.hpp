@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One verified image for any number of targets: chunks enter a bounded cache once, are hashed against the signed table as
+// they enter, and leave only from there. The file is never mapped: an evicted page would come back unchecked.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "flash/core/block_io.hpp"
+#include "flash/core/result.hpp"
+#include "flash/engine/target.hpp"
+#include "flash/ffu/image.hpp"
+
+namespace imprint::engine {
+
+// Thread-safe. Memory: the header area and at most `cache_bytes` of chunks, plus those that are being copied right now.
+class VerifiedImage : public ImageStream, public std::enable_shared_from_this<VerifiedImage> {
+ public:
+  static constexpr std::uint64_t kDefaultCacheBytes = 64ULL << 20;
+
+  // Parses the headers and hashes them; the payload is hashed as it is read. What the header chunks fail is
+  // `image.hash-mismatch`.
+  [[nodiscard]] static core::Result<std::shared_ptr<VerifiedImage>> open(std::shared_ptr<const core::BlockSource> file,
+                                                                         std::uint64_t cache_bytes = kDefaultCacheBytes);
+
+  [[nodiscard]] const ffu::Image& image() const { return opened_.image; }
+  [[nodiscard]] const ffu::OpenedImage& opened() const { return opened_; }
+  [[nodiscard]] const core::BlockSource& file() const { return *file_; }
+  // SHA-256 over the header area, lower-case hex: headers and hash table, and so the whole content.
+  [[nodiscard]] const std::string& identity() const { return identity_; }
+
+  [[nodiscard]] std::uint64_t size() const override { return opened_.image.file_size; }
+  [[nodiscard]] core::Status read(std::uint64_t offset, core::ByteSpan out) override;
+  [[nodiscard]] std::uint32_t shared_value(std::uint64_t family, std::uint64_t index,
+                                           const std::function<std::uint32_t()>& compute) override;
+
+  // The same bytes as a BlockSource, for formats that read an FFU as a disk.
+  [[nodiscard]] std::shared_ptr<const core::BlockSource> as_source();
+
+  struct Statistics {
+    std::uint64_t chunks_loaded = 0;  // read from the file and hashed
+    std::uint64_t chunks_served = 0;  // copied out of the cache
+  };
+  [[nodiscard]] Statistics statistics() const;
+
+ private:
+  VerifiedImage(std::shared_ptr<const core::BlockSource> file, ffu::OpenedImage opened, std::uint64_t cache_bytes);
+  [[nodiscard]] core::Status check_header_chunks() const;
+  [[nodiscard]] core::Result<std::shared_ptr<const core::ByteBuffer>> chunk(std::uint64_t index);
+  [[nodiscard]] core::Result<std::shared_ptr<const core::ByteBuffer>> load(std::uint64_t index) const;
+  void evict();
+
+  std::shared_ptr<const core::BlockSource> file_;
+  ffu::OpenedImage opened_;
+  std::string identity_;
+  std::uint64_t capacity_;  // chunks
+
+  mutable std::mutex mutex_;
+  std::condition_variable loaded_;
+  struct Entry {
+    std::shared_ptr<const core::ByteBuffer> bytes;  // null while a thread loads it
+    std::list<std::uint64_t>::iterator use;         // position in uses_
+  };
+  std::unordered_map<std::uint64_t, Entry> entries_;
+  std::list<std::uint64_t> uses_;  // most recent first
+  Statistics statistics_;
+
+  struct ValueShard {
+    std::mutex mutex;
+    std::unordered_map<std::uint64_t, std::unordered_map<std::uint64_t, std::uint32_t>> values;  // family -> index -> value
+  };
+  std::array<ValueShard, 16> shards_;
+};
+
+}  // namespace imprint::engine

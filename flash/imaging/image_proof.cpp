@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads the new image through the same code that reads any image.
+#include "flash/imaging/image_proof.hpp"
+
+#include <algorithm>
+
+#include "flash/bcd/store.hpp"
+#include "flash/disk/volume.hpp"
+#include "flash/ffu/chunk_verifier.hpp"
+#include "flash/ffu/disk_map.hpp"
+#include "flash/ffu/image.hpp"
+#include "flash/imaging/errors.hpp"
+
+namespace imprint::imaging {
+namespace {
+
+constexpr std::uint64_t kPiece = 1ULL << 20;  // bytes compared at a time
+
+core::Failure wrong(std::string what) { return fail("image.self-check-failed", std::move(what)); }
+
+core::Status compare_bytes(const ProofRequest& request, const ffu::DescribedDisk& built) {
+  core::ExtentSet described;
+  for (const ffu::MappedRun& run : built.map().runs()) described.add({run.disk_offset, run.length});
+  for (const core::Extent& extent : request.allocated.extents()) {
+    if (!described.contains(extent)) return wrong("allocated bytes are left out").with("offset", extent.offset);
+    for (std::uint64_t offset = extent.offset; offset < extent.end(); offset += kPiece) {
+      const std::uint64_t length = std::min(kPiece, extent.end() - offset);
+      IMPRINT_TRY(const auto expected, request.disk->read(offset, length));
+      IMPRINT_TRY(const auto actual, built.read(offset, length));
+      if (expected != actual) return wrong("bytes differ from the volumes").with("offset", offset);
+    }
+  }
+  return {};
+}
+
+core::Status check_table(const ProofRequest& request, const core::BlockSource& built) {
+  IMPRINT_TRY(const auto copies, disk::read_gpt_copies(built, request.table.sector_size));
+  if (!copies.primary) return wrong("primary GPT").caused_by(copies.primary.error());
+  if (!copies.backup) return wrong("backup GPT").caused_by(copies.backup.error());
+  if (!copies.agree || !copies.protective_mbr) return wrong("the copies of the GPT do not agree");
+  if (copies.primary->partitions.size() != request.table.partitions.size()) return wrong("partitions are missing");
+  return {};
+}
+
+core::Status check_volumes(const ProofRequest& request, const std::shared_ptr<const core::BlockSource>& built) {
+  for (const disk::Partition& partition : request.table.partitions) {
+    IMPRINT_TRY(auto planned, disk::open_partition(request.disk, request.table, partition));
+    IMPRINT_TRY(const auto kind, disk::detect_file_system(*planned));
+    if (kind == disk::FileSystem::raw) continue;
+    IMPRINT_TRY(auto slice, disk::open_partition(built, request.table, partition));
+    auto volume = disk::open_volume(std::move(slice));
+    if (!volume) return wrong("partition " + partition.name).caused_by(std::move(volume).error());
+    auto root = (*volume)->list("");
+    if (!root) return wrong("partition " + partition.name).caused_by(std::move(root).error());
+    if (!request.has_boot_store || partition.name != request.table.find("EFIESP")->name) continue;
+    IMPRINT_TRY(const auto file, (*volume)->open_file("EFI/Microsoft/Boot/BCD"));
+    IMPRINT_TRY(const auto hive, file->read(0, file->size()));
+    IMPRINT_TRY(const auto store, bcd::Store::read(hive));
+    if (store.find(bcd::objects::boot_manager()) == nullptr) return wrong("the boot store has no boot manager");
+  }
+  return {};
+}
+
+core::Status prove(const ProofRequest& request) {
+  IMPRINT_TRY(std::shared_ptr<const core::BlockSource> file, core::FileSource::open(request.image));
+  IMPRINT_TRY(const auto opened, ffu::open_image(*file));
+  IMPRINT_CHECK(ffu::verify_chunks(opened, *file, 1, [](std::uint64_t, std::uint64_t) {}));
+  if (opened.image.stores.size() != 1) return wrong("the image does not have one store");
+  IMPRINT_TRY(auto map, ffu::DiskMap::build(opened.image.stores.front(), request.disk->size()));
+  const auto built = std::make_shared<ffu::DescribedDisk>(std::move(map), file);
+  IMPRINT_CHECK(compare_bytes(request, *built));
+  IMPRINT_CHECK(check_table(request, *built));
+  return check_volumes(request, built);
+}
+
+}  // namespace
+
+core::Status prove_image(const ProofRequest& request) {
+  auto proved = prove(request);
+  if (proved || proved.error().id() == "image.self-check-failed") return proved;
+  return fail("image.self-check-failed").with("file", request.image.string()).caused_by(std::move(proved).error());
+}
+
+}  // namespace imprint::imaging

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Proves an image that was just built: it is opened again as a device would see it, before it gets its final name.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "flash/core/block_io.hpp"
+#include "flash/core/extent_set.hpp"
+#include "flash/core/result.hpp"
+#include "flash/disk/partition_table.hpp"
+
+namespace imprint::imaging {
+
+struct ProofRequest {
+  std::filesystem::path image;                    // the .ffu
+  std::shared_ptr<const core::BlockSource> disk;  // from which it was written
+  core::ExtentSet allocated;                      // bytes of `disk` that have to be in it
+  disk::PartitionTable table;                     // as planned
+  bool has_boot_store = false;                    // EFI\Microsoft\Boot\BCD is on EFIESP
+};
+
+// Every chunk against the hash table; every allocated byte against `disk`, and that none is left out; both GPT copies;
+// every file system of the plan opens; the boot store opens. `image.self-check-failed` with what was wrong as its cause.
+[[nodiscard]] core::Status prove_image(const ProofRequest& request);
+
+}  // namespace imprint::imaging

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Builds and checks the chain with X509_verify_cert, and adds what it leaves to its caller: usages, test roots, and which
+// revocation lists were there.
+#include "flash/trust/chain.hpp"
+
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "flash/trust/certificates.hpp"
+#include "flash/trust/reasons.hpp"
+
+namespace imprint::trust {
+namespace {
+
+constexpr int kMaxDepth = 10;
+constexpr int kAuthLevel = 2;  // 112 bits: RSA from 2048, elliptic curves from 224, no SHA-1 below the root
+constexpr std::size_t kMaxProblems = 64;
+
+struct Problem {
+  int code = X509_V_OK;
+  int depth = 0;
+  std::string subject;
+  std::string issuer;
+};
+
+struct Verification {
+  std::vector<Problem> problems;
+  std::vector<X509Ptr> chain;  // signer first
+  bool finished = false;
+};
+
+// Notes the problem and lets OpenSSL go on, so that a decision names everything that is wrong. Nothing is accepted by
+// this: a chain with any problem that is not excused by name in check_chain is refused.
+int collect_problem(int ok, X509_STORE_CTX* context) noexcept {
+  if (ok == 1) return 1;
+  auto* out = static_cast<Verification*>(X509_STORE_CTX_get_app_data(context));
+  const X509* certificate = X509_STORE_CTX_get_current_cert(context);
+  if (out->problems.size() >= kMaxProblems) return 0;
+  out->problems.push_back({X509_STORE_CTX_get_error(context), X509_STORE_CTX_get_error_depth(context),
+                           certificate == nullptr ? "(no certificate)" : subject_of(certificate),
+                           certificate == nullptr ? "(no certificate)" : issuer_of(certificate)});
+  return 1;
+}
+
+bool is_root_problem(int code) {
+  constexpr std::array kCodes{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,   X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+                              X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+                              X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_CERT_UNTRUSTED};
+  return std::ranges::find(kCodes, code) != kCodes.end();
+}
+
+bool is_weakness(int code) {
+  return code == X509_V_ERR_EE_KEY_TOO_SMALL || code == X509_V_ERR_CA_KEY_TOO_SMALL || code == X509_V_ERR_CA_MD_TOO_WEAK;
+}
+
+bool is_revocation_problem(int code) {
+  constexpr std::array kCodes{X509_V_ERR_UNABLE_TO_GET_CRL,
+                              X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE,
+                              X509_V_ERR_CRL_SIGNATURE_FAILURE,
+                              X509_V_ERR_CRL_NOT_YET_VALID,
+                              X509_V_ERR_CRL_HAS_EXPIRED,
+                              X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD,
+                              X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD,
+                              X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER,
+                              X509_V_ERR_KEYUSAGE_NO_CRL_SIGN,
+                              X509_V_ERR_UNHANDLED_CRITICAL_CRL_EXTENSION,
+                              X509_V_ERR_DIFFERENT_CRL_SCOPE,
+                              X509_V_ERR_CRL_PATH_VALIDATION_ERROR};
+  return std::ranges::find(kCodes, code) != kCodes.end();
+}
+
+bool has(const Verification& verification, bool (*kind)(int)) {
+  return std::ranges::any_of(verification.problems, [kind](const Problem& problem) { return kind(problem.code); });
+}
+
+// Any certificate of the trust directory ends a chain, be it self-signed or not.
+void configure(X509_STORE_CTX* context, bool revocation, core::UtcTime at) {
+  X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context);
+  unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST;
+  if (revocation) flags |= X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL;
+  X509_VERIFY_PARAM_set_flags(parameters, flags);
+  X509_VERIFY_PARAM_set_time(parameters, to_time_t(at));
+  X509_VERIFY_PARAM_set_depth(parameters, kMaxDepth);
+  X509_VERIFY_PARAM_set_auth_level(parameters, kAuthLevel);
+  X509_STORE_CTX_set_verify_cb(context, collect_problem);
+}
+
+Verification run(const CatalogSignature& signature, const TrustStore::Contents& trust, bool with_test_roots,
+                 core::UtcTime at) {
+  const ErrorQueueGuard guard;
+  Verification out;
+  const X509StorePtr store(X509_STORE_new());
+  const X509StoreContextPtr context(X509_STORE_CTX_new());
+  if (!store || !context) return out;
+  bool complete = true;
+  for (const auto& root : trust.production) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
+  if (with_test_roots) {
+    for (const auto& root : trust.test) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
+  }
+  for (const auto& list : trust.revocation_lists) {
+    complete = complete && X509_STORE_add_crl(store.get(), list.get()) == 1;
+  }
+  if (!complete ||
+      X509_STORE_CTX_init(context.get(), store.get(), signature.signer(), signature.certificates()) != 1) {
+    return out;
+  }
+  configure(context.get(), !trust.revocation_lists.empty(), at);
+  X509_STORE_CTX_set_app_data(context.get(), &out);
+  out.finished = X509_verify_cert(context.get()) == 1;
+  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
+  for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) {
+    X509* certificate = sk_X509_value(chain, i);
+    X509_up_ref(certificate);
+    out.chain.emplace_back(certificate);
+  }
+  out.finished = out.finished && !out.chain.empty();
+  return out;
+}
+
+std::string words(const Problem& problem) {
+  return problem.subject + ": " + X509_verify_cert_error_string(problem.code);
+}
+
+// The first problem of each kind, in the order of the checks.
+void add_problems(const Verification& verification, std::vector<Reason>& reasons) {
+  const auto add_first = [&](auto matches, ErrorId id) {
+    const auto found = std::ranges::find_if(verification.problems, [&](const Problem& p) { return matches(p.code); });
+    if (found != verification.problems.end()) reasons.push_back(bad(id, words(*found)));
+  };
+  const auto is = [](int wanted) { return [wanted](int code) { return code == wanted; }; };
+  add_first(is_weakness, "trust.key-too-weak");
+  add_first(
+      [](int code) {
+        return !is_root_problem(code) && !is_weakness(code) && !is_revocation_problem(code) &&
+               code != X509_V_ERR_CERT_HAS_EXPIRED && code != X509_V_ERR_CERT_NOT_YET_VALID &&
+               code != X509_V_ERR_CERT_REVOKED;
+      },
+      "trust.chain-invalid");
+  add_first(is(X509_V_ERR_CERT_HAS_EXPIRED), "trust.expired");
+  add_first(is(X509_V_ERR_CERT_NOT_YET_VALID), "trust.not-yet-valid");
+  add_first(is(X509_V_ERR_CERT_REVOKED), "trust.revoked");
+  if (!verification.finished) {
+    reasons.push_back(bad("trust.chain-invalid", "checking the chain of certificates did not come to an end"));
+  }
+}
+
+// A station trusts several issuers, and seldom has a revocation list of each: that one is missing is said, not refused.
+// A list that is there but out of date or wrong is refused, since it may hide a revocation. The issuer of a list about
+// the topmost certificate need not be at hand, for that certificate is trusted by lying in the trust directory.
+void add_revocation(const Verification& verification, std::vector<Reason>& reasons) {
+  const int top = static_cast<int>(verification.chain.size()) - 1;
+  bool refused = false;
+  std::vector<std::string> missing;
+  for (const Problem& problem : verification.problems) {
+    if (problem.code == X509_V_ERR_CERT_REVOKED) refused = true;
+    if (!is_revocation_problem(problem.code)) continue;
+    if (problem.code == X509_V_ERR_UNABLE_TO_GET_CRL) {
+      if (problem.depth < top && std::ranges::find(missing, problem.issuer) == missing.end()) {
+        missing.push_back(problem.issuer);
+      }
+    } else if (problem.code != X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER || problem.depth != top) {
+      if (!refused) reasons.push_back(bad("trust.revocation-unknown", words(problem)));
+      refused = true;
+    }
+  }
+  for (const auto& issuer : missing) {
+    reasons.push_back(good("the trust directory has no revocation list of " + issuer));
+  }
+  if (!refused && missing.empty()) reasons.push_back(good("no certificate of the chain is revoked"));
+}
+
+// Windows asks an intermediate's extended usages to hold the signer's, too; so does this.
+void add_usage(const Verification& verification, const TrustStore::Contents& trust, std::vector<Reason>& reasons) {
+  for (std::size_t i = 0; i < verification.chain.size(); ++i) {
+    X509* certificate = verification.chain[i].get();
+    if (trust.is_root(certificate)) return;  // trusted as it is, by lying in the trust directory
+    const auto extended = X509_get_extended_key_usage(certificate);
+    if (extended != UINT32_MAX && (extended & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0) {
+      reasons.push_back(bad("trust.wrong-usage", subject_of(certificate) + " is for other uses than signing code"));
+      return;
+    }
+    if (i == 0 && (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0) {
+      reasons.push_back(bad("trust.wrong-usage", subject_of(certificate) + " is not for digital signatures"));
+      return;
+    }
+    if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) != 0) {
+      reasons.push_back(bad("trust.chain-invalid", subject_of(certificate) + " has extensions that cannot be read"));
+      return;
+    }
+    // Without basic constraints OpenSSL goes by older marks of an authority, which nobody needs any more.
+    if (i > 0 && X509_check_ca(certificate) != 1) {
+      reasons.push_back(bad("trust.chain-invalid", subject_of(certificate) + " is no certificate authority"));
+      return;
+    }
+  }
+}
+
+bool leads_to_root(const Verification& verification, const TrustStore::Contents& trust) {
+  return !verification.chain.empty() && !has(verification, is_root_problem) &&
+         trust.is_root(verification.chain.back().get());
+}
+
+std::string dead_end(const Verification& verification) {
+  if (verification.chain.empty()) return "no chain could be built";
+  const X509* last = verification.chain.back().get();
+  if ((X509_get_extension_flags(verification.chain.back().get()) & EXFLAG_SS) != 0) {
+    return "the chain ends at " + subject_of(last) + ", which is not in the trust directory";
+  }
+  return "the issuer of " + subject_of(last) + " is not known: " + issuer_of(last);
+}
+
+void add_retail_rules(const Verification& verification, const TrustStore::Contents& trust,
+                      std::vector<Reason>& reasons) {
+  for (const auto& certificate : verification.chain) {
+    if (!trust.is_test_root(certificate.get())) continue;
+    reasons.push_back(bad("trust.test-root", "the chain holds test root " + subject_of(certificate.get())));
+    break;
+  }
+  X509* signer = verification.chain.empty() ? nullptr : verification.chain.front().get();
+  if (signer == nullptr) return;
+  if ((X509_get_extension_flags(signer) & EXFLAG_SS) != 0) {
+    reasons.push_back(bad("trust.self-signed-signer", subject_of(signer) + " is signed by itself"));
+  } else if (trust.is_root(signer)) {
+    reasons.push_back(bad("trust.self-signed-signer", subject_of(signer) + " is itself a root of the trust directory"));
+  }
+}
+
+}  // namespace
+
+ChainAnswer check_chain(const CatalogSignature& signature, Policy policy, const TrustStore::Contents& trust,
+                        core::UtcTime at) {
+  // Retail looks for a chain by production roots alone, so that a test root that cross-signs an authority does no harm.
+  // Only when there is none do test roots come in, to tell a test image from one of a stranger.
+  Verification verification = run(signature, trust, policy != Policy::retail, at);
+  if (policy == Policy::retail && !leads_to_root(verification, trust)) verification = run(signature, trust, true, at);
+
+  ChainAnswer out;
+  if (leads_to_root(verification, trust)) {
+    const X509* root = verification.chain.back().get();
+    out.root = describe(root);
+    const bool is_test = trust.is_test_root(root);
+    out.reasons.push_back(
+        good(std::string("the chain ends at ") + (is_test ? "test root " : "production root ") + out.root->subject));
+  } else {
+    out.reasons.push_back(bad("trust.root-unknown", dead_end(verification)));
+  }
+  add_problems(verification, out.reasons);
+  add_usage(verification, trust, out.reasons);
+  if (!trust.revocation_lists.empty()) add_revocation(verification, out.reasons);
+  if (policy == Policy::retail) add_retail_rules(verification, trust, out.reasons);
+  return out;
+}
+
+}  // namespace imprint::trust

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The way of one device: identify, admit, write, read back, inspect, close. Whatever happens on the way, the record is
+// closed with what is known, and nothing is called passed that the record does not hold.
+#include "station/attempt.hpp"
+
+#include <functional>
+#include <utility>
+
+#include "flash/core/text.hpp"
+#include "flash/engine/flash_device.hpp"
+#include "flash/ffu/disk_map.hpp"
+#include "station/errors.hpp"
+#include "station/version.hpp"
+
+namespace imprint::station {
+namespace {
+
+constexpr std::size_t kMaxLogLines = 200;  // of a device's own log, kept with the write step
+
+class WriteObserver final : public engine::TransferObserver {
+ public:
+  explicit WriteObserver(AttemptObserver& observer) : observer_(observer) {}
+  void on_bytes(std::uint64_t done) override {
+    done_ = done;
+    observer_.on_progress(done);
+  }
+  void on_device_log(std::string_view line) override {
+    if (lines_ < kMaxLogLines) log_ += (log_.empty() ? "" : "\n") + std::string(line);
+    ++lines_;
+  }
+  [[nodiscard]] std::uint64_t done() const { return done_; }
+  [[nodiscard]] const std::string& log() const { return log_; }
+
+ private:
+  AttemptObserver& observer_;
+  std::uint64_t done_ = 0;
+  std::size_t lines_ = 0;
+  std::string log_;
+};
+
+db::FindingRow to_row(const inspect::Finding& finding) {
+  return {finding.check,
+          std::string(inspect::to_string(finding.verdict)),
+          std::string(inspect::to_string(finding.severity)),
+          finding.expected,
+          finding.actual,
+          finding.message};
+}
+
+// The first finding that decided against the unit.
+const inspect::Finding* deciding(const inspect::Report& report, inspect::FindingVerdict verdict) {
+  for (const inspect::Finding& finding : report.findings) {
+    if (finding.verdict == verdict && finding.severity == inspect::Severity::error) return &finding;
+  }
+  return nullptr;
+}
+
+class AttemptRun {
+ public:
+  AttemptRun(const AttemptContext& context, std::string slot, devices::PortPath port, AttemptObserver& observer,
+             std::stop_token stop)
+      : context_(context), port_(std::move(port)), observer_(observer), stop_(std::move(stop)) {
+    result_.slot = std::move(slot);
+  }
+
+  AttemptResult run() {
+    auto opened = context_.records.open_attempt(opening());
+    if (!opened) {
+      result_.error = std::move(opened).error();
+      return std::move(result_);
+    }
+    result_.id = *opened;
+    const core::Status status = all_steps();
+    target_.reset();  // the device is let go before the slot is called done
+    close(status);
+    return std::move(result_);
+  }
+
+ private:
+  // What a step moved and has to say, for its row.
+  struct StepNotes {
+    std::uint64_t bytes = 0;
+    std::string detail;
+  };
+
+  [[nodiscard]] db::NewAttempt opening() const {
+    db::NewAttempt attempt;
+    attempt.product = context_.recipe.product;
+    attempt.slot = result_.slot;
+    attempt.port_path = port_.text;
+    attempt.image_sha256 = context_.image.image->identity();
+    if (context_.image.decision.signer) attempt.image_signer = context_.image.decision.signer->subject;
+    attempt.policy = trust::to_string(context_.recipe.policy);
+    attempt.recipe_digest = context_.recipe.digest();
+    attempt.trust_digest = context_.image.trust_digest;
+    attempt.program_version = kVersion;
+    attempt.training = context_.bus.is_virtual();
+    return attempt;
+  }
+
+  core::Status all_steps() {
+    IMPRINT_CHECK(step("identify", SlotPhase::identify, 0, [this](StepNotes& notes) { return identify(notes); }));
+    IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes&) { return admit(); }));
+    const std::uint64_t image_bytes = context_.image.image->size();
+    IMPRINT_CHECK(step("write", SlotPhase::write, image_bytes, [this](StepNotes& notes) { return write(notes); }));
+    result_.proof = db::ProofLevel::device_confirmed;
+    if (context_.recipe.flash.read_back) {
+      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_, [this](StepNotes& notes) { return read_back(notes); }));
+      result_.proof = db::ProofLevel::read_back;
+    }
+    if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
+      IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
+      if (context_.recipe.flash.read_back) result_.proof = db::ProofLevel::inspected;
+    }
+    if (context_.recipe.after_pass == AfterPass::reboot) {
+      IMPRINT_CHECK(step("reboot", SlotPhase::finish, 0, [this](StepNotes&) { return target_->reboot(); }));
+    }
+    return {};
+  }
+
+  // Runs one step and records it. A step whose row could not be written counts as failed: there is no proof of it.
+  core::Status step(const char* name, SlotPhase phase, std::uint64_t due, const std::function<core::Status(StepNotes&)>& work) {
+    if (stop_.stop_requested()) return core::fail("job.cancelled");
+    phase_ = phase;
+    observer_.on_phase(phase, due);
+    db::Step row;
+    row.name = name;
+    row.started = context_.clock.now();
+    const auto start = std::chrono::steady_clock::now();
+    StepNotes notes;
+    core::Status status = work(notes);
+    row.duration = std::chrono::round<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+    row.ok = status.has_value();
+    row.bytes = notes.bytes;
+    row.detail = notes.detail;
+    if (!status) {
+      row.error_id = status.error().id();
+      row.detail = status.error().message() + (notes.detail.empty() ? "" : "\n" + notes.detail);
+    }
+    auto recorded = context_.records.add_step(*result_.id, row);
+    if (status && !recorded) return recorded;
+    return status;
+  }
+
+  core::Status identify(StepNotes& notes) {
+    IMPRINT_TRY(target_, context_.bus.open(port_));
+    IMPRINT_TRY(identity_, target_->identify());
+    notes.detail = identity_.protocol + " " + identity_.platform_id;
+    if (identity_.serial.empty()) return fail("unit.serial-missing");
+    result_.serial = identity_.serial;
+    observer_.on_identity(identity_);
+    return {};
+  }
+
+  core::Status admit() {
+    IMPRINT_TRY(const auto unit, context_.records.identify(*result_.id, {identity_.serial, identity_.unique_id,
+                                                                        identity_.platform_id, identity_.protocol}));
+    IMPRINT_TRY(const bool passed_before, context_.records.has_passed(unit));
+    if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
+    IMPRINT_CHECK(engine::check_fit(context_.image.image->image(), identity_));
+    IMPRINT_TRY(const auto map, ffu::DiskMap::build(context_.image.image->image().stores.at(0), identity_.disk->size));
+    described_bytes_ = map.described_bytes();
+    return {};
+  }
+
+  core::Status write(StepNotes& notes) {
+    WriteObserver observer(observer_);
+    auto status = target_->flash(*context_.image.image, observer, stop_);
+    notes.bytes = observer.done();
+    notes.detail = observer.log();
+    return status;
+  }
+
+  core::Status read_back(StepNotes& notes) {
+    IMPRINT_TRY(disk_, target_->open_disk());
+    return engine::read_back(
+        *context_.image.image, *disk_,
+        [&](std::uint64_t done, std::uint64_t) {
+          notes.bytes = done;
+          observer_.on_progress(done);
+        },
+        stop_);
+  }
+
+  core::Status inspect_disk() {
+    if (!disk_) {
+      IMPRINT_TRY(disk_, target_->open_disk());
+    }
+    const inspect::Disk disk{result_.slot + " " + identity_.serial, disk_, identity_.disk->sector_size};
+    const Recipe& recipe = context_.recipe;
+    result_.report.source = disk.name;
+    if (recipe.layout) result_.report.append(inspect::inspect_layout(disk, *recipe.layout, recipe.platform));
+    if (recipe.check_bcd) result_.report.append(inspect::inspect_bcd(disk));
+    if (recipe.recovery) result_.report.append(inspect::inspect_recovery(disk, *recipe.recovery, context_.scratch));
+    std::vector<db::FindingRow> rows;
+    for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
+    IMPRINT_CHECK(context_.records.add_findings(*result_.id, rows));
+    switch (result_.report.verdict()) {
+      case inspect::ReportVerdict::pass: return {};
+      case inspect::ReportVerdict::fail:
+        return fail("inspect.failed", detail_of(inspect::FindingVerdict::fail));
+      case inspect::ReportVerdict::incomplete: break;
+    }
+    return fail("inspect.incomplete", detail_of(inspect::FindingVerdict::not_checked));
+  }
+
+  [[nodiscard]] std::string detail_of(inspect::FindingVerdict verdict) const {
+    const inspect::Finding* finding = deciding(result_.report, verdict);
+    return finding == nullptr ? std::string("no rule gave an answer") : finding->check + ": " + finding->message;
+  }
+
+  [[nodiscard]] db::AttemptVerdict verdict_of(const core::Status& status) const {
+    if (status) return db::AttemptVerdict::passed;
+    const std::string_view id = status.error().id();
+    if (id == "job.cancelled") return db::AttemptVerdict::aborted;
+    // Only what admission decides about the device is a refusal; a record that could not be written is not.
+    if (phase_ == SlotPhase::admit && !id.starts_with("records.") && !id.starts_with("io.")) return db::AttemptVerdict::refused;
+    if (id == "inspect.incomplete" || id == "device.read-back-unsupported") return db::AttemptVerdict::incomplete;
+    return db::AttemptVerdict::failed;
+  }
+
+  void close(const core::Status& status) {
+    result_.verdict = verdict_of(status);
+    db::AttemptClose close;
+    close.verdict = result_.verdict;
+    close.proof = result_.proof;
+    if (!status) {
+      result_.error = status.error();
+      close.error_id = status.error().id();
+      close.error_class = core::to_string(status.error().row().fault);
+      close.detail = status.error().message();
+    }
+    auto closed = context_.records.close_attempt(*result_.id, close);
+    if (!closed && result_.verdict == db::AttemptVerdict::passed) {
+      // The unit may be good, but nothing proves it: never shown as passed.
+      result_.verdict = db::AttemptVerdict::incomplete;
+      result_.error = std::move(closed).error();
+    }
+  }
+
+  const AttemptContext& context_;
+  devices::PortPath port_;
+  AttemptObserver& observer_;
+  std::stop_token stop_;
+  AttemptResult result_;
+  SlotPhase phase_ = SlotPhase::empty;
+  std::unique_ptr<engine::StreamTarget> target_;
+  engine::DeviceIdentity identity_;
+  std::shared_ptr<const core::BlockSource> disk_;
+  std::uint64_t described_bytes_ = 0;
+};
+
+}  // namespace
+
+AttemptResult run_attempt(const AttemptContext& context, const std::string& slot, const devices::PortPath& port,
+                          AttemptObserver& observer, std::stop_token stop) {
+  return AttemptRun(context, slot, port, observer, std::move(stop)).run();
+}
+
+}  // namespace imprint::station

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The commands of `imprint`, free of how the command line is parsed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "station/cli/console.hpp"
+
+namespace imprint::station::cli {
+
+struct FfuInfoOptions {
+  std::filesystem::path file;
+  bool json = false;
+};
+ExitStatus ffu_info(const FfuInfoOptions& options);
+
+struct FfuVerifyOptions {
+  std::filesystem::path file;
+  std::string policy = "retail";
+  std::filesystem::path trust = "/etc/imprint/trust";
+  bool json = false;
+};
+ExitStatus ffu_verify(const FfuVerifyOptions& options);
+
+struct FfuExtractOptions {
+  std::filesystem::path file;
+  std::filesystem::path out;
+  std::size_t store = 0;
+  std::optional<std::uint64_t> size;  // bytes
+  bool json = false;
+};
+ExitStatus ffu_extract(const FfuExtractOptions& options);
+
+struct InspectOptions {
+  std::filesystem::path source;
+  bool json = false;
+};
+ExitStatus inspect_layout_command(const InspectOptions& options, const std::filesystem::path& layout,
+                                  const std::optional<std::filesystem::path>& platform);
+ExitStatus inspect_bcd_command(const InspectOptions& options);
+ExitStatus inspect_recovery_command(const InspectOptions& options, const std::string& profile);
+
+struct ReportOptions {
+  std::filesystem::path database;
+  std::optional<std::string> from;  // ISO 8601
+  std::optional<std::string> to;
+  std::string by = "all";
+  std::string format = "table";
+};
+ExitStatus report_yield(const ReportOptions& options);
+ExitStatus report_units(const ReportOptions& options);
+
+ExitStatus list_errors(bool json);
+
+struct DemoOptions {
+  std::filesystem::path workspace;
+  std::filesystem::path out = "demo-out";
+};
+ExitStatus run_demo(const DemoOptions& options);
+
+}  // namespace imprint::station::cli

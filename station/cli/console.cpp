@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Output of the command line.
+#include "station/cli/console.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "flash/core/text.hpp"
+
+namespace imprint::station::cli {
+
+ExitStatus exit_status(const core::Error& error) {
+  const std::string_view id = error.id();
+  if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown") return ExitStatus::usage;
+  if (id == "report.no-rows") return ExitStatus::nothing;
+  // The input is at fault where the file itself was readable; the machine where it was not.
+  return error.row().fault == core::FaultClass::station ? ExitStatus::environment : ExitStatus::not_good;
+}
+
+std::string error_json(const core::Error& error) {
+  boost::json::object context;
+  for (const auto& [key, value] : error.context()) context[key] = core::printable(value);
+  boost::json::object out{{"id", error.id()},
+                          {"text", error.row().text},
+                          {"detail", core::printable(error.detail())},
+                          {"remedy", error.row().remedy},
+                          {"fault", core::to_string(error.row().fault)},
+                          {"context", std::move(context)}};
+  if (error.cause() != nullptr) out["cause"] = boost::json::parse(error_json(*error.cause()));
+  return boost::json::serialize(out);
+}
+
+ExitStatus report_error(const core::Error& error, bool json) {
+  if (json) {
+    fmt::print(stderr, "{{\"error\":{}}}\n", error_json(error));
+  } else {
+    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id(), error.message(), error.row().remedy);
+  }
+  return exit_status(error);
+}
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) std::_Exit(static_cast<int>(ExitStatus::environment));
+}
+
+void print_line(std::string_view text) {
+  print(text);
+  print("\n");
+}
+
+Progress::Progress(std::string label, bool quiet)
+    : label_(std::move(label)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0), start_(std::chrono::steady_clock::now()) {}
+
+Progress::~Progress() {
+  if (drawn_ && terminal_) fmt::print(stderr, "\r\x1b[K");
+}
+
+void Progress::update(std::uint64_t done, std::uint64_t total) {
+  if (quiet_ || total == 0) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (terminal_) {
+    if (done < total && now - last_draw_ < std::chrono::milliseconds(100)) return;
+    last_draw_ = now;
+    draw(done, total);
+    return;
+  }
+  const auto tenth = static_cast<unsigned>(done * 10 / total);
+  // Short work needs no lines in a log.
+  if (tenth == last_tenth_ || now - start_ < std::chrono::seconds(2)) return;
+  last_tenth_ = tenth;
+  draw(done, total);
+}
+
+void Progress::draw(std::uint64_t done, std::uint64_t total) {
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  const double rate = elapsed.count() > 0 ? static_cast<double>(done) / elapsed.count() : 0;
+  const std::string text = fmt::format("{} {:3}%  {} of {}  {}", label_, done * 100 / total, core::format_mib(done),
+                                       core::format_mib(total), core::format_rate(rate));
+  if (terminal_) {
+    const auto filled = static_cast<std::size_t>(done * 24 / total);
+    fmt::print(stderr, "\r\x1b[K[{}{}] {}", std::string(filled, '#'), std::string(24 - filled, '.'), text);
+    std::fflush(stderr);
+  } else {
+    fmt::print(stderr, "{}\n", text);
+  }
+  drawn_ = true;
+}
+
+}  // namespace imprint::station::cli

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// How every command talks: results to standard output, errors to standard error in one form, progress that fits what it is
+// shown on, and exit statuses as the contract has them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "flash/core/result.hpp"
+
+namespace imprint::station::cli {
+
+enum class ExitStatus : int {
+  good = 0,
+  not_good = 1,     // done, and the answer is not good
+  usage = 2,        // wrong usage
+  nothing = 3,      // nothing to do
+  environment = 4,  // permission, file not there, full disk
+};
+
+// By the error's id and fault class.
+[[nodiscard]] ExitStatus exit_status(const core::Error& error);
+
+// "imprint: <id>: <text>" and what to do; with `json` one object with id, message, remedy and context.
+ExitStatus report_error(const core::Error& error, bool json);
+
+[[nodiscard]] std::string error_json(const core::Error& error);
+
+// Writes to standard output. A pipe that was closed ends the program quietly, as usual.
+void print(std::string_view text);
+void print_line(std::string_view text);
+
+// A bar that is redrawn on a terminal, and a line at every tenth elsewhere. Writes to standard error. Any thread, one at
+// a time. Nothing is shown when `quiet`.
+class Progress {
+ public:
+  Progress(std::string label, bool quiet);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void update(std::uint64_t done, std::uint64_t total);
+
+ private:
+  void draw(std::uint64_t done, std::uint64_t total);
+  std::string label_;
+  bool quiet_;
+  bool terminal_;
+  bool drawn_ = false;
+  unsigned last_tenth_ = 0;
+  std::chrono::steady_clock::time_point start_;
+  std::chrono::steady_clock::time_point last_draw_;
+};
+
+}  // namespace imprint::station::cli

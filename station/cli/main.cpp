@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The command line of `imprint`: words and options to the functions of commands.hpp.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <functional>
+
+#include "station/cli/commands.hpp"
+#include "station/cli/workspace_path.hpp"
+#include "station/version.hpp"
+
+namespace {
+
+using namespace imprint::station::cli;
+
+// Set by the command that was chosen, run after parsing.
+using Chosen = std::function<ExitStatus()>;
+
+void add_ffu(CLI::App& app, Chosen& chosen) {
+  CLI::App* ffu = app.add_subcommand("ffu", "Full flash update images: look at, verify, extract");
+  ffu->require_subcommand(1);
+
+  auto info_options = std::make_shared<FfuInfoOptions>();
+  CLI::App* info = ffu->add_subcommand("info", "What an image is: platform, disk, partitions, signer, sizes");
+  info->add_option("FILE", info_options->file, "The FFU")->required();
+  info->add_flag("--json", info_options->json, "One JSON object");
+  info->callback([&chosen, info_options] { chosen = [info_options] { return ffu_info(*info_options); }; });
+
+  auto verify_options = std::make_shared<FfuVerifyOptions>();
+  CLI::App* verify = ffu->add_subcommand("verify", "Signature, catalog, hash table and every chunk");
+  verify->add_option("FILE", verify_options->file, "The FFU")->required();
+  verify->add_option("--policy", verify_options->policy, "retail, test or none")
+      ->check(CLI::IsMember({"retail", "test", "none"}))
+      ->capture_default_str();
+  verify->add_option("--trust", verify_options->trust, "Trust directory")->capture_default_str();
+  verify->add_flag("--json", verify_options->json, "One JSON object");
+  verify->callback([&chosen, verify_options] { chosen = [verify_options] { return ffu_verify(*verify_options); }; });
+
+  auto extract_options = std::make_shared<FfuExtractOptions>();
+  CLI::App* extract = ffu->add_subcommand("extract", "Write the disk that an image describes to a sparse file");
+  extract->add_option("FILE", extract_options->file, "The FFU")->required();
+  extract->add_option("OUT", extract_options->out, "The disk image to write")->required();
+  extract->add_option("--store", extract_options->store, "Store, counted from 0")->capture_default_str();
+  extract->add_option("--size", extract_options->size, "Size of the disk in bytes; MinSectorCount of the store unless given");
+  extract->add_flag("--json", extract_options->json, "One JSON object");
+  extract->callback([&chosen, extract_options] { chosen = [extract_options] { return ffu_extract(*extract_options); }; });
+}
+
+void add_inspect(CLI::App& app, Chosen& chosen) {
+  CLI::App* inspect = app.add_subcommand("inspect", "Rules over an FFU, a raw disk image or a disk; nothing is written to it");
+  inspect->require_subcommand(1);
+  auto options = std::make_shared<InspectOptions>();
+  const auto add_common = [options](CLI::App* command) {
+    command->add_option("SOURCE", options->source, "An FFU, a raw disk image or a block device")->required();
+    command->add_flag("--json", options->json, "One JSON object");
+  };
+
+  auto layout_file = std::make_shared<std::filesystem::path>();
+  auto platform_file = std::make_shared<std::optional<std::filesystem::path>>();
+  CLI::App* layout = inspect->add_subcommand("layout", "Partition tables and partitions against DeviceLayout.xml");
+  add_common(layout);
+  layout->add_option("--layout", *layout_file, "DeviceLayout.xml")->required();
+  layout->add_option("--platform", *platform_file, "OEMDevicePlatform.xml");
+  layout->callback([&chosen, options, layout_file, platform_file] {
+    chosen = [=] { return inspect_layout_command(*options, *layout_file, *platform_file); };
+  });
+
+  CLI::App* bcd = inspect->add_subcommand("bcd", "Boot configuration: every object and element (a BCD file works too)");
+  add_common(bcd);
+  bcd->callback([&chosen, options] { chosen = [=] { return inspect_bcd_command(*options); }; });
+
+  auto profile = std::make_shared<std::string>();
+  CLI::App* recovery = inspect->add_subcommand("recovery", "The recovery partition, its files and the boot settings");
+  add_common(recovery);
+  recovery->add_option("--profile", *profile, "iot-mmos or winre")->required()->check(CLI::IsMember({"iot-mmos", "winre"}));
+  recovery->callback([&chosen, options, profile] { chosen = [=] { return inspect_recovery_command(*options, *profile); }; });
+}
+
+void add_report(CLI::App& app, Chosen& chosen) {
+  CLI::App* report = app.add_subcommand("report", "Reports from the station's records");
+  report->require_subcommand(1);
+  auto options = std::make_shared<ReportOptions>();
+  auto json = std::make_shared<bool>(false);
+  const auto add = [&](const char* name, const char* help, ExitStatus (*run)(const ReportOptions&)) {
+    CLI::App* command = report->add_subcommand(name, help);
+    command->add_option("--db", options->database, "The records, opened read-only")->required();
+    command->add_option("--from", options->from, "First moment, ISO 8601 (2026-11-21 or 2026-11-21T06:00:00+01:00)");
+    command->add_option("--to", options->to, "First moment after the period, ISO 8601");
+    command->add_option("--format", options->format, "table, csv or json")
+        ->check(CLI::IsMember({"table", "csv", "json"}))
+        ->capture_default_str();
+    command->add_flag("--json", *json, "The same as --format json");
+    command->callback([&chosen, options, json, run] {
+      chosen = [=] {
+        if (*json) options->format = "json";
+        return run(*options);
+      };
+    });
+    return command;
+  };
+  CLI::App* yield = add("yield", "First-pass and final yield, and failures by error id", report_yield);
+  yield->add_option("--by", options->by, "all, product, slot, day, image or platform")
+      ->check(CLI::IsMember({"all", "product", "slot", "day", "image", "platform"}))
+      ->capture_default_str();
+  add("units", "Every attempt with every unit, failures included", report_units);
+}
+
+void add_demo(CLI::App& app, Chosen& chosen, const char* program) {
+  auto options = std::make_shared<DemoOptions>();
+  CLI::App* demo = app.add_subcommand("demo", "The whole way with eight virtual devices: build, sign, flash, prove, report");
+  options->workspace = default_sample_workspace(program);
+  demo->add_option("--workspace", options->workspace, "OEM workspace to build the image from")->capture_default_str();
+  demo->add_option("--out", options->out, "Folder for the results; its former results are replaced")->capture_default_str();
+  demo->callback([&chosen, options] { chosen = [options] { return run_demo(*options); }; });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not the end of a flash in progress
+  CLI::App app{"Imprint: factory flashing station and provisioning appliance", "imprint"};
+  app.set_version_flag("--version", std::string("imprint ") + imprint::station::kVersion);
+  app.require_subcommand(1);
+  Chosen chosen;
+  add_ffu(app, chosen);
+  add_inspect(app, chosen);
+  add_report(app, chosen);
+  auto errors_json = std::make_shared<bool>(false);
+  CLI::App* errors = app.add_subcommand("errors", "Every error id, what it means and what to do");
+  errors->add_flag("--json", *errors_json, "A JSON array");
+  errors->callback([&chosen, errors_json] { chosen = [=] { return list_errors(*errors_json); }; });
+  add_demo(app, chosen, argv[0]);
+  try {
+    app.parse(argc, argv);
+    return static_cast<int>(chosen());
+  } catch (const CLI::Success& done) {
+    return app.exit(done);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "imprint: usage.invalid: {}\n  What to do: see imprint --help, or --help after a command.\n", error.what());
+    return static_cast<int>(ExitStatus::usage);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "imprint: io.out-of-memory: This machine is out of memory\n");
+    return static_cast<int>(ExitStatus::environment);
+  }
+}

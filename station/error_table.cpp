@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Joins the rows that each folder declares.
+#include "station/error_table.hpp"
+
+#include <algorithm>
+
+#include "db/errors.hpp"
+#include "devices/protocol/errors.hpp"
+#include "flash/bcd/errors.hpp"
+#include "flash/core/errors.hpp"
+#include "flash/disk/errors.hpp"
+#include "flash/engine/errors.hpp"
+#include "flash/ffu/errors.hpp"
+#include "flash/imaging/errors.hpp"
+#include "flash/inspect/errors.hpp"
+#include "flash/trust/errors.hpp"
+#include "station/errors.hpp"
+
+namespace imprint::station {
+
+std::vector<core::ErrorRow> all_error_rows() {
+  std::vector<core::ErrorRow> rows;
+  const auto add = [&](const auto& folder) { rows.insert(rows.end(), folder.begin(), folder.end()); };
+  add(core::kErrorRows);
+  add(disk::kErrorRows);
+  add(ffu::kErrorRows);
+  add(trust::kErrorRows);
+  add(bcd::kErrorRows);
+  add(inspect::kErrorRows);
+  add(imaging::kErrorRows);
+  add(engine::kErrorRows);
+  add(devices::kErrorRows);
+  add(db::kErrorRows);
+  add(station::kErrorRows);
+  std::ranges::sort(rows, {}, &core::ErrorRow::id);
+  return rows;
+}
+
+}  // namespace imprint::station

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Slots and their threads.
+#include "station/session.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "flash/ffu/disk_map.hpp"
+#include "station/errors.hpp"
+
+namespace imprint::station {
+
+// One slot: its thread waits for a device and runs one attempt at a time.
+class Session::Slot final : public AttemptObserver {
+ public:
+  Slot(Session& session, SlotConfig config) : session_(session), config_(std::move(config)) {
+    status_.slot = config_.name;
+    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+  }
+
+  [[nodiscard]] const SlotConfig& config() const { return config_; }
+
+  [[nodiscard]] SlotStatus status() const {
+    const std::scoped_lock lock(mutex_);
+    return status_;
+  }
+
+  void arrived() {
+    const std::scoped_lock lock(mutex_);
+    // After a PASS the slot is latched: a device that was away no longer than its reboot takes is the same one.
+    const bool rebooted = latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time;
+    if (rebooted) return;
+    latched_ = false;
+    waiting_ = true;
+    changed_.notify_all();
+  }
+
+  void departed() {
+    const std::scoped_lock lock(mutex_);
+    waiting_ = false;
+    departed_ = Clock::now();
+  }
+
+  void cancel() {
+    const std::scoped_lock lock(mutex_);
+    attempt_stop_.request_stop();
+  }
+
+  void on_phase(SlotPhase phase, std::uint64_t due) override {
+    const std::scoped_lock lock(mutex_);
+    status_.phase = phase;
+    status_.done = 0;
+    status_.due = due;
+    status_.rate = 0;
+    meter_.restart(Clock::now());
+  }
+
+  void on_progress(std::uint64_t done) override {
+    const std::scoped_lock lock(mutex_);
+    status_.done = done;
+    meter_.add(done, Clock::now());
+    status_.rate = meter_.rate();
+    status_.left = time_left();
+  }
+
+  void on_identity(const engine::DeviceIdentity& identity) override {
+    const std::scoped_lock lock(mutex_);
+    status_.serial = identity.serial;
+    if (!identity.disk) return;
+    const auto map = ffu::DiskMap::build(session_.context_.image.image->image().stores.at(0), identity.disk->size);
+    read_back_due_ = map && session_.config_.recipe.flash.read_back ? map->described_bytes() : 0;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // From the rest of this phase and the read-back behind it, at the rate of now.
+  [[nodiscard]] std::optional<std::chrono::seconds> time_left() const {
+    if (status_.rate <= 0) return std::nullopt;
+    const std::uint64_t later = status_.phase == SlotPhase::write ? read_back_due_ : 0;
+    const std::uint64_t rest = status_.due > status_.done ? status_.due - status_.done : 0;
+    return std::chrono::ceil<std::chrono::seconds>(std::chrono::duration<double>(static_cast<double>(rest + later) / status_.rate));
+  }
+
+  void work(const std::stop_token& stop) {
+    const std::stop_callback wake(stop, [this] {
+      const std::scoped_lock lock(mutex_);
+      attempt_stop_.request_stop();
+      changed_.notify_all();
+    });
+    for (;;) {
+      std::stop_token attempt_stop;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return waiting_ || stop.stop_requested(); });
+        if (stop.stop_requested()) return;
+        waiting_ = false;
+        attempt_stop_ = std::stop_source();
+        attempt_stop = attempt_stop_.get_token();
+        const unsigned attempt = status_.attempt + 1;
+        status_ = SlotStatus{};
+        status_.slot = config_.name;
+        status_.attempt = attempt;
+      }
+      AttemptResult result = run_attempt(session_.context_, config_.name, config_.port, *this, attempt_stop);
+      show(result);
+      session_.publish(std::move(result));
+    }
+  }
+
+  void show(const AttemptResult& result) {
+    const std::scoped_lock lock(mutex_);
+    latched_ = result.verdict == db::AttemptVerdict::passed;
+    status_.phase = SlotPhase::done;
+    status_.verdict = result.verdict;
+    status_.proof = result.proof;
+    status_.left.reset();
+    if (result.error) {
+      status_.error_id = result.error->id();
+      status_.message = std::string(result.error->row().text) + ". " + std::string(result.error->row().remedy);
+    }
+  }
+
+  Session& session_;
+  SlotConfig config_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  SlotStatus status_;
+  RateMeter meter_;
+  std::uint64_t read_back_due_ = 0;
+  bool waiting_ = false;  // a device stands here that no attempt was made with
+  bool latched_ = false;
+  std::optional<Clock::time_point> departed_;
+  std::stop_source attempt_stop_;
+  std::jthread thread_;  // last: it ends before what it uses
+};
+
+Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
+    : config_(std::move(config)), context_{records, bus, clock, config_.image, config_.recipe, config_.scratch} {}
+
+core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus, db::Records& records,
+                                                      const core::WallClock& clock) {
+  if (bus.is_virtual() && !config.training) return fail("station.training-only");
+  std::set<std::string> names;
+  std::set<devices::PortPath> ports;
+  for (const SlotConfig& slot : config.slots) {
+    if (slot.name.empty() || !names.insert(slot.name).second) return fail("station.slot-map-invalid").with("slot", slot.name);
+    if (!ports.insert(slot.port).second) return fail("station.slot-map-invalid").with("port", slot.port.text);
+  }
+  std::unique_ptr<Session> session(new Session(std::move(config), bus, records, clock));
+  for (const SlotConfig& slot : session->config_.slots) session->slots_.push_back(std::make_unique<Slot>(*session, slot));
+  session->subscription_ = bus.subscribe(*session);
+  return session;
+}
+
+Session::~Session() {
+  subscription_.reset();  // no more arrivals; then each slot's thread is stopped and joined
+  cancel_all();
+  slots_.clear();
+}
+
+Session::Slot* Session::find(const devices::PortPath& port) const {
+  const auto found = std::ranges::find_if(slots_, [&](const auto& slot) { return slot->config().port == port; });
+  return found == slots_.end() ? nullptr : found->get();
+}
+
+void Session::on_arrival(const devices::PortPath& port) {
+  if (Slot* slot = find(port)) {
+    slot->arrived();
+    return;
+  }
+  const std::scoped_lock lock(mutex_);
+  refused_ports_.push_back(port);
+}
+
+void Session::on_departure(const devices::PortPath& port) {
+  if (Slot* slot = find(port)) {
+    slot->departed();
+    return;
+  }
+  const std::scoped_lock lock(mutex_);
+  std::erase(refused_ports_, port);
+}
+
+void Session::publish(AttemptResult result) {
+  const std::scoped_lock lock(mutex_);
+  finished_.push_back(std::move(result));
+  finished_changed_.notify_all();
+}
+
+std::vector<SlotStatus> Session::snapshot() const {
+  std::vector<SlotStatus> out;
+  for (const auto& slot : slots_) out.push_back(slot->status());
+  return out;
+}
+
+std::optional<AttemptResult> Session::next_finished(core::Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  if (!finished_changed_.wait_until(lock, deadline.at(), [&] { return !finished_.empty(); })) return std::nullopt;
+  AttemptResult result = std::move(finished_.front());
+  finished_.pop_front();
+  return result;
+}
+
+std::vector<devices::PortPath> Session::refused_ports() const {
+  const std::scoped_lock lock(mutex_);
+  return refused_ports_;
+}
+
+void Session::cancel_all() {
+  for (const auto& slot : slots_) slot->cancel();
+}
+
+}  // namespace imprint::station

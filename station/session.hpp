@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// An armed station: slots, a thread for each, and what happens when devices come and go.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "flash/core/deadline.hpp"
+#include "station/attempt.hpp"
+
+namespace imprint::station {
+
+struct SlotConfig {
+  std::string name;
+  devices::PortPath port;
+};
+
+struct SessionConfig {
+  Recipe recipe;
+  ArmedImage image;
+  std::vector<SlotConfig> slots;
+  std::filesystem::path scratch;
+  bool training = false;
+};
+
+// Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does not
+// touch another. Ports that are not in the slot map are left alone.
+class Session final : public devices::BusObserver {
+ public:
+  // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training. Devices
+  // that are plugged in already start at once. The bus, the records and the clock outlive the session.
+  [[nodiscard]] static core::Result<std::unique_ptr<Session>> start(SessionConfig config, devices::DeviceBus& bus,
+                                                                    db::Records& records, const core::WallClock& clock);
+  // Cancels what runs; attempts close as aborted.
+  ~Session() override;
+
+  [[nodiscard]] std::vector<SlotStatus> snapshot() const;
+  // Waits for the next attempt that ends, in the order in which they end; nothing when the deadline passes first.
+  [[nodiscard]] std::optional<AttemptResult> next_finished(core::Deadline deadline);
+  // Ports with a device that no slot owns.
+  [[nodiscard]] std::vector<devices::PortPath> refused_ports() const;
+  void cancel_all();
+
+  void on_arrival(const devices::PortPath& port) override;
+  void on_departure(const devices::PortPath& port) override;
+
+ private:
+  class Slot;
+  Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock);
+  [[nodiscard]] Slot* find(const devices::PortPath& port) const;
+  void publish(AttemptResult result);
+
+  SessionConfig config_;
+  AttemptContext context_;
+  mutable std::mutex mutex_;
+  std::condition_variable finished_changed_;
+  std::deque<AttemptResult> finished_;
+  std::vector<devices::PortPath> refused_ports_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // set once, before the subscription
+  std::unique_ptr<devices::BusSubscription> subscription_;
+};
+
+}  // namespace imprint::station

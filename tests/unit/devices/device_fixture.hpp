@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Virtual devices and scripted transports for the tests of this folder.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <filesystem>
+
+#include "devices/protocol/errors.hpp"
+#include "devices/protocol/simple_io.hpp"
+#include "devices/protocol/simple_io_messages.hpp"
+#include "devices/virtual/in_process_transport.hpp"
+#include "tests/unit/devices/ffu_fixture.hpp"
+
+namespace imprint::fixture {
+
+namespace simple_io = devices::simple_io;
+using simple_io::Opcode;
+using virtual_device::VirtualSimpleIoDevice;
+
+inline virtual_device::DeviceOptions device_options() {
+  virtual_device::DeviceOptions options;
+  options.platform_id = "Imprint.Virtual.Board.1";
+  options.serial = core::Guid::from_name("serial");
+  options.unique_id = core::Guid::from_name("unique");
+  options.disk_size = 4U << 20;
+  options.storage_folder = std::filesystem::temp_directory_path();
+  return options;
+}
+
+inline std::shared_ptr<VirtualSimpleIoDevice> make_device(virtual_device::DeviceOptions options = device_options()) {
+  auto device = VirtualSimpleIoDevice::create(std::move(options));
+  REQUIRE(device);
+  return *device;
+}
+
+inline std::shared_ptr<virtual_device::VirtualCable> cable_to(std::shared_ptr<VirtualSimpleIoDevice> device) {
+  return std::make_shared<virtual_device::VirtualCable>(std::move(device), virtual_device::IdleRule::no_reply_will_come);
+}
+
+inline std::unique_ptr<devices::Transport> connect(const std::shared_ptr<virtual_device::VirtualCable>& cable) {
+  auto transport = virtual_device::InProcessTransport::open(cable);
+  REQUIRE(transport);
+  return std::move(*transport);
+}
+
+inline std::unique_ptr<devices::Transport> connect(std::shared_ptr<VirtualSimpleIoDevice> device) {
+  return connect(cable_to(std::move(device)));
+}
+
+inline core::ByteBuffer disk_of(const VirtualSimpleIoDevice& device) {
+  auto bytes = device.storage()->read(0, device.storage()->size());
+  REQUIRE(bytes);
+  return std::move(*bytes);
+}
+
+template <class R>
+std::string error_id(const R& result) {
+  return result ? "" : std::string(result.error().id());
+}
+
+// What the host sent, and answers that were thought up beforehand.
+struct Script {
+  std::deque<core::ByteBuffer> answers;
+  std::optional<core::ByteBuffer> then_for_ever;
+  std::vector<core::ByteBuffer> sent;
+};
+
+class ScriptedTransport final : public devices::Transport {
+ public:
+  explicit ScriptedTransport(std::shared_ptr<Script> script) : script_(std::move(script)) {}
+  [[nodiscard]] core::Status write(core::ByteView data, core::Deadline) override {
+    script_->sent.emplace_back(data.begin(), data.end());
+    return {};
+  }
+  [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline) override {
+    if (script_->answers.empty() && !script_->then_for_ever) return devices::fail("device.timed-out");
+    const core::ByteBuffer answer = script_->answers.empty() ? *script_->then_for_ever : script_->answers.front();
+    if (!script_->answers.empty()) script_->answers.pop_front();
+    const std::size_t count = std::min(buffer.size(), answer.size());
+    std::copy_n(answer.begin(), count, buffer.begin());
+    return count;
+  }
+  [[nodiscard]] core::Status clear(core::Deadline) override { return {}; }
+  [[nodiscard]] core::Status control_line_state(core::Deadline) override { return {}; }
+
+ private:
+  std::shared_ptr<Script> script_;
+};
+
+inline core::ByteBuffer id_answer(std::uint64_t position = 0, std::uint8_t version_byte = 0,
+                                  std::string_view platform = "Imprint.Virtual.Board.1") {
+  simple_io::IdHeader header{position, {}, core::Guid::from_name("unique")};
+  header.capability[14] = version_byte;
+  return simple_io::write_id(header, platform);
+}
+
+inline core::ByteBuffer one(Opcode code) { return {static_cast<std::uint8_t>(code)}; }
+
+inline core::ByteBuffer disk_answer(std::uint32_t transfer, std::uint32_t block, std::uint64_t last) {
+  core::ByteWriter out;
+  core::write_struct(out, simple_io::DiskInfo{transfer, block, last});
+  return out.release();
+}
+
+}  // namespace imprint::fixture
