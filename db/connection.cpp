@@ -48,15 +48,20 @@ core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise, 
   const int primary = exception.getErrorCode() & 0xFF;
   const auto here = [&](core::Failure failure) { return std::move(failure).with("file", path.native()); };
   switch (primary) {
-    case SQLITE_FULL: return here(core::fail("io.disk-full", exception.what()));
+    case SQLITE_FULL:
+      return here(core::fail("io.disk-full", exception.what()));
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_AUTH: return here(core::fail("io.permission", exception.what()));
+    case SQLITE_AUTH:
+      return here(core::fail("io.permission", exception.what()));
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return here(fail("records.locked", exception.what()));
+    case SQLITE_LOCKED:
+      return here(fail("records.locked", exception.what()));
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return here(fail("records.damaged", exception.what()));
-    default: return here(fail(otherwise, exception.what()));
+    case SQLITE_NOTADB:
+      return here(fail("records.damaged", exception.what()));
+    default:
+      return here(fail(otherwise, exception.what()));
   }
 }
 
@@ -75,7 +80,8 @@ void Records::Connection::take_back() noexcept {
     const int version = database->execAndGet("PRAGMA user_version").getInt();
     database->exec("PRAGMA user_version = " + std::to_string(version));
     transaction.commit();
-  } catch (const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch): the disk is gone; the caller has the first error
+  } catch (
+      const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch): the disk is gone; the caller has the first error
   }
 }
 

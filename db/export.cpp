@@ -55,7 +55,8 @@ std::string csv_field(std::string_view text) {
 
 std::string yield_csv(std::span<const YieldRow> rows, YieldKey key) {
   std::string out =
-      "group_by,group,units,first_pass,first_pass_yield,first_pass_low,first_pass_high,final_pass,final_yield,final_low,"
+      "group_by,group,units,first_pass,first_pass_yield,first_pass_low,first_pass_high,final_pass,final_yield,final_"
+      "low,"
       "final_high,attempts,refused,aborted,failures,training\r\n";
   for (const YieldRow& row : rows) {
     Line line;

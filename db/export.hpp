@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The records as CSV for spreadsheets and other systems: RFC 4180, UTF-8, CRLF, one header line. Columns are documented in
-// docs/records.md and are only ever added at the end. Text that a spreadsheet would run as a formula is made harmless.
+// The records as CSV for spreadsheets and other systems: RFC 4180, UTF-8, CRLF, one header line. Columns are documented
+// in docs/records.md and are only ever added at the end. Text that a spreadsheet would run as a formula is made
+// harmless.
 #pragma once
 
 #include <span>

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <limits>
+#include <span>
 #include <system_error>
 
 #include "db/connection.hpp"
@@ -129,8 +131,8 @@ std::int64_t find_or_add_unit(SQLite::Database& database, std::int64_t product, 
   return database.getLastInsertRowid();
 }
 
-// The ordinal is fixed here, once: yield asks for the first conclusive attempt of a million units, and the order in which
-// attempts closed does not depend on a clock that may have been turned back.
+// The ordinal is fixed here, once: yield asks for the first conclusive attempt of a million units, and the order in
+// which attempts closed does not depend on a clock that may have been turned back.
 void add_closing(SQLite::Database& database, AttemptId attempt, std::optional<UnitId> unit, const AttemptClose& close,
                  const std::string& now) {
   const bool conclusive = close.verdict == AttemptVerdict::passed || close.verdict == AttemptVerdict::failed ||
@@ -156,22 +158,32 @@ void add_closing(SQLite::Database& database, AttemptId attempt, std::optional<Un
 
 std::string_view to_string(AttemptVerdict verdict) {
   switch (verdict) {
-    case AttemptVerdict::passed: return "passed";
-    case AttemptVerdict::incomplete: return "incomplete";
-    case AttemptVerdict::failed: return "failed";
-    case AttemptVerdict::refused: return "refused";
-    case AttemptVerdict::aborted: return "aborted";
-    case AttemptVerdict::interrupted: return "interrupted";
+    case AttemptVerdict::passed:
+      return "passed";
+    case AttemptVerdict::incomplete:
+      return "incomplete";
+    case AttemptVerdict::failed:
+      return "failed";
+    case AttemptVerdict::refused:
+      return "refused";
+    case AttemptVerdict::aborted:
+      return "aborted";
+    case AttemptVerdict::interrupted:
+      return "interrupted";
   }
   return "incomplete";
 }
 
 std::string_view to_string(ProofLevel level) {
   switch (level) {
-    case ProofLevel::none: return "none";
-    case ProofLevel::device_confirmed: return "device-confirmed";
-    case ProofLevel::read_back: return "read-back";
-    case ProofLevel::inspected: return "inspected";
+    case ProofLevel::none:
+      return "none";
+    case ProofLevel::device_confirmed:
+      return "device-confirmed";
+    case ProofLevel::read_back:
+      return "read-back";
+    case ProofLevel::inspected:
+      return "inspected";
   }
   return "none";
 }
@@ -224,7 +236,8 @@ core::Result<std::unique_ptr<Records>> Records::open_read_only(const fs::path& p
     } catch (const SQLite::Exception& exception) {
       // SQLite reads a log only where it may keep an index of it beside the file. On a medium that cannot be written, a
       // file without a log is complete in itself and is read as such; with one it would be read without its last rows.
-      const bool no_index = (exception.getErrorCode() & 0xFF) == SQLITE_CANTOPEN;
+      const int primary = exception.getErrorCode() & 0xFF;
+      const bool no_index = primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY;
       if (!no_index || fs::exists(name + "-wal", ignored)) throw;
       connection->database.emplace("file:" + uri_path(connection->path) + "?immutable=1",
                                    SQLite::OPEN_READONLY | SQLite::OPEN_URI, timeout, options.vfs);
@@ -243,9 +256,10 @@ core::Result<AttemptId> Records::open_attempt(const NewAttempt& attempt) {
     const int offset = utc_offset_minutes(time);
     const std::int64_t product = find_or_add_product(database, attempt.product, now);
     const std::int64_t image = find_or_add_image(database, attempt, now);
-    Query(database,
-          "INSERT INTO attempt_openings (product_id, image_id, slot, port_path, recipe_digest, trust_digest, "
-          "program_version, training, opened_at, utc_offset_minutes, local_day) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    Query(
+        database,
+        "INSERT INTO attempt_openings (product_id, image_id, slot, port_path, recipe_digest, trust_digest, "
+        "program_version, training, opened_at, utc_offset_minutes, local_day) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .number(product)
         .number(image)
         .text(attempt.slot)
@@ -276,9 +290,10 @@ core::Result<UnitId> Records::identify(AttemptId attempt, const UnitIdentity& id
     static_cast<void>(opening.number(attempt).next());
     const std::string now = core::to_iso8601(connection_->clock->now());
     const UnitId unit = find_or_add_unit(database, opening.number_at(0), identity.serial, now);
-    Query(database,
-          "INSERT INTO attempt_identities (attempt_id, unit_id, device_unique_id, platform_id, protocol, identified_at) "
-          "VALUES (?, ?, ?, ?, ?, ?)")
+    Query(
+        database,
+        "INSERT INTO attempt_identities (attempt_id, unit_id, device_unique_id, platform_id, protocol, identified_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)")
         .number(attempt)
         .number(unit)
         .text(identity.device_unique_id)

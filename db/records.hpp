@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The station's records. Rows are only ever added: an attempt is opened, identified, given steps and findings, and closed
-// by rows of their own; docs/records.md describes the schema. What readers see as `attempts` is a view over those rows.
+// The station's records. Rows are only ever added: an attempt is opened, identified, given steps and findings, and
+// closed by rows of their own; docs/records.md describes the schema. What readers see as `attempts` is a view over
+// those rows.
 #pragma once
 
 #include <chrono>
@@ -33,8 +34,8 @@ struct NewAttempt {
   std::string product{};
   std::string slot{};
   std::string port_path{};
-  std::string image_sha256{};   // identity of the image: SHA-256 of its hash table and headers, lower-case hex
-  std::string image_signer{};   // subject, empty under policy none
+  std::string image_sha256{};  // identity of the image: SHA-256 of its hash table and headers, lower-case hex
+  std::string image_signer{};  // subject, empty under policy none
   std::string policy{};
   std::string recipe_digest{};
   std::string trust_digest{};
@@ -94,25 +95,25 @@ struct Period {
   std::optional<core::UtcTime> to;    // exclusive
 };
 
-// Yield over units whose first conclusive attempt (passed, failed or incomplete) lies in the period. Refused, aborted and
-// interrupted attempts are not conclusive; they are counted beside it.
+// Yield over units whose first conclusive attempt (passed, failed or incomplete) lies in the period. Refused, aborted
+// and interrupted attempts are not conclusive; they are counted beside it.
 struct YieldRow {
-  std::string group{};  // the key's value ("all" when not grouped)
-  std::uint64_t units = 0;             // with a conclusive attempt
-  std::uint64_t first_pass = 0;        // first conclusive attempt passed
-  std::uint64_t final_pass = 0;        // last conclusive attempt passed
-  std::uint64_t attempts = 0;          // all
-  std::uint64_t refused = 0;           // attempts
-  std::uint64_t aborted = 0;           // attempts, aborted or interrupted
+  std::string group{};           // the key's value ("all" when not grouped)
+  std::uint64_t units = 0;       // with a conclusive attempt
+  std::uint64_t first_pass = 0;  // first conclusive attempt passed
+  std::uint64_t final_pass = 0;  // last conclusive attempt passed
+  std::uint64_t attempts = 0;    // all
+  std::uint64_t refused = 0;     // attempts
+  std::uint64_t aborted = 0;     // attempts, aborted or interrupted
   struct Failure {
     std::string error_id{};
     std::uint64_t attempts = 0;
   };
   std::vector<Failure> failures{};  // failed and incomplete attempts by error id, most first
-  std::uint64_t training = 0;     // attempts, on virtual devices; more than 0 marks the row in every output
+  std::uint64_t training = 0;       // attempts, on virtual devices; more than 0 marks the row in every output
 };
-// A unit belongs to the group of its first conclusive attempt, every other count to the group of the attempt itself. `day`
-// is the station's own day; `platform` is empty for devices that were never identified.
+// A unit belongs to the group of its first conclusive attempt, every other count to the group of the attempt itself.
+// `day` is the station's own day; `platform` is empty for devices that were never identified.
 enum class YieldKey { all, product, slot, day, image, platform };
 [[nodiscard]] std::string_view to_string(YieldKey key);
 
@@ -123,12 +124,12 @@ struct RecordsOptions {
 
 // Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when
 // it returns (synchronous=FULL). Calls also fail with `records.read-failed`, `records.write-failed`, `records.locked`,
-// `records.damaged`, `io.disk-full` and `io.permission`; a call that failed has left nothing, unless the disk refused even
-// the write that takes a failed commit back (README.md, Failures).
+// `records.damaged`, `io.disk-full` and `io.permission`; a call that failed has left nothing, unless the disk refused
+// even the write that takes a failed commit back (README.md, Failures).
 class Records {
  public:
-  // Creates or migrates. `records.open-failed`, `records.newer-schema`, `records.damaged`, `records.locked`. One writer at
-  // a time: `<path>.lock` is held until the object goes. The clock must outlive it.
+  // Creates or migrates. `records.open-failed`, `records.newer-schema`, `records.damaged`, `records.locked`. One writer
+  // at a time: `<path>.lock` is held until the object goes. The clock must outlive it.
   [[nodiscard]] static core::Result<std::unique_ptr<Records>> open(const std::filesystem::path& path,
                                                                    const core::WallClock& clock,
                                                                    const RecordsOptions& options = {});
@@ -141,8 +142,8 @@ class Records {
 
   [[nodiscard]] core::Result<AttemptId> open_attempt(const NewAttempt& attempt);
   // Finds or makes the unit (product and serial) and ties the attempt to it. Once for an attempt
-  // (`records.already-identified`). `records.serial-unusable` for an empty serial, one of more than 256 bytes, or one with
-  // control characters or invalid UTF-8. All other text is recorded as core::printable shows it.
+  // (`records.already-identified`). `records.serial-unusable` for an empty serial, one of more than 256 bytes, or one
+  // with control characters or invalid UTF-8. All other text is recorded as core::printable shows it.
   [[nodiscard]] core::Result<UnitId> identify(AttemptId attempt, const UnitIdentity& identity);
   // Steps and findings only while the attempt is open (`records.attempt-closed`).
   [[nodiscard]] core::Status add_step(AttemptId attempt, const Step& step);
@@ -154,6 +155,8 @@ class Records {
 
   // In the order in which they were opened, whatever the clock said.
   [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period) const;
+  // Whether an attempt with this unit has passed.
+  [[nodiscard]] core::Result<bool> has_passed(UnitId unit) const;
   [[nodiscard]] core::Result<std::vector<Step>> steps(AttemptId attempt) const;
   [[nodiscard]] core::Result<std::vector<FindingRow>> findings(AttemptId attempt) const;
   [[nodiscard]] core::Result<std::vector<YieldRow>> yield(const Period& period, YieldKey key) const;

@@ -23,7 +23,9 @@ core::Result<Value> named(const std::array<Value, N>& values, const std::string&
   for (const Value value : values) {
     if (to_string(value) == text) return value;
   }
-  return fail("records.damaged", "a word that is not one of the schema's").with("attempt", attempt).with("actual", text);
+  return fail("records.damaged", "a word that is not one of the schema's")
+      .with("attempt", attempt)
+      .with("actual", text);
 }
 
 core::Result<core::UtcTime> time_of(const std::string& text, AttemptId attempt) {
@@ -61,14 +63,22 @@ core::Status check_known(SQLite::Database& database, AttemptId attempt) {
 
 }  // namespace
 
+core::Result<bool> Records::has_passed(UnitId unit) const {
+  return connection_->read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
+    Query query(database, "SELECT 1 FROM attempts WHERE unit_id = ? AND verdict = 'passed' LIMIT 1");
+    return query.number(unit).next();
+  });
+}
+
 core::Result<std::vector<AttemptRow>> Records::attempts(const Period& period) const {
   using Rows = std::vector<AttemptRow>;
   return connection_->read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
-    Query query(database,
-                "SELECT id, unit_id, serial, device_unique_id, platform_id, protocol, product, slot, port_path, "
-                "image_sha256, image_signer, policy, recipe_digest, trust_digest, program_version, training, opened_at, "
-                "utc_offset_minutes, closed_at, verdict, proof, error_id, error_class, detail, ordinal "
-                "FROM attempts WHERE opened_at >= ? AND opened_at < ? ORDER BY id");
+    Query query(
+        database,
+        "SELECT id, unit_id, serial, device_unique_id, platform_id, protocol, product, slot, port_path, "
+        "image_sha256, image_signer, policy, recipe_digest, trust_digest, program_version, training, opened_at, "
+        "utc_offset_minutes, closed_at, verdict, proof, error_id, error_class, detail, ordinal "
+        "FROM attempts WHERE opened_at >= ? AND opened_at < ? ORDER BY id");
     query.text(lower_bound_text(period.from)).text(upper_bound_text(period.to));
     Rows rows;
     while (query.next()) {
@@ -113,8 +123,8 @@ core::Result<std::vector<FindingRow>> Records::findings(AttemptId attempt) const
     query.number(attempt);
     Rows rows;
     while (query.next()) {
-      rows.push_back({query.text_at(0), query.text_at(1), query.text_at(2), query.text_at(3), query.text_at(4),
-                      query.text_at(5)});
+      rows.push_back(
+          {query.text_at(0), query.text_at(1), query.text_at(2), query.text_at(3), query.text_at(4), query.text_at(5)});
     }
     return rows;
   });

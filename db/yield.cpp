@@ -22,11 +22,16 @@ struct Grouping {
 
 Grouping grouping(YieldKey key) {
   switch (key) {
-    case YieldKey::all: return {"'all'", ""};
-    case YieldKey::product: return {"p.name", "JOIN products p ON p.id = o.product_id"};
-    case YieldKey::slot: return {"o.slot", ""};
-    case YieldKey::day: return {"o.local_day", ""};
-    case YieldKey::image: return {"m.sha256", "JOIN images m ON m.id = o.image_id"};
+    case YieldKey::all:
+      return {"'all'", ""};
+    case YieldKey::product:
+      return {"p.name", "JOIN products p ON p.id = o.product_id"};
+    case YieldKey::slot:
+      return {"o.slot", ""};
+    case YieldKey::day:
+      return {"o.local_day", ""};
+    case YieldKey::image:
+      return {"m.sha256", "JOIN images m ON m.id = o.image_id"};
     case YieldKey::platform:
       return {"COALESCE(i.platform_id, '')", "LEFT JOIN attempt_identities i ON i.attempt_id = o.id"};
   }
@@ -59,12 +64,18 @@ GROUP BY grouped, c.error_id ORDER BY grouped, counted DESC, c.error_id
 
 std::string_view to_string(YieldKey key) {
   switch (key) {
-    case YieldKey::all: return "all";
-    case YieldKey::product: return "product";
-    case YieldKey::slot: return "slot";
-    case YieldKey::day: return "day";
-    case YieldKey::image: return "image";
-    case YieldKey::platform: return "platform";
+    case YieldKey::all:
+      return "all";
+    case YieldKey::product:
+      return "product";
+    case YieldKey::slot:
+      return "slot";
+    case YieldKey::day:
+      return "day";
+    case YieldKey::image:
+      return "image";
+    case YieldKey::platform:
+      return "platform";
   }
   return "all";
 }

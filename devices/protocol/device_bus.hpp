@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Where devices come from: ports with paths that stay the same, arrivals, departures, and a target for what is plugged in.
-// The station knows only this seam, so real USB and virtual devices look alike to it (but for is_virtual()).
+// Where devices come from: ports with paths that stay the same, arrivals, departures, and a target for what is plugged
+// in. The station knows only this seam, so real USB and virtual devices look alike to it (but for is_virtual()).
 #pragma once
 
 #include <compare>
@@ -19,9 +19,9 @@ struct PortPath {
   friend auto operator<=>(const PortPath&, const PortPath&) = default;
 };
 
-// Called from a thread of the bus, or from the thread that plugs, unplugs or talks to a device; one call at a time, in the
-// order of the events. A callback may open a port. It must not block, plug or unplug, wait for a job that talks to a
-// device, or end its own subscription.
+// Called from a thread of the bus, or from the thread that plugs, unplugs or talks to a device; one call at a time, in
+// the order of the events. A callback may open a port. It must not block, plug or unplug, wait for a job that talks to
+// a device, or end its own subscription.
 class BusObserver {
  public:
   BusObserver() = default;
@@ -49,12 +49,12 @@ class DeviceBus {
   DeviceBus& operator=(const DeviceBus&) = delete;
   virtual ~DeviceBus() = default;
 
-  // Devices that are there already are announced before this returns, from the calling thread. `observer` has to outlive
-  // the subscription.
+  // Devices that are there already are announced before this returns, from the calling thread. `observer` has to
+  // outlive the subscription.
   [[nodiscard]] virtual std::unique_ptr<BusSubscription> subscribe(BusObserver& observer) = 0;
   [[nodiscard]] virtual std::vector<PortPath> occupied() const = 0;
-  // Finds out which protocol the device speaks, claims the device and makes its target; destroying the target releases it.
-  // `device.not-present`, `device.busy`. A target outlives its device: it then says `device.disconnected`.
+  // Finds out which protocol the device speaks, claims the device and makes its target; destroying the target releases
+  // it. `device.not-present`, `device.busy`. A target outlives its device: it then says `device.disconnected`.
   [[nodiscard]] virtual core::Result<std::unique_ptr<engine::StreamTarget>> open(const PortPath& port) = 0;
   // True where devices are simulated: a PASS there must never pass for a real one.
   [[nodiscard]] virtual bool is_virtual() const = 0;

@@ -10,8 +10,8 @@
 namespace imprint::devices {
 
 inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
-    {"device.disconnected", "The device went away", "Plug the device in again and check its cable, its port and its power.",
-     core::FaultClass::station},
+    {"device.disconnected", "The device went away",
+     "Plug the device in again and check its cable, its port and its power.", core::FaultClass::station},
     {"device.timed-out", "The device did not answer in time",
      "Power-cycle the device and try once more; set it aside when it happens again.", core::FaultClass::unit},
     {"device.stalled", "The device refused a USB transfer (stall)",
@@ -25,7 +25,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"device.flash-failed", "The device failed while it applied the image",
      "Set the device aside for repair; its reason is given with the error.", core::FaultClass::unit},
     {"device.packet-not-accepted", "The device refused the same packet again and again",
-     "Replace the cable and try another port; set the device aside when it happens there too.", core::FaultClass::station},
+     "Replace the cable and try another port; set the device aside when it happens there too.",
+     core::FaultClass::station},
     {"device.reset-refused", "The device did not go back to the start of the image",
      "Power-cycle the device, put it into flashing mode and try again.", core::FaultClass::unit},
     {"device.unsupported-command", "The device does not know a command that is needed",

@@ -63,7 +63,8 @@ class SimpleIoDisk final : public core::BlockSource {
 // Fills `packet` with the image's bytes of this number, and their trailer.
 core::Status fill_packet(engine::ImageStream& image, std::uint64_t number, core::ByteSpan packet) {
   const std::uint64_t offset = number * simple_io::kPacketDataSize;
-  const auto valid = static_cast<std::size_t>(std::min<std::uint64_t>(simple_io::kPacketDataSize, image.size() - offset));
+  const auto valid =
+      static_cast<std::size_t>(std::min<std::uint64_t>(simple_io::kPacketDataSize, image.size() - offset));
   if (valid != 0) IMPRINT_CHECK(image.read(offset, packet.first(valid)));
   std::ranges::fill(packet.subspan(valid, simple_io::kPacketDataSize - valid), std::uint8_t{0});
 
@@ -95,7 +96,8 @@ core::Result<engine::DeviceIdentity> SimpleIoTarget::identify() {
   if (has_serial) {
     auto serial = connection_->serial_number();
     if (serial) identity.serial = serial->to_string();
-    if (!serial && serial.error().id() != "device.unsupported-command") return std::unexpected(std::move(serial).error());
+    if (!serial && serial.error().id() != "device.unsupported-command")
+      return std::unexpected(std::move(serial).error());
   }
   IMPRINT_TRY(const bool has_disk, connection_->knows(Opcode::get_disk_info));
   if (has_disk) {
@@ -121,7 +123,8 @@ core::Status SimpleIoTarget::prepare() {
   return connection_->send(Opcode::flash);
 }
 
-core::Status SimpleIoTarget::flash(engine::ImageStream& image, engine::TransferObserver& observer, std::stop_token stop) {
+core::Status SimpleIoTarget::flash(engine::ImageStream& image, engine::TransferObserver& observer,
+                                   std::stop_token stop) {
   // A packet less than full ends the image, so one that fills its last packet is followed by an empty one.
   const std::uint64_t packets = image.size() / simple_io::kPacketDataSize + 1;
   if (packets > static_cast<std::uint64_t>(INT32_MAX)) return fail("device.image-too-large").with("size", image.size());
@@ -143,7 +146,8 @@ core::Status SimpleIoTarget::flash(engine::ImageStream& image, engine::TransferO
   return {};
 }
 
-core::Status SimpleIoTarget::send_packet(core::ByteView packet, std::uint64_t number, engine::TransferObserver& observer) {
+core::Status SimpleIoTarget::send_packet(core::ByteView packet, std::uint64_t number,
+                                         engine::TransferObserver& observer) {
   for (int sent = 0; sent <= simple_io::kMaxResends; ++sent) {
     IMPRINT_CHECK(connection_->write_packet(packet));
     IMPRINT_TRY(const Connection::Answer answer, connection_->wait_for_ack(observer));

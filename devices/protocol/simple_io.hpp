@@ -14,10 +14,10 @@ namespace imprint::devices {
 namespace simple_io {
 class Connection;
 struct IdReply;
-}
+}  // namespace simple_io
 
-// A device on the normal (acknowledged) flow. One thread at a time; the disk from open_disk() may be read from any thread,
-// also while the target does something else: calls then wait for each other.
+// A device on the normal (acknowledged) flow. One thread at a time; the disk from open_disk() may be read from any
+// thread, also while the target does something else: calls then wait for each other.
 class SimpleIoTarget final : public engine::StreamTarget {
  public:
   explicit SimpleIoTarget(std::unique_ptr<Transport> transport);
@@ -36,7 +36,8 @@ class SimpleIoTarget final : public engine::StreamTarget {
 
  private:
   [[nodiscard]] core::Status prepare();
-  [[nodiscard]] core::Status send_packet(core::ByteView packet, std::uint64_t number, engine::TransferObserver& observer);
+  [[nodiscard]] core::Status send_packet(core::ByteView packet, std::uint64_t number,
+                                         engine::TransferObserver& observer);
 
   std::shared_ptr<simple_io::Connection> connection_;
   std::unique_ptr<simple_io::IdReply> identified_;

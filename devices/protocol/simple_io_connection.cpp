@@ -27,7 +27,8 @@ bool is_error_answer(core::ByteView piece) {
 
 }  // namespace
 
-Connection::Connection(std::unique_ptr<Transport> transport) : transport_(std::move(transport)), buffer_(kTransferSize) {}
+Connection::Connection(std::unique_ptr<Transport> transport)
+    : transport_(std::move(transport)), buffer_(kTransferSize) {}
 
 core::Failure Connection::note(core::Error error, std::string_view purpose) {
   if (error.id() == "device.disconnected") lost_ = error;
@@ -41,7 +42,8 @@ core::Status Connection::write(core::ByteView data, core::Deadline deadline, std
   return {};
 }
 
-core::Result<core::ByteView> Connection::read(core::ByteSpan buffer, core::Deadline deadline, std::string_view purpose) {
+core::Result<core::ByteView> Connection::read(core::ByteSpan buffer, core::Deadline deadline,
+                                              std::string_view purpose) {
   if (lost_) return core::Failure(*lost_).with("during", purpose);
   auto count = transport_->read(buffer, deadline);
   if (!count) return note(std::move(count).error(), purpose);
@@ -114,7 +116,9 @@ core::Result<core::ByteBuffer> Connection::read_answer(std::size_t size, std::st
   }
   if (answer.size() > size) {
     return fail("device.protocol-violation", "the answer is longer than it should be")
-        .with("during", purpose).with("expected", size).with("actual", answer.size());
+        .with("during", purpose)
+        .with("expected", size)
+        .with("actual", answer.size());
   }
   return answer;
 }
@@ -202,7 +206,8 @@ core::Status Connection::keep_log(const LogRecord& record) {
 }
 
 core::Failure Connection::fail_with_last_log() const {
-  const auto error = std::find_if(log_.rbegin(), log_.rend(), [](const LogRecord& r) { return r.level <= kErrorLevel; });
+  const auto error =
+      std::find_if(log_.rbegin(), log_.rend(), [](const LogRecord& r) { return r.level <= kErrorLevel; });
   if (error == log_.rend()) return fail_by_device(0, {});
   return fail_by_device(error->id, error->text);
 }

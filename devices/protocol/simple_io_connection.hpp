@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The single commands of Simple I/O over a transport: each sends, waits by its own deadline and checks the answer. What a
-// whole job makes of them is SimpleIoTarget's.
+// The single commands of Simple I/O over a transport: each sends, waits by its own deadline and checks the answer. What
+// a whole job makes of them is SimpleIoTarget's.
 #pragma once
 
 #include <deque>
@@ -46,7 +46,8 @@ class Connection {
 
  private:
   [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline, std::string_view purpose);
-  [[nodiscard]] core::Result<core::ByteView> read(core::ByteSpan buffer, core::Deadline deadline, std::string_view purpose);
+  [[nodiscard]] core::Result<core::ByteView> read(core::ByteSpan buffer, core::Deadline deadline,
+                                                  std::string_view purpose);
   // An answer of exactly `size` bytes, in one transfer or several; log records before it are kept. An Err instead is
   // `device.unsupported-command`.
   [[nodiscard]] core::Result<core::ByteBuffer> read_answer(std::size_t size, std::string_view purpose);

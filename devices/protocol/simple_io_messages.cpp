@@ -27,7 +27,9 @@ core::Result<std::optional<TextLength>> read_length(core::ByteView bytes, std::s
     const std::uint8_t group = bytes[offset + i];
     length |= static_cast<std::uint64_t>(group & 0x7F) << (7 * i);
     if (length > kMaxPlatformIdBytes) {
-      return fail("device.protocol-violation", "the platform id is too long").with("offset", offset).with("length", length);
+      return fail("device.protocol-violation", "the platform id is too long")
+          .with("offset", offset)
+          .with("length", length);
     }
     if ((group & 0x80) == 0) return std::optional<TextLength>{TextLength{static_cast<std::size_t>(length), i + 1}};
   }
@@ -114,10 +116,12 @@ core::Result<engine::DiskGeometry> check_disk_info(const DiskInfo& info) {
   constexpr std::uint32_t kSmallestBlock = 512;
   constexpr std::uint32_t kLargestBlock = 65536;
   if (info.transfer_size == 0 || info.transfer_size > static_cast<std::uint32_t>(INT32_MAX)) {
-    return fail("device.protocol-violation", "the transfer size of the disk is not valid").with("actual", info.transfer_size);
+    return fail("device.protocol-violation", "the transfer size of the disk is not valid")
+        .with("actual", info.transfer_size);
   }
   if (!std::has_single_bit(info.block_size) || info.block_size < kSmallestBlock || info.block_size > kLargestBlock) {
-    return fail("device.protocol-violation", "the sector size of the disk is not valid").with("actual", info.block_size);
+    return fail("device.protocol-violation", "the sector size of the disk is not valid")
+        .with("actual", info.block_size);
   }
   if (info.last_block >= static_cast<std::uint64_t>(INT64_MAX) / info.block_size) {
     return fail("device.protocol-violation", "the disk is larger than can be").with("actual", info.last_block);
@@ -127,9 +131,11 @@ core::Result<engine::DiskGeometry> check_disk_info(const DiskInfo& info) {
 
 core::Failure fail_by_device(std::int16_t device_error, std::string_view device_text) {
   const DeviceErrorRow* row = find_device_error(static_cast<std::uint16_t>(device_error));
-  std::string detail = row != nullptr ? std::string(row->text) : fmt::format("a reason that is not known ({})", device_error);
+  std::string detail =
+      row != nullptr ? std::string(row->text) : fmt::format("a reason that is not known ({})", device_error);
   if (!device_text.empty()) detail += fmt::format("; the device says: {}", device_text);
-  const ErrorId id = row != nullptr && row->image_is_at_fault ? ErrorId("device.rejected-image") : ErrorId("device.flash-failed");
+  const ErrorId id =
+      row != nullptr && row->image_is_at_fault ? ErrorId("device.rejected-image") : ErrorId("device.flash-failed");
   return fail(id, std::move(detail)).with("device_error", device_error);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Messages of Simple I/O as values: what a device answered, checked, and what that means. Device bytes are hostile here.
+// Messages of Simple I/O as values: what a device answered, checked, and what that means. Device bytes are hostile
+// here.
 #pragma once
 
 #include <optional>
@@ -44,8 +45,8 @@ struct LogRecord {
 [[nodiscard]] std::optional<LogRecord> parse_log(core::ByteView bytes);
 [[nodiscard]] core::ByteBuffer write_log(std::int16_t id, std::uint8_t level, Opcode during, std::string_view text);
 
-// `device.protocol-violation` unless the transfer size is positive, the block a power of two from 512 to 65536 bytes, and
-// the size of the disk fits 63 bits.
+// `device.protocol-violation` unless the transfer size is positive, the block a power of two from 512 to 65536 bytes,
+// and the size of the disk fits 63 bits.
 [[nodiscard]] core::Result<engine::DiskGeometry> check_disk_info(const DiskInfo& info);
 
 // `device.rejected-image` or `device.flash-failed`, with the device's reason in plain words.

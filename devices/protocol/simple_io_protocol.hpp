@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every number of the Simple I/O protocol, in one place. The facts rest on one published analysis of how the existing
-// flashing tool behaves; no capture from a device was seen. A number that a real device proves wrong is corrected here, and
-// both the host's and the virtual device's side follow.
+// flashing tool behaves; no capture from a device was seen. A number that a real device proves wrong is corrected here,
+// and both the host's and the virtual device's side follow.
 #pragma once
 
 #include <array>
@@ -51,11 +51,11 @@ inline constexpr std::chrono::seconds kMiscLimit{5};
 
 // Limits against devices that talk without end.
 inline constexpr std::size_t kMaxPlatformIdBytes = 1024;
-inline constexpr std::size_t kMaxLogTextBytes = 1024;     // kept of one record
-inline constexpr std::size_t kMaxLogRecordsKept = 256;    // the latest ones
-inline constexpr std::size_t kMaxLogRecords = 10000;      // in one job; more is a violation
-inline constexpr std::size_t kMaxEmptyReads = 1000;       // zero-length transfers in one wait
-inline constexpr int kMaxResends = 10;                    // of one packet
+inline constexpr std::size_t kMaxLogTextBytes = 1024;           // kept of one record
+inline constexpr std::size_t kMaxLogRecordsKept = 256;          // the latest ones
+inline constexpr std::size_t kMaxLogRecords = 10000;            // in one job; more is a violation
+inline constexpr std::size_t kMaxEmptyReads = 1000;             // zero-length transfers in one wait
+inline constexpr int kMaxResends = 10;                          // of one packet
 inline constexpr std::size_t kDiskReadCommandBytes = 1U << 20;  // asked for at once by ReadDisk
 
 // Start of the Id answer; a string follows: its length in bytes in groups of 7 bits, low group first, then UTF-8.
@@ -63,7 +63,9 @@ struct IdHeader {
   std::uint64_t position = 0;  // image bytes taken so far; signed on the wire
   std::array<std::uint8_t, 16> capability{};
   core::Guid unique_id;
-  static constexpr auto fields() { return std::tuple(&IdHeader::position, &IdHeader::capability, &IdHeader::unique_id); }
+  static constexpr auto fields() {
+    return std::tuple(&IdHeader::position, &IdHeader::capability, &IdHeader::unique_id);
+  }
 };
 
 struct DiskInfo {

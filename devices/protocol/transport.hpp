@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The seam between a protocol and the wire: one bulk OUT and one bulk IN endpoint. USB, the in-process link to a virtual
-// device and the scripted faults of the tests all stand behind it.
+// The seam between a protocol and the wire: one bulk OUT and one bulk IN endpoint. USB, the in-process link to a
+// virtual device and the scripted faults of the tests all stand behind it.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,9 @@
 
 namespace imprint::devices {
 
-// One thread at a time. Every call ends by its deadline. Errors of every call: `device.disconnected` (the device vanished;
-// all later calls fail the same way), `device.timed-out`, `device.stalled` (until clear()), `device.transfer-failed`.
+// One thread at a time. Every call ends by its deadline. Errors of every call: `device.disconnected` (the device
+// vanished; all later calls fail the same way), `device.timed-out`, `device.stalled` (until clear()),
+// `device.transfer-failed`.
 class Transport {
  public:
   Transport() = default;
@@ -22,9 +23,9 @@ class Transport {
 
   // One bulk OUT transfer. Good only when the device took all of it; what a failed transfer delivered is unknown.
   [[nodiscard]] virtual core::Status write(core::ByteView data, core::Deadline deadline) = 0;
-  // One bulk IN transfer of at most buffer.size() bytes: returns how many came. Fewer, and also none, are normal on USB: a
-  // short packet ends a transfer. A device that sends more than fits a buffer that is no multiple of the endpoint's packet
-  // size is `device.transfer-failed` (overflow).
+  // One bulk IN transfer of at most buffer.size() bytes: returns how many came. Fewer, and also none, are normal on
+  // USB: a short packet ends a transfer. A device that sends more than fits a buffer that is no multiple of the
+  // endpoint's packet size is `device.transfer-failed` (overflow).
   [[nodiscard]] virtual core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline) = 0;
   // Clears the halt of both endpoints.
   [[nodiscard]] virtual core::Status clear(core::Deadline deadline) = 0;

@@ -6,7 +6,8 @@
 
 namespace imprint::virtual_device {
 
-FaultyTransport::FaultyTransport(std::unique_ptr<devices::Transport> inner, FaultPlan plan, std::shared_ptr<bool> happened)
+FaultyTransport::FaultyTransport(std::unique_ptr<devices::Transport> inner, FaultPlan plan,
+                                 std::shared_ptr<bool> happened)
     : inner_(std::move(inner)), plan_(plan), happened_(std::move(happened)) {}
 
 core::Result<bool> FaultyTransport::begin_call(bool is_clear) {
@@ -17,11 +18,18 @@ core::Result<bool> FaultyTransport::begin_call(bool is_clear) {
   }
   *happened_ = true;
   switch (plan_.fault) {
-    case TransportFault::fail: return devices::fail("device.transfer-failed");
-    case TransportFault::cut_short: return true;
-    case TransportFault::stall: stalled_ = true; return devices::fail("device.stalled");
-    case TransportFault::time_out: return devices::fail("device.timed-out");
-    case TransportFault::disconnect: gone_ = true; return devices::fail("device.disconnected");
+    case TransportFault::fail:
+      return devices::fail("device.transfer-failed");
+    case TransportFault::cut_short:
+      return true;
+    case TransportFault::stall:
+      stalled_ = true;
+      return devices::fail("device.stalled");
+    case TransportFault::time_out:
+      return devices::fail("device.timed-out");
+    case TransportFault::disconnect:
+      gone_ = true;
+      return devices::fail("device.disconnected");
   }
   return false;
 }

@@ -30,8 +30,8 @@ std::unexpected<DeviceFault> give_up(std::int16_t id, std::string text) {
 
 // The device's number for what its parser found.
 std::int16_t device_error_for(std::string_view parse_error) {
-  constexpr std::string_view kSecurity[] = {"ffu.not-an-ffu",   "ffu.security-header",  "ffu.chunk-size",
-                                            "ffu.catalog-size", "ffu.hash-table-size",  "ffu.hash-algorithm",
+  constexpr std::string_view kSecurity[] = {"ffu.not-an-ffu",   "ffu.security-header", "ffu.chunk-size",
+                                            "ffu.catalog-size", "ffu.hash-table-size", "ffu.hash-algorithm",
                                             "ffu.hash-count",   "ffu.header-too-large"};
   constexpr std::string_view kImage[] = {"ffu.image-header", "ffu.manifest", "ffu.device-targeting"};
   constexpr std::string_view kDescriptors[] = {"ffu.write-descriptors", "ffu.access-method", "ffu.end-run-ambiguous"};
@@ -143,7 +143,8 @@ Verdict FfuReceiver::apply(core::ByteView payload) {
   while (!payload.empty()) {
     if (descriptor_ == store.descriptors.size()) {
       // Zeros may fill up the last chunk; anything else is payload that no descriptor asks for.
-      const bool padding = chunk_ == image_->chunk_count() && std::ranges::all_of(payload, [](auto b) { return b == 0; });
+      const bool padding =
+          chunk_ == image_->chunk_count() && std::ranges::all_of(payload, [](auto b) { return b == 0; });
       return padding ? Verdict{} : give_up(kExcessBlocks, "payload follows the last write descriptor");
     }
     if (block_bytes_.empty() && payload.size() >= store.block_size) {

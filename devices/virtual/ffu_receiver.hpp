@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a device does with the FFU that streams into it: parse the headers, check that the image is for it, check each chunk
-// against the hash table before any of it touches the disk, apply the write descriptors in order.
+// What a device does with the FFU that streams into it: parse the headers, check that the image is for it, check each
+// chunk against the hash table before any of it touches the disk, apply the write descriptors in order.
 #pragma once
 
 #include <cstdint>
@@ -51,14 +51,14 @@ class FfuReceiver {
   std::string platform_id_;
   CatalogCheck check_catalog_;
 
-  core::ByteBuffer header_;         // the file's start, until the headers are whole
+  core::ByteBuffer header_;  // the file's start, until the headers are whole
   std::uint64_t header_wanted_ = 0;
   std::optional<ffu::Image> image_;
-  std::uint64_t chunk_ = 0;         // number of the chunk that is being gathered
-  core::ByteBuffer gathered_;       // its bytes so far
-  std::size_t descriptor_ = 0;      // the one that the next payload block belongs to
-  std::uint32_t block_ = 0;         // that block's number in it
-  core::ByteBuffer block_bytes_;    // its bytes so far, where chunks and blocks do not end together
+  std::uint64_t chunk_ = 0;       // number of the chunk that is being gathered
+  core::ByteBuffer gathered_;     // its bytes so far
+  std::size_t descriptor_ = 0;    // the one that the next payload block belongs to
+  std::uint32_t block_ = 0;       // that block's number in it
+  core::ByteBuffer block_bytes_;  // its bytes so far, where chunks and blocks do not end together
 };
 
 }  // namespace imprint::virtual_device

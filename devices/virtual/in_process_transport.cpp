@@ -98,9 +98,12 @@ core::Result<std::size_t> VirtualCable::read(core::ByteSpan buffer, core::Deadli
       IMPRINT_CHECK(pace(lock, reply.size, deadline));
       return reply.size;
     }
-    case Kind::stall: return devices::fail("device.stalled");
-    case Kind::overflow: return devices::fail("device.transfer-failed", "the device sent more than was asked for");
-    case Kind::none: break;
+    case Kind::stall:
+      return devices::fail("device.stalled");
+    case Kind::overflow:
+      return devices::fail("device.transfer-failed", "the device sent more than was asked for");
+    case Kind::none:
+      break;
   }
   return wait_idle(lock, deadline, "the device to send data");
 }
@@ -125,7 +128,9 @@ core::Result<std::unique_ptr<InProcessTransport>> InProcessTransport::open(std::
 
 InProcessTransport::~InProcessTransport() { cable_->release(); }
 
-core::Status InProcessTransport::write(core::ByteView data, core::Deadline deadline) { return cable_->write(data, deadline); }
+core::Status InProcessTransport::write(core::ByteView data, core::Deadline deadline) {
+  return cable_->write(data, deadline);
+}
 
 core::Result<std::size_t> InProcessTransport::read(core::ByteSpan buffer, core::Deadline deadline) {
   return cable_->read(buffer, deadline);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A cable between a Simple I/O target and a virtual device in the same process. The device works on the host's own thread,
-// inside of write(); nothing else has to run.
+// A cable between a Simple I/O target and a virtual device in the same process. The device works on the host's own
+// thread, inside of write(); nothing else has to run.
 #pragma once
 
 #include <chrono>
@@ -31,8 +31,8 @@ class VirtualCable {
   // One host at a time; false when there is one.
   [[nodiscard]] bool claim();
   void release();
-  // Called once, without a lock held, when the device itself breaks the connection (its fault script, a reboot): from the
-  // thread that talks to it. Set it before the cable is used.
+  // Called once, without a lock held, when the device itself breaks the connection (its fault script, a reboot): from
+  // the thread that talks to it. Set it before the cable is used.
   void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
   [[nodiscard]] const std::shared_ptr<VirtualSimpleIoDevice>& device() const { return device_; }
 

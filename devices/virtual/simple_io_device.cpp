@@ -22,8 +22,14 @@ constexpr std::int16_t kFlashError = 2;
 constexpr std::int16_t kDesyncFailed = 26;
 constexpr std::uint8_t kLogLevelError = 1;
 
-constexpr std::array kKnownCommands{Opcode::id,       Opcode::flash,     Opcode::reset,         Opcode::reboot, Opcode::get_disk_info,
-                                    Opcode::read_disk, Opcode::serial_number, Opcode::query_for_command};
+constexpr std::array kKnownCommands{Opcode::id,
+                                    Opcode::flash,
+                                    Opcode::reset,
+                                    Opcode::reboot,
+                                    Opcode::get_disk_info,
+                                    Opcode::read_disk,
+                                    Opcode::serial_number,
+                                    Opcode::query_for_command};
 
 }  // namespace
 
@@ -32,15 +38,16 @@ core::Result<std::shared_ptr<VirtualSimpleIoDevice>> VirtualSimpleIoDevice::crea
   return create(std::move(options), std::move(storage));
 }
 
-core::Result<std::shared_ptr<VirtualSimpleIoDevice>> VirtualSimpleIoDevice::create(DeviceOptions options,
-                                                                                   std::shared_ptr<VirtualStorage> storage) {
+core::Result<std::shared_ptr<VirtualSimpleIoDevice>> VirtualSimpleIoDevice::create(
+    DeviceOptions options, std::shared_ptr<VirtualStorage> storage) {
   const simple_io::DiskInfo disk{options.disk_transfer_size, options.sector_size, 0};
   if (auto fits = simple_io::check_disk_info(disk); !fits) {
     return devices::fail("device.virtual-setup-invalid").caused_by(std::move(fits).error());
   }
   if (options.disk_size == 0 || options.disk_size % options.sector_size != 0 || storage->size() != options.disk_size) {
     return devices::fail("device.virtual-setup-invalid", "the disk is not a number of whole sectors")
-        .with("size", options.disk_size).with("sector_size", options.sector_size);
+        .with("size", options.disk_size)
+        .with("sector_size", options.sector_size);
   }
   if (options.platform_id.size() > simple_io::kMaxPlatformIdBytes) {
     return devices::fail("device.virtual-setup-invalid", "the platform id is too long");
@@ -61,8 +68,10 @@ VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::receive(core::ByteView tra
   if (waiting_.size() >= kMaxWaitingReplies) return Outcome::busy;
   if (transfer.empty()) return Outcome::taken;
   switch (state_) {
-    case State::command: return on_command(transfer);
-    case State::flashing: return on_image_data(transfer);
+    case State::command:
+      return on_command(transfer);
+    case State::flashing:
+      return on_image_data(transfer);
     case State::query_parameter:
       state_ = State::command;
       on_query(transfer[0]);
@@ -89,7 +98,9 @@ VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::on_command(core::ByteView 
       answer(simple_io::write_id({position_, options_.capability, options_.unique_id}, options_.platform_id));
       break;
     }
-    case Opcode::flash: begin_flash(); break;
+    case Opcode::flash:
+      begin_flash();
+      break;
     case Opcode::reset:
       forget_image();
       answer(Opcode::error);  // the protocol says "done" with Err here
@@ -110,9 +121,14 @@ VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::on_command(core::ByteView 
       gathered_.clear();
       state_ = State::read_parameters;
       break;
-    case Opcode::query_for_command: state_ = State::query_parameter; break;
-    case Opcode::reboot: return Outcome::rebooting;
-    default: answer(Opcode::error); break;
+    case Opcode::query_for_command:
+      state_ = State::query_parameter;
+      break;
+    case Opcode::reboot:
+      return Outcome::rebooting;
+    default:
+      answer(Opcode::error);
+      break;
   }
   return Outcome::taken;
 }
@@ -136,8 +152,8 @@ void VirtualSimpleIoDevice::forget_image() {
 }
 
 VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::on_image_data(core::ByteView transfer) {
-  // A packet never starts with a transfer of one byte, so between packets such a one is a command: the host gave up, and
-  // asks for the position or for a reset. The device keeps its place.
+  // A packet never starts with a transfer of one byte, so between packets such a one is a command: the host gave up,
+  // and asks for the position or for a reset. The device keeps its place.
   if (gathered_.empty() && transfer.size() == 1) {
     state_ = State::command;
     return on_command(transfer);
@@ -174,8 +190,8 @@ void VirtualSimpleIoDevice::on_packet() {
   }
   Verdict verdict;
   if (number != next_packet_ || valid > simple_io::kPacketDataSize) {
-    verdict = std::unexpected(DeviceFault{kDesyncFailed, fmt::format("packet {} of {} bytes where packet {} was due", number,
-                                                                     valid, next_packet_)});
+    verdict = std::unexpected(DeviceFault{
+        kDesyncFailed, fmt::format("packet {} of {} bytes where packet {} was due", number, valid, next_packet_)});
   } else {
     const auto padding = packet.subspan(valid, simple_io::kPacketDataSize - valid);
     if (!std::ranges::all_of(padding, [](std::uint8_t b) { return b == 0; })) {
@@ -218,7 +234,8 @@ void VirtualSimpleIoDevice::on_disk_range() {
   std::uint64_t end = 0;
   Waiting next;
   if (!range || reader.remaining() != 0 || !core::checked_add(range->offset, range->count, end) ||
-      end > options_.disk_size || range->offset % options_.sector_size != 0 || range->count % options_.sector_size != 0) {
+      end > options_.disk_size || range->offset % options_.sector_size != 0 ||
+      range->count % options_.sector_size != 0) {
     next.stall = true;  // the answer is bare data, so there is no other way to say no
   } else {
     next.disk = *range;

@@ -36,7 +36,7 @@ struct DeviceOptions {
   std::uint32_t sector_size = 512;
   std::uint32_t disk_transfer_size = 131072;  // bytes of one IN transfer of ReadDisk
   std::filesystem::path storage_folder;
-  std::uint64_t bytes_per_second = 0;  // of the link, both ways together; 0: as fast as it goes
+  std::uint64_t bytes_per_second = 0;            // of the link, both ways together; 0: as fast as it goes
   std::set<devices::simple_io::Opcode> without;  // commands that this device does not know
   CatalogCheck check_catalog;
   FaultScript faults;
@@ -48,8 +48,8 @@ class VirtualSimpleIoDevice {
   // `device.virtual-setup-invalid`, or the errors of VirtualStorage.
   [[nodiscard]] static core::Result<std::shared_ptr<VirtualSimpleIoDevice>> create(DeviceOptions options);
   // With a disk that exists already, of options.disk_size.
-  [[nodiscard]] static core::Result<std::shared_ptr<VirtualSimpleIoDevice>> create(DeviceOptions options,
-                                                                                   std::shared_ptr<VirtualStorage> storage);
+  [[nodiscard]] static core::Result<std::shared_ptr<VirtualSimpleIoDevice>> create(
+      DeviceOptions options, std::shared_ptr<VirtualStorage> storage);
 
   enum class Outcome {
     taken,

@@ -17,7 +17,8 @@ namespace {
 core::Result<int> open_nameless(const std::filesystem::path& folder) {
   int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (file >= 0) return file;
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) return core::fail_errno(errno, "io.open-failed", folder.native());
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+    return core::fail_errno(errno, "io.open-failed", folder.native());
   // Not every file system knows O_TMPFILE.
   std::string name = (folder / "virtual-device-XXXXXX").native();
   file = ::mkostemp(name.data(), O_CLOEXEC);
@@ -28,12 +29,13 @@ core::Result<int> open_nameless(const std::filesystem::path& folder) {
 
 }  // namespace
 
-core::Result<std::shared_ptr<VirtualStorage>> VirtualStorage::create(const std::filesystem::path& folder, std::uint64_t size,
-                                                                     std::uint8_t fill) {
+core::Result<std::shared_ptr<VirtualStorage>> VirtualStorage::create(const std::filesystem::path& folder,
+                                                                     std::uint64_t size, std::uint8_t fill) {
   IMPRINT_TRY(const int file, open_nameless(folder));
   std::shared_ptr<VirtualStorage> storage(new VirtualStorage(file, size, fill));
   if (size > static_cast<std::uint64_t>(INT64_MAX) || ::ftruncate(file, static_cast<off_t>(size)) != 0) {
-    return core::fail_errno(size > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno, "io.write-failed", folder.native());
+    return core::fail_errno(size > static_cast<std::uint64_t>(INT64_MAX) ? EFBIG : errno, "io.write-failed",
+                            folder.native());
   }
   return storage;
 }

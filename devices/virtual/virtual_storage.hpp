@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The disk of a virtual device: full of old contents (a fill byte) wherever nothing was written, and as small on the host
-// as what was written. Old contents show up an image that leaves out a block which it should have written.
+// The disk of a virtual device: full of old contents (a fill byte) wherever nothing was written, and as small on the
+// host as what was written. Old contents show up an image that leaves out a block which it should have written.
 #pragma once
 
 #include <cstdint>

@@ -39,15 +39,18 @@ std::optional<std::uint32_t> parse_id(std::string_view text) {
 // One file's merge. Elements are read into the store at once, so the caller gives a copy.
 class Merge {
  public:
-  Merge(const XmlDocument& xml, Store& store, const PartitionResolver& resolve) : xml_(xml), store_(store), resolve_(resolve) {}
+  Merge(const XmlDocument& xml, Store& store, const PartitionResolver& resolve)
+      : xml_(xml), store_(store), resolve_(resolve) {}
 
   core::Status run() {
     const pugi::xml_node root = xml_.root();
     if (local_name(root) != "BootConfigurationDatabase") {
       return xml_.fail_at("bcd.xml-malformed", root, "the root element is not BootConfigurationDatabase");
     }
-    const std::string_view prefix = std::string_view(root.name()).substr(0, std::string_view(root.name()).size() - local_name(root).size());
-    const std::string attribute = prefix.empty() ? "xmlns" : fmt::format("xmlns:{}", prefix.substr(0, prefix.size() - 1));
+    const std::string_view prefix =
+        std::string_view(root.name()).substr(0, std::string_view(root.name()).size() - local_name(root).size());
+    const std::string attribute =
+        prefix.empty() ? "xmlns" : fmt::format("xmlns:{}", prefix.substr(0, prefix.size() - 1));
     const pugi::xml_attribute declared = root.attribute(attribute.c_str());
     if (declared && declared.value() != kNamespace) {
       return xml_.fail_at("bcd.xml-malformed", root, "the namespace is not that of BootConfigurationDatabase");
@@ -76,7 +79,8 @@ class Merge {
   };
 
   core::Failure unexpected(const pugi::xml_node& node) const {
-    return xml_.fail_at("bcd.xml-malformed", node, fmt::format("{} does not belong here", core::printable(node.name())));
+    return xml_.fail_at("bcd.xml-malformed", node,
+                        fmt::format("{} does not belong here", core::printable(node.name())));
   }
 
   core::Result<Parts> parts(const pugi::xml_node& node, std::initializer_list<std::string_view> allowed) const {
@@ -130,7 +134,8 @@ class Merge {
     const std::string_view name = core::trimmed(text);
     if (const auto id = core::Guid::parse(name)) return *id;
     if (const auto* declared = declared_object(name)) return declared->second;
-    if (const KnownObject* known = object_of_schema_name(name)) return core::Guid::parse(known->id).value_or(core::Guid{});
+    if (const KnownObject* known = object_of_schema_name(name))
+      return core::Guid::parse(known->id).value_or(core::Guid{});
     return xml_.fail_at("bcd.xml-unknown-name", node, fmt::format("there is no object \"{}\"", core::printable(name)));
   }
 
@@ -158,7 +163,8 @@ class Merge {
     } else if (known != nullptr) {
       id = core::Guid::parse(known->id).value_or(core::Guid{});
     } else if (name_node) {
-      return xml_.fail_at("bcd.xml-unknown-name", name_node, fmt::format("there is no object \"{}\"", core::printable(friendly)));
+      return xml_.fail_at("bcd.xml-unknown-name", name_node,
+                          fmt::format("there is no object \"{}\"", core::printable(friendly)));
     } else {
       return xml_.fail_at("bcd.xml-malformed", node, "an Object has neither FriendlyName nor Id");
     }
@@ -170,7 +176,8 @@ class Merge {
       type = *raw;
     }
     if (type == 0 && store_.find(id) == nullptr) {
-      return xml_.fail_at("bcd.xml-unknown-name", node, fmt::format("the type of object {} is not known: it needs a RawType", id.braced()));
+      return xml_.fail_at("bcd.xml-unknown-name", node,
+                          fmt::format("the type of object {} is not known: it needs a RawType", id.braced()));
     }
     Object& object = store_.object(id, type);
     const pugi::xml_node list = in.find("Elements");
@@ -204,7 +211,8 @@ class Merge {
       IMPRINT_TRY(const std::string name, xml_.text(kind));
       const auto id = element_of_schema_name(core::trimmed(name));
       if (!id) {
-        return xml_.fail_at("bcd.xml-unknown-name", kind, fmt::format("there is no element \"{}\"", core::printable(core::trimmed(name))));
+        return xml_.fail_at("bcd.xml-unknown-name", kind,
+                            fmt::format("there is no element \"{}\"", core::printable(core::trimmed(name))));
       }
       return *id;
     }
@@ -222,7 +230,8 @@ class Merge {
       return invalid(class_node, class_text, "Library, Application, Device, SetupTemplate or OEM");
     }
     const auto subclass = parse_id(subclass_text);
-    if (!subclass || *subclass > 0xFFFFFF) return invalid(subclass_node, subclass_text, "a hexadecimal number of up to 24 bits");
+    if (!subclass || *subclass > 0xFFFFFF)
+      return invalid(subclass_node, subclass_text, "a hexadecimal number of up to 24 bits");
     const auto class_digit = static_cast<std::uint32_t>(element_class - kClasses.begin() + 1);
     return class_digit << 28 | static_cast<std::uint32_t>(format) << 24 | *subclass;
   }
@@ -287,7 +296,8 @@ class Merge {
   // `node` is a DeviceValue or a ParentDevice: both hold one device.
   core::Result<Device> read_device(const pugi::xml_node& node, int nesting) const {
     IMPRINT_TRY(const pugi::xml_node device, xml_.only_element(node));
-    if (nesting > kMaxRamdiskNesting) return xml_.fail_at("bcd.xml-value-invalid", device, "RAM disks are nested too deep");
+    if (nesting > kMaxRamdiskNesting)
+      return xml_.fail_at("bcd.xml-value-invalid", device, "RAM disks are nested too deep");
     if (local_name(device) == "GPTDevice") return gpt_device(device);
     if (local_name(device) == "MBRDevice") return mbr_device(device);
     if (local_name(device) == "RamdiskDevice") return ramdisk_device(device, nesting);
@@ -316,7 +326,8 @@ class Merge {
     if (local_name(by) != "Name") return unexpected(by);
     IMPRINT_TRY(Device device, resolved(by));
     if (!std::holds_alternative<GptPartition>(device.kind)) {
-      return xml_.fail_at("bcd.xml-value-invalid", by, "a GPTDevice is named, and the partition does not lie on a GPT disk");
+      return xml_.fail_at("bcd.xml-value-invalid", by,
+                          "a GPTDevice is named, and the partition does not lie on a GPT disk");
     }
     return device;
   }
@@ -329,7 +340,8 @@ class Merge {
     IMPRINT_TRY(const pugi::xml_node name, required(in, node, "PartitionName"));
     IMPRINT_TRY(Device device, resolved(name));
     if (!std::holds_alternative<MbrPartition>(device.kind)) {
-      return xml_.fail_at("bcd.xml-value-invalid", name, "an MBRDevice is named, and the partition does not lie on an MBR disk");
+      return xml_.fail_at("bcd.xml-value-invalid", name,
+                          "an MBRDevice is named, and the partition does not lie on an MBR disk");
     }
     return device;
   }

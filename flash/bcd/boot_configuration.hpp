@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// BCD settings as OEM packages bring them: BootConfigurationDatabase XML (namespace .../phone/2011/10/BootConfiguration),
-// merged into a store. Partitions that the XML names are resolved against the image's real partition table.
+// BCD settings as OEM packages bring them: BootConfigurationDatabase XML (namespace
+// .../phone/2011/10/BootConfiguration), merged into a store. Partitions that the XML names are resolved against the
+// image's real partition table.
 #pragma once
 
 #include <functional>

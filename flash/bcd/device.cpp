@@ -30,7 +30,8 @@ struct DescriptorHeader {
   std::uint32_t size = 0;
   std::uint32_t reserved = 0;
   static constexpr auto fields() {
-    return std::tuple(&DescriptorHeader::type, &DescriptorHeader::flags, &DescriptorHeader::size, &DescriptorHeader::reserved);
+    return std::tuple(&DescriptorHeader::type, &DescriptorHeader::flags, &DescriptorHeader::size,
+                      &DescriptorHeader::reserved);
   }
 };
 constexpr std::size_t kHeaderSize = core::kWireSize<DescriptorHeader>;
@@ -42,8 +43,8 @@ struct PartitionBody {
   std::array<std::uint8_t, 16> disk{};  // GPT: disk GUID; MBR: u32 signature, 12 zeros
   std::array<std::uint8_t, 16> reserved{};
   static constexpr auto fields() {
-    return std::tuple(&PartitionBody::partition, &PartitionBody::block_type, &PartitionBody::style, &PartitionBody::disk,
-                      &PartitionBody::reserved);
+    return std::tuple(&PartitionBody::partition, &PartitionBody::block_type, &PartitionBody::style,
+                      &PartitionBody::disk, &PartitionBody::reserved);
   }
 };
 
@@ -149,7 +150,8 @@ core::Result<Kind> guess_partition(core::ByteReader& reader) {
   if (body.style == kStyleGpt) {
     return GptPartition{core::Guid::from_mixed_endian(body.disk), core::Guid::from_mixed_endian(body.partition)};
   }
-  return MbrPartition{core::load_le<std::uint32_t>(body.disk.data()), core::load_le<std::uint64_t>(body.partition.data())};
+  return MbrPartition{core::load_le<std::uint32_t>(body.disk.data()),
+                      core::load_le<std::uint64_t>(body.partition.data())};
 }
 
 core::Result<Kind> guess_ramdisk(core::ByteReader& reader, int nesting) {
@@ -160,7 +162,8 @@ core::Result<Kind> guess_ramdisk(core::ByteReader& reader, int nesting) {
   core::ByteReader peek(rest, base);
   IMPRINT_TRY(const auto parent_header, core::read_struct<DescriptorHeader>(peek));
   if (parent_header.size > rest.size()) {
-    return fail("bcd.device-malformed", "the device below the RAM disk is larger than the element").with("offset", base);
+    return fail("bcd.device-malformed", "the device below the RAM disk is larger than the element")
+        .with("offset", base);
   }
   IMPRINT_TRY(Kind parent, decode_kind(rest.first(parent_header.size), base, nesting + 1));
   const core::ByteView path = rest.subspan(parent_header.size);
@@ -176,11 +179,16 @@ core::Result<Kind> guess_locate(core::ByteReader& reader) {
 
 core::Result<Kind> guess(const DescriptorHeader& header, core::ByteReader& reader, int nesting) {
   switch (header.type) {
-    case kTypeBoot: return BootDevice{};
-    case kTypePartitionEx: return guess_partition(reader);
-    case kTypeBlockIo: return guess_ramdisk(reader, nesting);
-    case kTypeLocate: return guess_locate(reader);
-    default: return UnknownDevice{header.type, {}};
+    case kTypeBoot:
+      return BootDevice{};
+    case kTypePartitionEx:
+      return guess_partition(reader);
+    case kTypeBlockIo:
+      return guess_ramdisk(reader, nesting);
+    case kTypeLocate:
+      return guess_locate(reader);
+    default:
+      return UnknownDevice{header.type, {}};
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Names of elements. bcdedit's names are those that it prints; the schema's names are those of published BCD XML, and for
-// elements that no published file uses, the words of Microsoft's element enumerations (BcdLibraryElementTypes,
+// Names of elements. bcdedit's names are those that it prints; the schema's names are those of published BCD XML, and
+// for elements that no published file uses, the words of Microsoft's element enumerations (BcdLibraryElementTypes,
 // BcdOSLoaderElementTypes, BcdBootMgrElementTypes, BcdDeviceObjectElementTypes).
 #include <algorithm>
 #include <array>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Reads BCD objects out of a hive through hivex. hivex opens a path and trusts more of the file than we do, so the base
-// block is checked before it sees the bytes, and everything that it hands back is counted against what can fit the file.
+// block is checked before it sees the bytes, and everything that it hands back is counted against what can fit the
+// file.
 #include <hivex.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -61,7 +62,9 @@ core::Result<core::ByteView> checked_extent(core::ByteView hive) {
     return fail("bcd.not-a-hive", "the signature is not regf").with("offset", 0);
   }
   if (hive.size() < kBaseBlockSize) {
-    return fail("bcd.damaged", "the file ends inside of the base block").with("expected", kBaseBlockSize).with("actual", hive.size());
+    return fail("bcd.damaged", "the file ends inside of the base block")
+        .with("expected", kBaseBlockSize)
+        .with("actual", hive.size());
   }
   const auto checksum = core::load_le<std::uint32_t>(hive.data() + kChecksumOffset);
   if (checksum != base_block_checksum(hive)) {
@@ -78,10 +81,13 @@ core::Result<core::ByteView> checked_extent(core::ByteView hive) {
         .with("actual", data_size);
   }
   if (kBaseBlockSize + data_size > kMaxHiveSize) {
-    return fail("bcd.damaged", "the hive is larger than any BCD store").with("expected", kMaxHiveSize).with("actual", data_size);
+    return fail("bcd.damaged", "the hive is larger than any BCD store")
+        .with("expected", kMaxHiveSize)
+        .with("actual", data_size);
   }
   const std::uint64_t root = core::load_le<std::uint32_t>(hive.data() + kRootOffset);
-  if (root >= data_size) return fail("bcd.damaged", "the root key lies outside of the hive").with("offset", kRootOffset);
+  if (root >= data_size)
+    return fail("bcd.damaged", "the root key lies outside of the hive").with("offset", kRootOffset);
   return hive.first(kBaseBlockSize + static_cast<std::size_t>(data_size));
 }
 
@@ -106,7 +112,8 @@ class HiveWalk {
     if (root == 0) return fail("bcd.damaged", "the root key cannot be read");
     errno = 0;
     const hive_node_h list = hivex_node_get_child(hive_, root, "Objects");
-    if (list == 0 && errno != 0 && errno != HIVEX_NO_KEY) return fail("bcd.damaged", "the root key's list cannot be read");
+    if (list == 0 && errno != 0 && errno != HIVEX_NO_KEY)
+      return fail("bcd.damaged", "the root key's list cannot be read");
     if (list == 0) return fail("bcd.not-a-store", "there is no key Objects");
     IMPRINT_TRY(const auto keys, children(list, kMaxObjects, "Objects"));
     std::vector<Object> out;
@@ -115,7 +122,8 @@ class HiveWalk {
       out.push_back(std::move(object));
     }
     std::ranges::sort(out, {}, [](const Object& object) { return object.id.to_string(); });
-    if (std::ranges::adjacent_find(out, {}, &Object::id) != out.end()) return fail("bcd.damaged", "an object is there twice");
+    if (std::ranges::adjacent_find(out, {}, &Object::id) != out.end())
+      return fail("bcd.damaged", "an object is there twice");
     return out;
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Writes a registry hive from nothing: base block, bins of 4 KiB pages, and the cells of keys, values, lists and one
-// security descriptor. Everything that Windows would fill with time or chance is 0, so that the same tree gives the same
-// bytes.
+// security descriptor. Everything that Windows would fill with time or chance is 0, so that the same tree gives the
+// same bytes.
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -16,8 +16,8 @@ constexpr std::uint32_t kNone = 0xFFFFFFFF;
 constexpr std::size_t kBaseBlockSize = 4096;
 constexpr std::size_t kPageSize = 4096;
 constexpr std::size_t kChecksumOffset = 0x1FC;
-constexpr std::uint16_t kFlagHiveRoot = 0x0C;    // root of a hive, not to be deleted
-constexpr std::uint16_t kFlagAsciiName = 0x20;   // the name is one byte a character
+constexpr std::uint16_t kFlagHiveRoot = 0x0C;      // root of a hive, not to be deleted
+constexpr std::uint16_t kFlagAsciiName = 0x20;     // the name is one byte a character
 constexpr std::uint32_t kInlineData = 0x80000000;  // data of up to 4 bytes lies in the offset field
 // More subkeys than this go into several leaves under an index, as Windows splits them to fit a page.
 constexpr std::size_t kMaxLeafEntries = 500;
@@ -49,8 +49,8 @@ struct BinHeader {
   std::uint64_t written = 0;
   std::uint32_t spare = 0;
   static constexpr auto fields() {
-    return std::tuple(&BinHeader::signature, &BinHeader::offset, &BinHeader::size, &BinHeader::reserved, &BinHeader::written,
-                      &BinHeader::spare);
+    return std::tuple(&BinHeader::signature, &BinHeader::offset, &BinHeader::size, &BinHeader::reserved,
+                      &BinHeader::written, &BinHeader::spare);
   }
 };
 
@@ -128,8 +128,8 @@ core::ByteBuffer security_descriptor() {
   return out.release();
 }
 
-// The bins. A cell lies within one bin; one that does not fit the rest of the bin opens the next, and the rest becomes a
-// free cell. Offsets are those of the format: from the end of the base block to the cell's size field.
+// The bins. A cell lies within one bin; one that does not fit the rest of the bin opens the next, and the rest becomes
+// a free cell. Offsets are those of the format: from the end of the base block to the cell's size field.
 class Bins {
  public:
   std::uint32_t allocate(std::size_t payload) {

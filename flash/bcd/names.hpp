@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The names by which BootConfigurationDatabase XML calls objects and elements. Names are compared without spaces, hyphens
-// and case, because published files do not agree on them.
+// The names by which BootConfigurationDatabase XML calls objects and elements. Names are compared without spaces,
+// hyphens and case, because published files do not agree on them.
 #pragma once
 
 #include <cstdint>

@@ -79,10 +79,14 @@ std::optional<Value> decode_integer_list(core::ByteView bytes) {
 std::optional<Value> decode_typed(std::uint32_t element_id, const RegistryValue& value) {
   const core::ByteView bytes = value.bytes;
   switch (static_cast<Format>(format_digit(element_id))) {
-    case Format::string: return value.type == kRegSz ? decode_string(bytes) : std::nullopt;
-    case Format::object: return value.type == kRegSz ? decode_object(bytes) : std::nullopt;
-    case Format::object_list: return value.type == kRegMultiSz ? decode_object_list(bytes) : std::nullopt;
-    default: break;
+    case Format::string:
+      return value.type == kRegSz ? decode_string(bytes) : std::nullopt;
+    case Format::object:
+      return value.type == kRegSz ? decode_object(bytes) : std::nullopt;
+    case Format::object_list:
+      return value.type == kRegMultiSz ? decode_object_list(bytes) : std::nullopt;
+    default:
+      break;
   }
   if (value.type != kRegBinary) return std::nullopt;
   switch (static_cast<Format>(format_digit(element_id))) {
@@ -91,17 +95,20 @@ std::optional<Value> decode_typed(std::uint32_t element_id, const RegistryValue&
       if (!device) return std::nullopt;
       return Value(std::move(*device));
     }
-    case Format::integer: return decode_integer(bytes);
+    case Format::integer:
+      return decode_integer(bytes);
     case Format::boolean:
       if (bytes.size() != 1) return std::nullopt;
       return Value(bytes[0] != 0);
-    case Format::integer_list: return decode_integer_list(bytes);
-    default: return std::nullopt;
+    case Format::integer_list:
+      return decode_integer_list(bytes);
+    default:
+      return std::nullopt;
   }
 }
 
-// A RAM disk's path is the only text in a device; encode_device would replace what is not UTF-8, and a store must not be
-// written with a path that nobody asked for.
+// A RAM disk's path is the only text in a device; encode_device would replace what is not UTF-8, and a store must not
+// be written with a path that nobody asked for.
 bool device_text_is_valid(const Device& device) {
   const auto* ramdisk = std::get_if<Ramdisk>(&device.kind);
   if (ramdisk == nullptr) return true;

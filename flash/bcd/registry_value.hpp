@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Element values as the registry holds them: which registry type and bytes belong to each format digit of an element id.
+// Element values as the registry holds them: which registry type and bytes belong to each format digit of an element
+// id.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,15 @@ inline constexpr std::uint32_t kRegDword = 4;
 inline constexpr std::uint32_t kRegMultiSz = 7;
 
 // Bits 27-24 of an element id.
-enum class Format : std::uint8_t { device = 1, string = 2, object = 3, object_list = 4, integer = 5, boolean = 6, integer_list = 7 };
+enum class Format : std::uint8_t {
+  device = 1,
+  string = 2,
+  object = 3,
+  object_list = 4,
+  integer = 5,
+  boolean = 6,
+  integer_list = 7
+};
 [[nodiscard]] constexpr std::uint32_t format_digit(std::uint32_t element_id) { return (element_id >> 24) & 0xF; }
 
 struct RegistryValue {

@@ -28,7 +28,8 @@ std::array<std::uint8_t, 16> printed_order(const core::Guid& id) {
 
 template <class Objects>
 auto position_of(Objects& objects, const core::Guid& id) {
-  return std::ranges::lower_bound(objects, printed_order(id), {}, [](const Object& object) { return printed_order(object.id); });
+  return std::ranges::lower_bound(objects, printed_order(id), {},
+                                  [](const Object& object) { return printed_order(object.id); });
 }
 
 const Element* inherited(const Store& store, const core::Guid& id, std::uint32_t element_id, int depth,

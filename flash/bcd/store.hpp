@@ -54,8 +54,8 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
-// Format digit (bits 27-24 of the element id): 1 Device, 2 string, 3 Guid, 4 Guid list, 5 integer, 6 bool, 7 integer list.
-// What does not decode (wrong registry type or size) is kept as bytes.
+// Format digit (bits 27-24 of the element id): 1 Device, 2 string, 3 Guid, 4 Guid list, 5 integer, 6 bool, 7 integer
+// list. What does not decode (wrong registry type or size) is kept as bytes.
 using Value = std::variant<Device, std::string, core::Guid, std::vector<core::Guid>, std::uint64_t, bool,
                            std::vector<std::uint64_t>, core::ByteBuffer>;
 
@@ -114,12 +114,12 @@ class Store {
 
 namespace objects {
 // Ids and types of the objects that the product deals with.
-[[nodiscard]] core::Guid boot_manager();           // 9dea862c-5cdd-4e70-acc1-f32b344d4795
-[[nodiscard]] core::Guid mobile_startup();         // 01de5a27-8705-40db-bad6-96fa5187d4a6, IoT MainOS
-[[nodiscard]] core::Guid mmos();                   // a5935ff2-32ba-4617-bf36-5ac314b3f9bf
-[[nodiscard]] core::Guid ramdisk_options();        // ae5534e0-a924-466c-b836-758539a3ee3a
-[[nodiscard]] core::Guid boot_loader_settings();   // 6efb52bf-1766-41db-a6b3-0ee5eff72bd7
-[[nodiscard]] core::Guid global_settings();        // 7ea2e1ac-2e61-4728-aaa3-896d9d0a9f0e
+[[nodiscard]] core::Guid boot_manager();          // 9dea862c-5cdd-4e70-acc1-f32b344d4795
+[[nodiscard]] core::Guid mobile_startup();        // 01de5a27-8705-40db-bad6-96fa5187d4a6, IoT MainOS
+[[nodiscard]] core::Guid mmos();                  // a5935ff2-32ba-4617-bf36-5ac314b3f9bf
+[[nodiscard]] core::Guid ramdisk_options();       // ae5534e0-a924-466c-b836-758539a3ee3a
+[[nodiscard]] core::Guid boot_loader_settings();  // 6efb52bf-1766-41db-a6b3-0ee5eff72bd7
+[[nodiscard]] core::Guid global_settings();       // 7ea2e1ac-2e61-4728-aaa3-896d9d0a9f0e
 }  // namespace objects
 
 }  // namespace imprint::bcd

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "flash/core/bytes.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::bcd {
@@ -27,7 +28,8 @@ std::string_view local_name(const pugi::xml_node& node) {
 core::Result<XmlDocument> XmlDocument::parse(std::string_view xml, std::string_view name) {
   XmlDocument out;
   out.name_ = core::printable(name);
-  if (xml.size() > kMaxXmlSize) return fail("bcd.xml-malformed", "the file is too large for settings").with("file", out.name_);
+  if (xml.size() > kMaxXmlSize)
+    return fail("bcd.xml-malformed", "the file is too large for settings").with("file", out.name_);
   if (xml.starts_with("\xFF\xFE")) {
     out.source_ = core::utf8_from_utf16le(core::as_bytes(xml.substr(2)));
   } else {
@@ -37,9 +39,12 @@ core::Result<XmlDocument> XmlDocument::parse(std::string_view xml, std::string_v
     return fail("bcd.xml-malformed", "the text is not UTF-8").with("file", out.name_);
   }
   out.document_ = std::make_unique<pugi::xml_document>();
-  const auto parsed = out.document_->load_buffer(out.source_.data(), out.source_.size(), pugi::parse_default, pugi::encoding_utf8);
+  const auto parsed =
+      out.document_->load_buffer(out.source_.data(), out.source_.size(), pugi::parse_default, pugi::encoding_utf8);
   if (!parsed) {
-    return fail("bcd.xml-malformed", parsed.description()).with("file", out.name_).with("line", out.line_of(parsed.offset));
+    return fail("bcd.xml-malformed", parsed.description())
+        .with("file", out.name_)
+        .with("line", out.line_of(parsed.offset));
   }
   std::size_t roots = 0;
   for (const pugi::xml_node& node : out.document_->children()) roots += node.type() == pugi::node_element ? 1 : 0;
@@ -48,8 +53,10 @@ core::Result<XmlDocument> XmlDocument::parse(std::string_view xml, std::string_v
 }
 
 std::size_t XmlDocument::line_of(std::ptrdiff_t offset) const {
-  const auto end = static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(offset, 0, static_cast<std::ptrdiff_t>(source_.size())));
-  return 1 + static_cast<std::size_t>(std::count(source_.begin(), source_.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
+  const auto end =
+      static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(offset, 0, static_cast<std::ptrdiff_t>(source_.size())));
+  return 1 + static_cast<std::size_t>(
+                 std::count(source_.begin(), source_.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
 }
 
 core::Failure XmlDocument::fail_at(ErrorId id, const pugi::xml_node& node, std::string detail) const {

@@ -58,7 +58,7 @@ std::optional<std::string> find_program(const std::string& name) {
   for (std::size_t start = 0; start <= folders.size();) {
     const std::size_t end = std::min(folders.find(':', start), folders.size());
     // An empty entry would mean the current folder, from which nothing is ever run.
-    const std::string candidate = folders.substr(start, end - start) + "/" + name;
+    std::string candidate = folders.substr(start, end - start) + "/" + name;
     if (end > start && runnable(candidate)) return candidate;
     start = end + 1;
   }

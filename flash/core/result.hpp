@@ -67,7 +67,8 @@ class Failure : public std::unexpected<Error> {
 
 }  // namespace imprint::core
 
-// NOLINTBEGIN(cppcoreguidelines-macro-usage): GCC 12's std::expected has no monadic members
+// Macros, because GCC 12's std::expected has no monadic members.
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses
 #define IMPRINT_CONCAT_INNER(a, b) a##b
 #define IMPRINT_CONCAT(a, b) IMPRINT_CONCAT_INNER(a, b)
 // IMPRINT_TRY(auto value, call()): value, or return the error of the call.
@@ -81,4 +82,4 @@ class Failure : public std::unexpected<Error> {
 #define IMPRINT_CHECK(expression) IMPRINT_CHECK_IMPL(IMPRINT_CONCAT(check_result_, __LINE__), expression)
 #define IMPRINT_CHECK_IMPL(result, expression) \
   if (auto result = (expression); !result) return std::unexpected(std::move(result).error())
-// NOLINTEND(cppcoreguidelines-macro-usage)
+// NOLINTEND(bugprone-macro-parentheses)

@@ -13,9 +13,11 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"layout.no-partition-table", "The disk has neither a GPT nor an MBR partition table",
      "Check that this is a whole disk and that its sector size is right.", core::FaultClass::image},
     {"layout.gpt-damaged", "The GUID partition table is damaged",
-     "Write the image again, or rebuild it from its source if the image itself has the damage.", core::FaultClass::image},
+     "Write the image again, or rebuild it from its source if the image itself has the damage.",
+     core::FaultClass::image},
     {"layout.mbr-damaged", "The MBR partition table is damaged",
-     "Write the image again, or rebuild it from its source if the image itself has the damage.", core::FaultClass::image},
+     "Write the image again, or rebuild it from its source if the image itself has the damage.",
+     core::FaultClass::image},
     {"layout.partition-out-of-bounds", "A partition does not lie inside of the usable part of the disk",
      "Use a larger disk, or correct the start and size of the partition that is named.", core::FaultClass::image},
     {"layout.partitions-overlap", "Two partitions overlap",
@@ -33,8 +35,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"volume.not-a-directory", "The path names a file where a folder is needed, or a folder where a file is needed",
      "Correct the path that is named.", core::FaultClass::image},
     // Device layouts and the workspace files that carry them.
-    {"workspace.xml-malformed", "A file of the workspace is not well-formed XML", "Correct the file at the line that is named.",
-     core::FaultClass::image},
+    {"workspace.xml-malformed", "A file of the workspace is not well-formed XML",
+     "Correct the file at the line that is named.", core::FaultClass::image},
     {"workspace.value-invalid", "A file of the workspace holds a value that is not allowed there",
      "Correct the element at the line that is named; the detail says what is allowed.", core::FaultClass::image},
     {"layout.schema-unsupported", "The device layout uses a schema that this version does not build",
@@ -42,7 +44,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"layout.file-system-unknown", "The device layout names a file system that is not known",
      "Use FAT, FAT32 or NTFS, or leave FileSystem out for a raw partition.", core::FaultClass::image},
     {"layout.does-not-fit", "The partitions do not fit the disk",
-     "Make the named partition smaller, or raise MinSectorCount to the size of the real disk.", core::FaultClass::image},
+     "Make the named partition smaller, or raise MinSectorCount to the size of the real disk.",
+     core::FaultClass::image},
 });
 
 using ErrorId = core::RowRef<kErrorRows>;

@@ -103,8 +103,11 @@ core::Status check_sectors(const Sectors& sectors, const BootSector& boot, std::
   }
   if (sectors.fat == 0) return damaged("the volume says that its FATs are empty", 22);
   if (sectors.clusters == 0) return damaged("no cluster fits behind the FATs", 22);
-  const std::uint64_t limit = sectors.kind == FileSystem::fat32 ? 0x0FFFFFF5 : sectors.kind == FileSystem::fat16 ? 65525 : 4085;
-  if (sectors.clusters >= limit) return damaged("more clusters than its kind can count", 32).with("actual", sectors.clusters);
+  const std::uint64_t limit = sectors.kind == FileSystem::fat32   ? 0x0FFFFFF5
+                              : sectors.kind == FileSystem::fat16 ? 65525
+                                                                  : 4085;
+  if (sectors.clusters >= limit)
+    return damaged("more clusters than its kind can count", 32).with("actual", sectors.clusters);
   const std::uint64_t bits = sectors.kind == FileSystem::fat32 ? 32 : sectors.kind == FileSystem::fat16 ? 16 : 12;
   if (((sectors.clusters + 2) * bits + 7) / 8 > sectors.fat * boot.sector_size) {
     return damaged("the FAT is too short for the clusters", 22).with("clusters", sectors.clusters);

@@ -27,9 +27,7 @@ struct FatGeometry {
   std::uint32_t serial = 0;
   std::string boot_label;  // the boot sector's copy; the root directory's is the one that counts
 
-  [[nodiscard]] bool is_cluster(std::uint32_t cluster) const {
-    return cluster >= 2 && cluster - 2 < cluster_count;
-  }
+  [[nodiscard]] bool is_cluster(std::uint32_t cluster) const { return cluster >= 2 && cluster - 2 < cluster_count; }
   [[nodiscard]] std::uint64_t cluster_offset(std::uint32_t cluster) const {
     return data_offset + std::uint64_t{cluster - 2} * cluster_size;
   }
@@ -41,8 +39,8 @@ inline constexpr std::size_t kFatBootBytes = 512;
 [[nodiscard]] bool looks_like_fat(core::ByteView boot_sector);
 // The kind, as far as the fields go; FAT16 where they contradict each other.
 [[nodiscard]] FileSystem fat_kind(core::ByteView boot_sector);
-// `volume.unknown-file-system` unless looks_like_fat, `volume.damaged` when the parts do not fit the volume or the volume
-// does not fit `partition_size` bytes.
+// `volume.unknown-file-system` unless looks_like_fat, `volume.damaged` when the parts do not fit the volume or the
+// volume does not fit `partition_size` bytes.
 [[nodiscard]] core::Result<FatGeometry> parse_fat_boot_sector(core::ByteView boot_sector, std::uint64_t partition_size);
 
 }  // namespace imprint::disk

@@ -55,7 +55,8 @@ struct LongEntry {
 static_assert(core::kWireSize<ShortEntry> == kEntryBytes && core::kWireSize<LongEntry> == kEntryBytes);
 
 constexpr std::u16string_view kCodePage437 =
-    u"ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00A0";
+    u"ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡"
+    u"±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00A0";
 static_assert(kCodePage437.size() == 128);
 
 std::string from_code_page(core::ByteView bytes) {

@@ -11,8 +11,8 @@
 namespace imprint::disk {
 namespace {
 
-constexpr std::uint64_t kWindowBytes = 3 * 64 * 1024;        // a multiple of 3: 12-bit entries never straddle two windows
-constexpr std::uint64_t kMaxDirectoryBytes = 65536 * 32;     // what the specification allows
+constexpr std::uint64_t kWindowBytes = 3 * 64 * 1024;     // a multiple of 3: 12-bit entries never straddle two windows
+constexpr std::uint64_t kMaxDirectoryBytes = 65536 * 32;  // what the specification allows
 constexpr std::size_t kMaxDepth = 512;
 
 core::Failure damaged(std::string detail) { return fail("volume.damaged", std::move(detail)); }
@@ -112,7 +112,9 @@ core::Result<std::vector<core::Extent>> FatVolume::chain(std::uint32_t first, st
       return damaged("a cluster chain leaves the volume").with("first_cluster", first).with("cluster", cluster);
     }
     if (count > limit) {
-      return damaged("a cluster chain is longer than its size allows").with("first_cluster", first).with("expected", limit);
+      return damaged("a cluster chain is longer than its size allows")
+          .with("first_cluster", first)
+          .with("expected", limit);
     }
     const std::uint64_t place = geometry_.cluster_offset(cluster);
     if (!runs.empty() && runs.back().end() == place) {

@@ -15,7 +15,8 @@ namespace imprint::disk {
 class FatVolume final : public Volume {
  public:
   // `volume.unknown-file-system`, `volume.damaged`.
-  [[nodiscard]] static core::Result<std::shared_ptr<FatVolume>> open(std::shared_ptr<const core::BlockSource> partition);
+  [[nodiscard]] static core::Result<std::shared_ptr<FatVolume>> open(
+      std::shared_ptr<const core::BlockSource> partition);
 
   [[nodiscard]] const VolumeInfo& info() const override { return info_; }
   [[nodiscard]] core::Result<std::vector<FileEntry>> list(std::string_view path) override;

@@ -84,7 +84,8 @@ class GptCopyReader {
   [[nodiscard]] std::uint64_t offset() const { return sector_ * sector_size_; }
 
   [[nodiscard]] core::Status read_header() {
-    if (sector_ >= disk_sectors_) return damaged("the header's place is behind the end of the disk", 0).with("sector", sector_);
+    if (sector_ >= disk_sectors_)
+      return damaged("the header's place is behind the end of the disk", 0).with("sector", sector_);
     IMPRINT_TRY(const core::ByteBuffer bytes, disk_.read(offset(), sector_size_));
     core::ByteReader reader(bytes, offset());
     IMPRINT_TRY(header_, core::read_struct<GptHeader>(reader));
@@ -95,7 +96,8 @@ class GptCopyReader {
     }
     core::ByteBuffer sealed(bytes.begin(), bytes.begin() + header_.header_size);
     core::store_le(sealed.data() + kHeaderCrcOffset, std::uint32_t{0});
-    if (core::crc32(sealed) != header_.header_crc) return damaged("the header's CRC is wrong", offset() + kHeaderCrcOffset);
+    if (core::crc32(sealed) != header_.header_crc)
+      return damaged("the header's CRC is wrong", offset() + kHeaderCrcOffset);
     sound_ = true;
     return {};
   }
@@ -107,7 +109,8 @@ class GptCopyReader {
     if (header_.other_sector == sector_ || (sector_ != 1 && header_.other_sector != 1)) {
       return damaged("the header points to a wrong other copy", offset() + 32).with("actual", header_.other_sector);
     }
-    if (header_.first_usable > header_.last_usable || header_.last_usable >= disk_sectors_ || header_.first_usable < 2) {
+    if (header_.first_usable > header_.last_usable || header_.last_usable >= disk_sectors_ ||
+        header_.first_usable < 2) {
       return damaged("the usable range is not on the disk", offset() + 40)
           .with("first_usable", header_.first_usable)
           .with("last_usable", header_.last_usable)
@@ -131,7 +134,8 @@ class GptCopyReader {
     const std::uint64_t first = header_.entries_sector;
     std::uint64_t end = 0;
     const bool on_disk = core::checked_add(first, sectors, end) && end <= disk_sectors_ && first >= 2;
-    if (!on_disk || (first <= header_.last_usable && end > header_.first_usable) || (first <= sector_ && end > sector_)) {
+    if (!on_disk || (first <= header_.last_usable && end > header_.first_usable) ||
+        (first <= sector_ && end > sector_)) {
       return damaged("the entries lie where they cannot be", offset() + 72).with("actual", first);
     }
     return {};
@@ -196,26 +200,24 @@ bool same_disk(const PartitionTable& a, const PartitionTable& b) {
 // Only damage belongs to a copy; a medium that cannot be read is the caller's affair.
 bool is_damage(const core::Result<PartitionTable>& copy) { return copy || copy.error().id() == "layout.gpt-damaged"; }
 
-core::Status put_entry(core::ByteSpan entries, const Partition& partition, std::uint32_t number) {
+core::Status put_entry(std::vector<GptEntry>& entries, const Partition& partition, std::uint32_t number) {
   const auto name = core::utf16le_from_utf8(partition.name);
   const auto invalid = [&](std::string detail) {
-    return fail("layout.partition-invalid", std::move(detail)).with("partition", number).with("name", core::printable(partition.name));
+    return fail("layout.partition-invalid", std::move(detail))
+        .with("partition", number)
+        .with("name", core::printable(partition.name));
   };
   if (number == 0 || number > kWrittenEntries) return invalid("a GPT has entries 1 to 128");
   if (partition.type.is_zero()) return invalid("its type is zero, which marks an entry as not used");
   if (!name || name->size() > kNameBytes) return invalid("its name is not valid or longer than 36 characters");
-  const core::ByteSpan place = entries.subspan((number - 1) * std::size_t{128}, 128);
-  if (std::ranges::any_of(place, [](std::uint8_t b) { return b != 0; })) return invalid("its number is taken");
-  GptEntry entry;
+  GptEntry& entry = entries[number - 1];
+  if (!entry.type.is_zero()) return invalid("its number is taken");
   entry.type = partition.type;
   entry.id = partition.id;
   entry.first_sector = partition.first_sector;
   entry.last_sector = partition.first_sector + partition.sector_count - 1;
   entry.attributes = partition.attributes;
   std::ranges::copy(core::as_bytes(*name), entry.name.begin());
-  core::ByteWriter writer;
-  core::write_struct(writer, entry);
-  std::ranges::copy(writer.buffer(), place.begin());
   return {};
 }
 
@@ -259,8 +261,7 @@ core::Result<GptCopies> read_gpt_copies(const core::BlockSource& disk, std::uint
   GptCopyReader primary_reader(disk, sector_size, 1);
   auto primary = primary_reader.read();
   if (!is_damage(primary)) return std::unexpected(std::move(primary).error());
-  GptCopyReader backup_reader(disk, sector_size,
-                              primary_reader.other_sector().value_or(disk.size() / sector_size - 1));
+  GptCopyReader backup_reader(disk, sector_size, primary_reader.other_sector().value_or(disk.size() / sector_size - 1));
   auto backup = backup_reader.read();
   if (!is_damage(backup)) return std::unexpected(std::move(backup).error());
 
@@ -298,13 +299,16 @@ core::Result<GptBytes> encode_gpt(const PartitionTable& table, std::uint64_t dis
         .with("disk_sectors", disk_sectors);
   }
   IMPRINT_CHECK(check_partitions(table.partitions, primary.first_usable, primary.last_usable));
-  core::ByteBuffer entries(kEntryBytes);
+  std::vector<GptEntry> entry_list(kWrittenEntries);
   std::uint32_t last_number = 0;
   for (const Partition& partition : table.partitions) {
     const std::uint32_t number = partition.number != 0 ? partition.number : last_number + 1;
-    IMPRINT_CHECK(put_entry(entries, partition, number));
+    IMPRINT_CHECK(put_entry(entry_list, partition, number));
     last_number = number;
   }
+  core::ByteWriter entry_writer;
+  for (const GptEntry& entry : entry_list) core::write_struct(entry_writer, entry);
+  const core::ByteBuffer entries = entry_writer.release();
   primary.entries_crc = core::crc32(entries);
   GptHeader backup = primary;
   std::swap(backup.my_sector, backup.other_sector);

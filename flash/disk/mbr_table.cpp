@@ -35,10 +35,7 @@ Partition to_partition(const MbrEntry& entry, std::uint64_t base, std::uint32_t 
 class ExtendedReader {
  public:
   ExtendedReader(const core::BlockSource& disk, PartitionTable& table, const MbrEntry& container)
-      : disk_(disk),
-        table_(table),
-        start_(container.first_sector),
-        end_(start_ + container.sector_count) {}
+      : disk_(disk), table_(table), start_(container.first_sector), end_(start_ + container.sector_count) {}
 
   [[nodiscard]] core::Status read() {
     std::uint64_t sector = start_;
@@ -195,7 +192,8 @@ core::Result<PartitionTable> read_mbr(const core::BlockSource& disk, std::uint32
   const MbrEntry* container = nullptr;
   for (std::uint32_t i = 0; i < entries->size(); ++i) {
     const MbrEntry& entry = (*entries)[i];
-    if ((entry.status & 0x7F) != 0) return damaged("an entry's status is neither 0x00 nor 0x80", 0).with("entry", i + 1);
+    if ((entry.status & 0x7F) != 0)
+      return damaged("an entry's status is neither 0x00 nor 0x80", 0).with("entry", i + 1);
     if (entry.type == 0) continue;
     if (!is_extended(entry.type)) {
       table.partitions.push_back(to_partition(entry, 0, i + 1));
@@ -234,12 +232,14 @@ core::Result<std::vector<MbrSector>> encode_mbr(const PartitionTable& table, std
   std::vector<Partition> logical;
   std::array<bool, 4> used{};
   for (const Partition& partition : table.partitions) {
-    if (partition.mbr_type == 0 || is_extended(partition.mbr_type)) return invalid("its type is not one of a partition", partition.number);
+    if (partition.mbr_type == 0 || is_extended(partition.mbr_type))
+      return invalid("its type is not one of a partition", partition.number);
     if (partition.number >= 5) {
       logical.push_back(partition);
       continue;
     }
-    if (partition.number == 0 || used[partition.number - 1]) return invalid("its number is 0 or taken", partition.number);
+    if (partition.number == 0 || used[partition.number - 1])
+      return invalid("its number is 0 or taken", partition.number);
     used[partition.number - 1] = true;
     put_entry(out.front().bytes, partition.number - 1, partition.mbr_type, partition.bootable, partition.first_sector,
               partition.sector_count);
@@ -252,11 +252,12 @@ core::Result<std::vector<MbrSector>> encode_mbr(const PartitionTable& table, std
   IMPRINT_CHECK(check_layout(checked, disk_sectors));
   if (logical.empty()) return out;
   const auto free_entry = std::ranges::find(used, false);
-  if (free_entry == used.end() || checked.extended_boot_sectors.size() != logical.size() || logical.size() > kMaxLogical) {
+  if (free_entry == used.end() || checked.extended_boot_sectors.size() != logical.size() ||
+      logical.size() > kMaxLogical) {
     return invalid("no entry, or not one record, is left for the logical partitions", logical.front().number);
   }
-  IMPRINT_CHECK(add_logical(out, logical, checked.extended_boot_sectors,
-                            static_cast<std::size_t>(free_entry - used.begin())));
+  IMPRINT_CHECK(
+      add_logical(out, logical, checked.extended_boot_sectors, static_cast<std::size_t>(free_entry - used.begin())));
   return out;
 }
 

@@ -59,7 +59,8 @@ struct NtfsDeviceState {
 class NtfsSession {
  public:
   // `volume.damaged`, or the source's own error when reading failed.
-  [[nodiscard]] static core::Result<std::shared_ptr<NtfsSession>> mount(std::shared_ptr<const core::BlockSource> source);
+  [[nodiscard]] static core::Result<std::shared_ptr<NtfsSession>> mount(
+      std::shared_ptr<const core::BlockSource> source);
   ~NtfsSession();
   NtfsSession(const NtfsSession&) = delete;
   NtfsSession& operator=(const NtfsSession&) = delete;

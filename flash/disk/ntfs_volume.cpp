@@ -35,7 +35,8 @@ bool is_directory(const ntfs_inode& inode) { return (inode.mrec->flags & MFT_REC
 
 FileEntry entry_of(std::string name, const ntfs_inode& inode) {
   const bool directory = is_directory(inode);
-  return {std::move(name), directory, directory || inode.data_size < 0 ? 0 : static_cast<std::uint64_t>(inode.data_size)};
+  return {std::move(name), directory,
+          directory || inode.data_size < 0 ? 0 : static_cast<std::uint64_t>(inode.data_size)};
 }
 
 core::Failure not_found(std::string_view path) {
@@ -58,8 +59,7 @@ core::Result<Located> locate(NtfsSession& session, std::string_view path) {
     std::array<ntfschar, kMaxNameUnits> name{};
     std::memcpy(name.data(), units->data(), units->size());
     errno = 0;
-    const u64 reference =
-        ntfs_inode_lookup_by_name(here.inode.get(), name.data(), static_cast<int>(units->size() / 2));
+    const u64 reference = ntfs_inode_lookup_by_name(here.inode.get(), name.data(), static_cast<int>(units->size() / 2));
     if (reference == static_cast<u64>(-1)) {
       if (errno == ENOENT) return not_found(path);
       return session.failure("a folder cannot be searched").with("path", core::printable(path));
@@ -77,8 +77,8 @@ struct Listed {
 };
 
 // Called by the library for each name; exceptions must not unwind through its frames.
-int add_listed(void* context, const ntfschar* name, const int units, const int name_type, const s64, const MFT_REF reference,
-               const unsigned) noexcept {
+int add_listed(void* context, const ntfschar* name, const int units, const int name_type, const s64,
+               const MFT_REF reference, const unsigned) noexcept {
   auto& out = *static_cast<std::vector<Listed>*>(context);
   if (name_type == FILE_NAME_DOS || MREF(reference) < FILE_first_user) return 0;
   try {
@@ -111,8 +111,7 @@ class NtfsFileSource final : public core::BlockSource {
     IMPRINT_CHECK(check_range(offset, out.size()));
     const auto lock = session_->guard();
     while (!out.empty()) {
-      const s64 got =
-          ntfs_attr_pread(data_.get(), static_cast<s64>(offset), static_cast<s64>(out.size()), out.data());
+      const s64 got = ntfs_attr_pread(data_.get(), static_cast<s64>(offset), static_cast<s64>(out.size()), out.data());
       if (got <= 0) return session_->failure("a file's content cannot be read").with("offset", offset);
       offset += static_cast<std::uint64_t>(got);
       out = out.subspan(static_cast<std::size_t>(got));
@@ -136,7 +135,8 @@ core::Status check_readable(NtfsSession& session, ntfs_inode* inode, std::string
   s64 size = 0;
   const std::unique_ptr<void, decltype(&std::free)> reparse(
       ntfs_attr_readall(inode, AT_REPARSE_POINT, nullptr, 0, &size), &std::free);
-  if (!reparse || size < 4) return session.failure("a reparse point cannot be read").with("path", core::printable(path));
+  if (!reparse || size < 4)
+    return session.failure("a reparse point cannot be read").with("path", core::printable(path));
   if (core::load_le<std::uint32_t>(static_cast<const std::uint8_t*>(reparse.get())) == kReparseTagWof) {
     return unreadable("it is compressed by the Windows overlay filter");
   }
@@ -192,7 +192,8 @@ core::Status NtfsVolume::read_info(std::uint64_t stated_sectors) {
     const std::unique_ptr<void, decltype(&std::free)> name(
         ntfs_attr_readall(volume->vol_ni, AT_VOLUME_NAME, nullptr, 0, &size), &std::free);
     if (name && size > 0) {
-      info_.label = utf8_of(static_cast<const ntfschar*>(name.get()), static_cast<std::size_t>(std::min<s64>(size, 256)) / 2);
+      info_.label =
+          utf8_of(static_cast<const ntfschar*>(name.get()), static_cast<std::size_t>(std::min<s64>(size, 256)) / 2);
     }
   }
   IMPRINT_TRY(const core::ExtentSet used, marked_clusters());
@@ -259,7 +260,9 @@ core::Result<std::vector<FileEntry>> NtfsVolume::list(std::string_view path) {
     if (listed.name == "." || listed.name == "..") continue;
     const NtfsInode inode(ntfs_inode_open(session_->volume(), listed.record));
     if (!inode) {
-      return session_->failure("a file's record cannot be read").with("path", core::printable(path)).with("name", core::printable(listed.name));
+      return session_->failure("a file's record cannot be read")
+          .with("path", core::printable(path))
+          .with("name", core::printable(listed.name));
     }
     out.push_back(entry_of(std::move(listed.name), *inode));
   }

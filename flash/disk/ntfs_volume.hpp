@@ -14,13 +14,15 @@ class NtfsSession;
 
 [[nodiscard]] bool looks_like_ntfs(core::ByteView boot_sector);  // 512 bytes
 
-// The rules of Volume hold; names compare by the volume's own upper-case table. Metadata files ($MFT ...) are not listed.
-// The library's state is behind a mutex, so sources from open_file may be read from any thread. Encrypted files and those
-// that Windows compressed into a WIM-like stream are `volume.file-unreadable`: their plain stream would read as zeros.
+// The rules of Volume hold; names compare by the volume's own upper-case table. Metadata files ($MFT ...) are not
+// listed. The library's state is behind a mutex, so sources from open_file may be read from any thread. Encrypted files
+// and those that Windows compressed into a WIM-like stream are `volume.file-unreadable`: their plain stream would read
+// as zeros.
 class NtfsVolume final : public Volume {
  public:
   // `volume.unknown-file-system`, `volume.damaged`.
-  [[nodiscard]] static core::Result<std::shared_ptr<NtfsVolume>> open(std::shared_ptr<const core::BlockSource> partition);
+  [[nodiscard]] static core::Result<std::shared_ptr<NtfsVolume>> open(
+      std::shared_ptr<const core::BlockSource> partition);
 
   [[nodiscard]] const VolumeInfo& info() const override { return info_; }
   [[nodiscard]] core::Result<std::vector<FileEntry>> list(std::string_view path) override;

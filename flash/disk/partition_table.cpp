@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What holds for both table styles: which one a disk has, bounds and overlaps, where the tables lie, partitions as sources.
+// What holds for both table styles: which one a disk has, bounds and overlaps, where the tables lie, partitions as
+// sources.
 #include "flash/disk/partition_table.hpp"
 
 #include <algorithm>
@@ -31,8 +32,8 @@ core::Extent clipped(std::uint64_t first, std::uint64_t last, std::uint32_t sect
 }  // namespace
 
 const Partition* PartitionTable::find(std::string_view name) const {
-  const auto it = std::ranges::find_if(partitions,
-                                       [&](const Partition& p) { return core::equals_ignoring_case(p.name, name); });
+  const auto it =
+      std::ranges::find_if(partitions, [&](const Partition& p) { return core::equals_ignoring_case(p.name, name); });
   return it == partitions.end() ? nullptr : &*it;
 }
 
@@ -100,7 +101,8 @@ core::ExtentSet table_extents(const PartitionTable& table, std::uint64_t disk_by
   }
   // Where the entry arrays lie in these two gaps is the writer's choice, so both gaps count in full.
   const std::uint64_t disk_sectors = disk_bytes / table.sector_size;
-  const std::uint64_t backup = table.backup_sector != 0 ? table.backup_sector : disk_sectors - (disk_sectors > 0 ? 1 : 0);
+  const std::uint64_t backup =
+      table.backup_sector != 0 ? table.backup_sector : disk_sectors - (disk_sectors > 0 ? 1 : 0);
   add(0, table.first_usable_sector);
   if (table.last_usable_sector < backup) add(table.last_usable_sector + 1, backup == UINT64_MAX ? backup : backup + 1);
   return out;

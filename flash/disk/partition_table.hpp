@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Partition tables, read and written. GPT: UEFI specification 2.10, section 5.3; MBR with extended partitions as used by
-// Windows. All sector numbers are in sectors of the disk's own size, from its start.
+// Partition tables, read and written. GPT: UEFI specification 2.10, section 5.3; MBR with extended partitions as used
+// by Windows. All sector numbers are in sectors of the disk's own size, from its start.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ struct PartitionTable {
 };
 
 // Both copies of a GPT, each checked on its own: header CRC, entry array CRC, bounds, overlaps, its own position. A bad
-// copy is `layout.gpt-damaged`, caused by `layout.partition-out-of-bounds` or `layout.partitions-overlap` where it is so.
+// copy is `layout.gpt-damaged`, caused by `layout.partition-out-of-bounds` or `layout.partitions-overlap` where it is
+// so.
 struct GptCopies {
   core::Result<PartitionTable> primary;
   core::Result<PartitionTable> backup;
@@ -62,22 +63,24 @@ struct GptCopies {
 [[nodiscard]] core::Result<GptCopies> read_gpt_copies(const core::BlockSource& disk, std::uint32_t sector_size);
 
 // GPT (either good copy) or MBR. An MBR that holds partitions and announces no GPT is believed over an old GPT that was
-// left behind. Sector sizes are powers of two from 512 to 4096. `layout.no-partition-table`, `layout.gpt-damaged`, `layout.mbr-damaged`.
-[[nodiscard]] core::Result<PartitionTable> read_partition_table(const core::BlockSource& disk, std::uint32_t sector_size);
+// left behind. Sector sizes are powers of two from 512 to 4096. `layout.no-partition-table`, `layout.gpt-damaged`,
+// `layout.mbr-damaged`.
+[[nodiscard]] core::Result<PartitionTable> read_partition_table(const core::BlockSource& disk,
+                                                                std::uint32_t sector_size);
 
-// The bytes of a GPT for a disk of `disk_sectors`: protective MBR, primary header and 128 entries (from sector 0) and the
-// backup entries and header (ending at the last sector). The same table gives the same bytes. A usable range of 0 means
-// the largest; partition number 0 means the next one. `layout.partition-out-of-bounds`, `layout.partitions-overlap`,
-// `layout.partition-invalid` (number, name or type cannot be stored).
+// The bytes of a GPT for a disk of `disk_sectors`: protective MBR, primary header and 128 entries (from sector 0) and
+// the backup entries and header (ending at the last sector). The same table gives the same bytes. A usable range of 0
+// means the largest; partition number 0 means the next one. `layout.partition-out-of-bounds`,
+// `layout.partitions-overlap`, `layout.partition-invalid` (number, name or type cannot be stored).
 struct GptBytes {
   core::ByteBuffer head;
   core::ByteBuffer tail;
 };
 [[nodiscard]] core::Result<GptBytes> encode_gpt(const PartitionTable& table, std::uint64_t disk_sectors);
 
-// The sectors of an MBR and its extended boot records, by sector. Partitions numbered 1 to 4 are primary ones and 5 on are
-// logical ones; their records are extended_boot_sectors in the same order, or, where that is empty, the sector before each
-// logical partition. Boot code is left zero. The same errors as encode_gpt.
+// The sectors of an MBR and its extended boot records, by sector. Partitions numbered 1 to 4 are primary ones and 5 on
+// are logical ones; their records are extended_boot_sectors in the same order, or, where that is empty, the sector
+// before each logical partition. Boot code is left zero. The same errors as encode_gpt.
 struct MbrSector {
   std::uint64_t sector = 0;
   core::ByteBuffer bytes;

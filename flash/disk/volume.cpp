@@ -29,11 +29,16 @@ core::Result<std::shared_ptr<Volume>> open_as(std::shared_ptr<const core::BlockS
 
 std::string_view to_string(FileSystem kind) {
   switch (kind) {
-    case FileSystem::raw: return "raw";
-    case FileSystem::fat12: return "FAT12";
-    case FileSystem::fat16: return "FAT16";
-    case FileSystem::fat32: return "FAT32";
-    case FileSystem::ntfs: return "NTFS";
+    case FileSystem::raw:
+      return "raw";
+    case FileSystem::fat12:
+      return "FAT12";
+    case FileSystem::fat16:
+      return "FAT16";
+    case FileSystem::fat32:
+      return "FAT32";
+    case FileSystem::ntfs:
+      return "NTFS";
   }
   return "raw";
 }

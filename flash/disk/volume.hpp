@@ -47,7 +47,8 @@ class Volume {
   [[nodiscard]] virtual core::Result<FileEntry> find(std::string_view path) = 0;
   [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_file(std::string_view path) = 0;
   // Every byte of the volume that must be on a device, relative to the volume's start: allocated clusters and what lies
-  // outside of the allocation map (FAT: reserved sectors, FATs, root directory; NTFS: the boot sector's copy at the end).
+  // outside of the allocation map (FAT: reserved sectors, FATs, root directory; NTFS: the boot sector's copy at the
+  // end).
   [[nodiscard]] virtual core::Result<core::ExtentSet> allocated() = 0;
 };
 

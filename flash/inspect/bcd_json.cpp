@@ -23,9 +23,7 @@ struct DeviceWriter {
   int depth;
   boost::json::object operator()(const bcd::BootDevice&) const { return {{"kind", "boot"}}; }
   boost::json::object operator()(const bcd::GptPartition& partition) const {
-    return {{"kind", "gpt-partition"},
-            {"disk", partition.disk.braced()},
-            {"partition", partition.partition.braced()}};
+    return {{"kind", "gpt-partition"}, {"disk", partition.disk.braced()}, {"partition", partition.partition.braced()}};
   }
   boost::json::object operator()(const bcd::MbrPartition& partition) const {
     return {{"kind", "mbr-partition"},

@@ -90,7 +90,8 @@ void judge_ramdisk_file(CheckList& checks, const bcd::Store& store, const core::
                fmt::format("{} file {}", name, ramdisk->path));
 }
 
-void judge_paths(CheckList& checks, const bcd::Store& store, const core::Guid& loader, const RecoveryLoaderRules& rules) {
+void judge_paths(CheckList& checks, const bcd::Store& store, const core::Guid& loader,
+                 const RecoveryLoaderRules& rules) {
   judge_ramdisk_file(checks, store, loader, kDevice, "device", rules);
   judge_ramdisk_file(checks, store, loader, kOsDevice, "osdevice", rules);
   const auto* path = value_of<std::string>(store, loader, kPath);
@@ -142,7 +143,9 @@ std::string describe(const bcd::Device& device) {
       return fmt::format("ramdisk {} on {}", r.path, parent);
     }
     std::string operator()(const bcd::Locate& l) const { return fmt::format("locate by element {:08x}", l.element); }
-    std::string operator()(const bcd::UnknownDevice& u) const { return fmt::format("a device of unknown type {}", u.type); }
+    std::string operator()(const bcd::UnknownDevice& u) const {
+      return fmt::format("a device of unknown type {}", u.type);
+    }
   };
   return std::visit(Describer{}, device.kind);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The rules over a BCD store, as the steps that the BCD and the recovery report are put together from. Used by the rules
-// only. Settings are looked up through inheritance, as the boot manager does.
+// The rules over a BCD store, as the steps that the BCD and the recovery report are put together from. Used by the
+// rules only. Settings are looked up through inheritance, as the boot manager does.
 #pragma once
 
 #include <optional>
@@ -20,10 +20,10 @@ namespace imprint::inspect {
 
 // What the recovery loader has to be.
 struct RecoveryLoaderRules {
-  std::optional<core::Guid> loader;            // nothing: whichever recoverysequence names
-  std::string wim_path;                        // the RAM disk's file, "\winpe.wim"
-  std::optional<bcd::Device> partition;        // the recovery partition as it really is; nothing when there is none
-  bool efi_only = true;                        // winload.efi, not winload.exe
+  std::optional<core::Guid> loader;      // nothing: whichever recoverysequence names
+  std::string wim_path;                  // the RAM disk's file, "\winpe.wim"
+  std::optional<bcd::Device> partition;  // the recovery partition as it really is; nothing when there is none
+  bool efi_only = true;                  // winload.efi, not winload.exe
 };
 
 // bcd.recovery-sequence, -disabled, -loader, -device, -winpe, -path. `entry`: the default entry, when it is known.

@@ -54,7 +54,8 @@ CheckList::CheckList(std::string source, std::vector<Entry> checks) : source_(st
 }
 
 void CheckList::add(ErrorId check, Item item) {
-  const auto found = std::find_if(checks_.begin(), checks_.end(), [&](const Check& c) { return c.row == &check.row(); });
+  const auto found =
+      std::find_if(checks_.begin(), checks_.end(), [&](const Check& c) { return c.row == &check.row(); });
   if (found != checks_.end()) found->items.push_back(std::move(item));
 }
 
@@ -78,10 +79,11 @@ void CheckList::judge(ErrorId check, bool good, std::string expected, std::strin
   }
 }
 
-void CheckList::fail_or_skip(ErrorId check, std::string expected, const core::Error& error) {
-  std::string what = std::string(error.id()) + ": " + error.message();
+void CheckList::fail_or_skip(ErrorId check, std::string expected, const core::Error& error, std::string_view subject) {
+  const std::string prefix = subject.empty() ? std::string() : std::string(subject) + ": ";
+  std::string what = prefix + std::string(error.id()) + ": " + error.message();
   if (says_contents_are_bad(error)) {
-    fail(check, std::move(expected), what, what);
+    fail(check, std::move(expected), prefix + std::string(error.id()), std::move(what));
   } else {
     not_checked(check, std::move(what), std::move(expected));
   }
@@ -89,19 +91,21 @@ void CheckList::fail_or_skip(ErrorId check, std::string expected, const core::Er
 
 Finding CheckList::conclude(const Check& check, std::string_view reason) {
   const auto any = [&](FindingVerdict verdict) {
-    return std::any_of(check.items.begin(), check.items.end(), [&](const Item& item) { return item.verdict == verdict; });
+    return std::any_of(check.items.begin(), check.items.end(),
+                       [&](const Item& item) { return item.verdict == verdict; });
   };
   Finding finding;
   finding.check = check.row->id;
   finding.severity = check.severity;
-  finding.verdict = any(FindingVerdict::fail)                                        ? FindingVerdict::fail
+  finding.verdict = any(FindingVerdict::fail)                                 ? FindingVerdict::fail
                     : any(FindingVerdict::not_checked) || check.items.empty() ? FindingVerdict::not_checked
-                                                                                     : FindingVerdict::pass;
+                                                                              : FindingVerdict::pass;
   finding.expected = joined(check.items, finding.verdict, &Item::expected);
   finding.actual = joined(check.items, finding.verdict, &Item::actual);
   std::string detail = joined(check.items, finding.verdict, &Item::detail);
   switch (finding.verdict) {
-    case FindingVerdict::pass: break;
+    case FindingVerdict::pass:
+      break;
     case FindingVerdict::fail:
       finding.message = std::string(check.row->text) + (detail.empty() ? "" : ": " + detail);
       finding.remedy = check.row->remedy;

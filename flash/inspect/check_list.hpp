@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A set of checks that is fixed before the disk is looked at. Whatever goes wrong, the report names each of them once, so
-// that a check can never vanish from a report and be taken for passed. Used by the rules only.
+// A set of checks that is fixed before the disk is looked at. Whatever goes wrong, the report names each of them once,
+// so that a check can never vanish from a report and be taken for passed. Used by the rules only.
 #pragma once
 
 #include <string>
@@ -32,8 +32,8 @@ class CheckList {
   void not_checked(ErrorId check, std::string reason, std::string expected = {});
   void judge(ErrorId check, bool good, std::string expected, std::string actual);
   // A step behind the check ended with an error: fail when the disk's own contents are at fault, not-checked when they
-  // could not be read or this machine is at fault.
-  void fail_or_skip(ErrorId check, std::string expected, const core::Error& error);
+  // could not be read or this machine is at fault. `subject`: what the error is about, where a check has several.
+  void fail_or_skip(ErrorId check, std::string expected, const core::Error& error, std::string_view subject = {});
 
   // Checks that were never judged become not-checked with this reason.
   [[nodiscard]] Report finish(std::string_view reason_for_the_rest);

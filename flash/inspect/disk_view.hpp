@@ -51,9 +51,9 @@ class DiskView {
 [[nodiscard]] bool is_container(const disk::PartitionTable& table, const disk::Partition& partition);
 
 namespace partition_types {
-[[nodiscard]] core::Guid efi_system();     // c12a7328-f81f-11d2-ba4b-00a0c93ec93b
-[[nodiscard]] core::Guid basic_data();     // ebd0a0a2-b9e5-4433-87c0-68b6b72699c7
-[[nodiscard]] core::Guid windows_re();     // de94bba4-06d1-4d40-a16a-bfd50179d6ac
+[[nodiscard]] core::Guid efi_system();  // c12a7328-f81f-11d2-ba4b-00a0c93ec93b
+[[nodiscard]] core::Guid basic_data();  // ebd0a0a2-b9e5-4433-87c0-68b6b72699c7
+[[nodiscard]] core::Guid windows_re();  // de94bba4-06d1-4d40-a16a-bfd50179d6ac
 inline constexpr std::uint8_t kMbrWindowsRe = 0x27;
 }  // namespace partition_types
 

@@ -9,26 +9,34 @@ namespace imprint::inspect {
 
 std::string_view to_string(FindingVerdict verdict) {
   switch (verdict) {
-    case FindingVerdict::pass: return "pass";
-    case FindingVerdict::fail: return "fail";
-    case FindingVerdict::not_checked: return "not-checked";
+    case FindingVerdict::pass:
+      return "pass";
+    case FindingVerdict::fail:
+      return "fail";
+    case FindingVerdict::not_checked:
+      return "not-checked";
   }
   return "not-checked";
 }
 
 std::string_view to_string(Severity severity) {
   switch (severity) {
-    case Severity::error: return "error";
-    case Severity::warning: return "warning";
+    case Severity::error:
+      return "error";
+    case Severity::warning:
+      return "warning";
   }
   return "error";
 }
 
 std::string_view to_string(ReportVerdict verdict) {
   switch (verdict) {
-    case ReportVerdict::pass: return "pass";
-    case ReportVerdict::fail: return "fail";
-    case ReportVerdict::incomplete: return "incomplete";
+    case ReportVerdict::pass:
+      return "pass";
+    case ReportVerdict::fail:
+      return "fail";
+    case ReportVerdict::incomplete:
+      return "incomplete";
   }
   return "incomplete";
 }

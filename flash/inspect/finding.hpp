@@ -37,7 +37,8 @@ struct Report {
   // fail: an error-severity finding failed. incomplete: none failed, but one of error severity could not be checked, or
   // there is no finding at all. Warnings do not change a verdict.
   [[nodiscard]] ReportVerdict verdict() const;
-  // Adds the other's findings but those that this report has word for word. The source is taken over when there is none.
+  // Adds the other's findings but those that this report has word for word. The source is taken over when there is
+  // none.
   void append(Report other);
 };
 

@@ -74,15 +74,16 @@ void judge_gpt_copies(CheckList& checks, const Disk& disk) {
   if (!disk.bytes) return;
   const auto copies = disk::read_gpt_copies(*disk.bytes, disk.sector_size);
   if (!copies) {
-    for (const ErrorId check : {ErrorId("layout.gpt-primary"), ErrorId("layout.gpt-backup"),
-                                ErrorId("layout.protective-mbr")}) {
+    for (const ErrorId check :
+         {ErrorId("layout.gpt-primary"), ErrorId("layout.gpt-backup"), ErrorId("layout.protective-mbr")}) {
       checks.fail_or_skip(check, "a sound copy", copies.error());
     }
     return;
   }
   judge_gpt_copy(checks, "layout.gpt-primary", copies->primary);
   judge_gpt_copy(checks, "layout.gpt-backup", copies->backup);
-  checks.judge("layout.protective-mbr", copies->protective_mbr, "present", copies->protective_mbr ? "present" : "missing");
+  checks.judge("layout.protective-mbr", copies->protective_mbr, "present",
+               copies->protective_mbr ? "present" : "missing");
   if (!copies->primary || !copies->backup) {
     checks.not_checked("layout.gpt-agree", "only two sound copies can be compared");
   } else {
@@ -132,9 +133,10 @@ void judge_id(CheckList& checks, const Pair& pair, const disk::PartitionTable& t
   const auto same = std::count_if(table.partitions.begin(), table.partitions.end(),
                                   [&](const disk::Partition& other) { return other.id == id; });
   const bool as_wanted = !pair.wanted->id || *pair.wanted->id == id;
-  checks.judge("layout.partition-id", as_wanted && same == 1 && !id.is_zero(),
-               fmt::format("{} {}", pair.wanted->name, pair.wanted->id ? pair.wanted->id->braced() : "an id of its own"),
-               fmt::format("{} {}{}", pair.wanted->name, id.braced(), same > 1 ? ", used twice" : ""));
+  checks.judge(
+      "layout.partition-id", as_wanted && same == 1 && !id.is_zero(),
+      fmt::format("{} {}", pair.wanted->name, pair.wanted->id ? pair.wanted->id->braced() : "an id of its own"),
+      fmt::format("{} {}{}", pair.wanted->name, id.braced(), same > 1 ? ", used twice" : ""));
 }
 
 std::uint64_t alignment_of(const disk::LayoutPartition& wanted, const disk::DeviceLayout& layout) {
@@ -151,8 +153,8 @@ bool takes_all_space(const disk::Partition& found, const disk::PartitionTable& t
   return end <= usable_end && usable_end - end < slack;
 }
 
-void judge_size(CheckList& checks, const Pair& pair, const disk::DeviceLayout& layout, const disk::PartitionTable& table,
-                const std::optional<disk::DevicePlatform>& platform) {
+void judge_size(CheckList& checks, const Pair& pair, const disk::DeviceLayout& layout,
+                const disk::PartitionTable& table, const std::optional<disk::DevicePlatform>& platform) {
   const auto& wanted = *pair.wanted;
   std::uint64_t exact = wanted.total_sectors;
   if (platform && platform->mmos_total_sectors_override != 0 && core::equals_ignoring_case(wanted.name, "MMOS")) {
@@ -168,9 +170,10 @@ void judge_size(CheckList& checks, const Pair& pair, const disk::DeviceLayout& l
   } else if (exact != 0) {
     checks.judge("layout.partition-size", count == exact, fmt::format("{} {} sectors", wanted.name, exact), actual);
   } else {
-    checks.judge("layout.partition-size", count >= std::max<std::uint64_t>(wanted.min_free_sectors, 1),
-                 fmt::format("{} at least {} sectors", wanted.name, std::max<std::uint64_t>(wanted.min_free_sectors, 1)),
-                 actual);
+    checks.judge(
+        "layout.partition-size", count >= std::max<std::uint64_t>(wanted.min_free_sectors, 1),
+        fmt::format("{} at least {} sectors", wanted.name, std::max<std::uint64_t>(wanted.min_free_sectors, 1)),
+        actual);
   }
 }
 
@@ -200,20 +203,28 @@ void judge_attributes(CheckList& checks, const Pair& pair, disk::TableStyle styl
 
 bool is_wanted_kind(disk::LayoutFileSystem wanted, disk::FileSystem kind) {
   switch (wanted) {
-    case disk::LayoutFileSystem::none: return true;
-    case disk::LayoutFileSystem::fat: return kind == disk::FileSystem::fat12 || kind == disk::FileSystem::fat16;
-    case disk::LayoutFileSystem::fat32: return kind == disk::FileSystem::fat32;
-    case disk::LayoutFileSystem::ntfs: return kind == disk::FileSystem::ntfs;
+    case disk::LayoutFileSystem::none:
+      return true;
+    case disk::LayoutFileSystem::fat:
+      return kind == disk::FileSystem::fat12 || kind == disk::FileSystem::fat16;
+    case disk::LayoutFileSystem::fat32:
+      return kind == disk::FileSystem::fat32;
+    case disk::LayoutFileSystem::ntfs:
+      return kind == disk::FileSystem::ntfs;
   }
   return false;
 }
 
 std::string_view to_text(disk::LayoutFileSystem kind) {
   switch (kind) {
-    case disk::LayoutFileSystem::none: return "any";
-    case disk::LayoutFileSystem::fat: return "FAT12 or FAT16";
-    case disk::LayoutFileSystem::fat32: return "FAT32";
-    case disk::LayoutFileSystem::ntfs: return "NTFS";
+    case disk::LayoutFileSystem::none:
+      return "any";
+    case disk::LayoutFileSystem::fat:
+      return "FAT12 or FAT16";
+    case disk::LayoutFileSystem::fat32:
+      return "FAT32";
+    case disk::LayoutFileSystem::ntfs:
+      return "NTFS";
   }
   return "any";
 }
@@ -224,7 +235,7 @@ void judge_file_system(CheckList& checks, const Pair& pair, const DiskView& view
   const std::string expected = fmt::format("{} {}", wanted.name, to_text(wanted.file_system));
   auto volume = view.open(*pair.found);
   if (!volume) {
-    checks.fail_or_skip("layout.file-system", expected, volume.error());
+    checks.fail_or_skip("layout.file-system", expected, volume.error(), wanted.name);
     return;
   }
   const disk::FileSystem kind = (*volume)->info().kind;
@@ -247,9 +258,9 @@ void judge_unexpected(CheckList& checks, const std::vector<Pair>& pairs, const d
 void skip_missing(CheckList& checks, const Pair& pair) {
   checks.fail("layout.partition-missing", pair.wanted->name, fmt::format("{} is not in the table", pair.wanted->name));
   const std::string reason = pair.wanted->name + " is missing";
-  for (const ErrorId check : {ErrorId("layout.partition-type"), ErrorId("layout.partition-size"),
-                              ErrorId("layout.partition-alignment"), ErrorId("layout.partition-attributes"),
-                              ErrorId("layout.partition-id")}) {
+  for (const ErrorId check :
+       {ErrorId("layout.partition-type"), ErrorId("layout.partition-size"), ErrorId("layout.partition-alignment"),
+        ErrorId("layout.partition-attributes"), ErrorId("layout.partition-id")}) {
     checks.not_checked(check, reason, pair.wanted->name);
   }
   if (pair.wanted->file_system != disk::LayoutFileSystem::none) {
@@ -276,24 +287,38 @@ void judge_partitions(CheckList& checks, const DiskView& view, const disk::Devic
   }
   judge_order(checks, pairs);
   judge_unexpected(checks, pairs, table);
-  const bool any_file_system = std::any_of(layout.partitions.begin(), layout.partitions.end(), [](const auto& p) {
-    return p.file_system != disk::LayoutFileSystem::none;
-  });
+  const bool any_file_system = std::any_of(layout.partitions.begin(), layout.partitions.end(),
+                                           [](const auto& p) { return p.file_system != disk::LayoutFileSystem::none; });
   if (!any_file_system) checks.pass("layout.file-system", "none asked for", "none looked at");
 }
 
+// The checks that this kind of input gets. An MBR has no second copy and its partitions have no ids.
 CheckList layout_checks(const std::string& source, disk::TableStyle style, bool with_platform) {
-  std::vector<CheckList::Entry> set = {"layout.table-readable", "layout.table-style", "layout.sector-size"};
-  const auto add = [&](std::initializer_list<CheckList::Entry> more) { set.insert(set.end(), more); };
-  if (with_platform) add({"layout.disk-size"});
-  if (style == disk::TableStyle::gpt) {
-    add({"layout.gpt-primary", "layout.gpt-backup", "layout.gpt-agree", "layout.protective-mbr"});
-    add({{"layout.gpt-backup-position", Severity::warning}, "layout.partition-id"});
-  }
-  add({"layout.partition-missing", "layout.partition-order", "layout.partition-type", "layout.partition-size"});
-  add({"layout.partition-alignment", "layout.partition-attributes", "layout.file-system"});
-  add({{"layout.partition-unexpected", Severity::warning}});
-  return {source, set};
+  std::vector<CheckList::Entry> set = {"layout.table-readable",
+                                       "layout.table-style",
+                                       "layout.sector-size",
+                                       "layout.disk-size",
+                                       "layout.gpt-primary",
+                                       "layout.gpt-backup",
+                                       {"layout.gpt-backup-position", Severity::warning},
+                                       "layout.gpt-agree",
+                                       "layout.protective-mbr",
+                                       "layout.partition-missing",
+                                       "layout.partition-order",
+                                       "layout.partition-type",
+                                       "layout.partition-id",
+                                       "layout.partition-size",
+                                       "layout.partition-alignment",
+                                       "layout.partition-attributes",
+                                       "layout.file-system",
+                                       {"layout.partition-unexpected", Severity::warning}};
+  std::erase_if(set, [&](const CheckList::Entry& entry) {
+    const std::string_view id = entry.id.row().id;
+    if (id == "layout.disk-size") return !with_platform;
+    const bool of_gpt = id.starts_with("layout.gpt-") || id == "layout.protective-mbr" || id == "layout.partition-id";
+    return of_gpt && style != disk::TableStyle::gpt;
+  });
+  return {source, std::move(set)};
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ std::optional<disk::FileEntry> judge_present(CheckList& checks, disk::Volume& vo
     if (is_file_missing(entry.error())) {
       checks.fail("recovery.file-missing", name, name + " is not there");
     } else {
-      checks.fail_or_skip("recovery.file-missing", name, entry.error());
+      checks.fail_or_skip("recovery.file-missing", name, entry.error(), name);
     }
     return std::nullopt;
   }
@@ -54,7 +54,7 @@ void judge_wim(CheckList& checks, disk::Volume& volume, const std::string& name,
   const std::string expected = name + " intact";
   const auto file = volume.open_file(name);
   if (!file) {
-    checks.fail_or_skip("recovery.wim-damaged", expected, file.error());
+    checks.fail_or_skip("recovery.wim-damaged", expected, file.error(), name);
     return;
   }
   const WimVerdict verdict = check_wim(**file, scratch);
@@ -101,7 +101,8 @@ void judge_version(CheckList& checks, disk::Volume& volume, const std::string& n
     return;
   }
   const auto file = volume.open_file(name);
-  const auto bytes = file ? (*file)->read(0, entry->size) : core::Result<core::ByteBuffer>(std::unexpected(file.error()));
+  const auto bytes =
+      file ? (*file)->read(0, entry->size) : core::Result<core::ByteBuffer>(std::unexpected(file.error()));
   if (!bytes) {
     checks.fail_or_skip("recovery.version-file", "a version", bytes.error());
     return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Judges whether a disk can recover itself: the recovery partition, the way that the BCD leads there, and what lies there.
-// Two profiles: MMOS of Windows IoT Core, and WinRE.
+// Judges whether a disk can recover itself: the recovery partition, the way that the BCD leads there, and what lies
+// there. Two profiles: MMOS of Windows IoT Core, and WinRE.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -99,12 +99,12 @@ void judge_contents(CheckList& checks, const DiskView& view, const disk::Partiti
 }
 
 Report inspect_mmos(const Disk& disk, const std::filesystem::path& scratch) {
-  CheckList checks(disk.name,
-                   {"layout.table-readable", "recovery.partition-missing", "recovery.partition-too-small",
-                    "recovery.file-system", "bcd.store-present", "bcd.store-readable", "bcd.boot-manager",
-                    "bcd.default-object", "bcd.recovery-sequence", "bcd.recovery-disabled", "bcd.recovery-loader",
-                    "bcd.recovery-device", "bcd.recovery-winpe", "bcd.recovery-path", "recovery.file-missing",
-                    "recovery.version-file", "recovery.wim-too-large", "recovery.wim-damaged"});
+  CheckList checks(
+      disk.name,
+      {"layout.table-readable", "recovery.partition-missing", "recovery.partition-too-small", "recovery.file-system",
+       "bcd.store-present", "bcd.store-readable", "bcd.boot-manager", "bcd.default-object", "bcd.recovery-sequence",
+       "bcd.recovery-disabled", "bcd.recovery-loader", "bcd.recovery-device", "bcd.recovery-winpe", "bcd.recovery-path",
+       "recovery.file-missing", "recovery.version-file", "recovery.wim-too-large", "recovery.wim-damaged"});
   const DiskView view(disk);
   if (!view.judge_table(checks)) return checks.finish("the partition table could not be read");
   const disk::PartitionTable& table = *view.table();
@@ -169,16 +169,17 @@ void judge_place(CheckList& checks, const disk::PartitionTable& table, const dis
     if (table.style == disk::TableStyle::mbr) return partition.mbr_type == 0x07;
     return windows ? partition.id == *windows : partition.type == partition_types::basic_data();
   };
-  checks.judge("recovery.partition-order", before != nullptr && is_windows(*before), "directly after the Windows partition",
+  checks.judge("recovery.partition-order", before != nullptr && is_windows(*before),
+               "directly after the Windows partition",
                before != nullptr ? "after " + describe(*before) : "first on the disk");
 }
 
 CheckList winre_checks(const Disk& disk, const DiskView& view) {
   std::vector<CheckList::Entry> set = {
-      "layout.table-readable",    "recovery.partition-missing", "recovery.partition-order", "recovery.file-system",
-      "bcd.store-present",        "bcd.store-readable",         "bcd.boot-manager",         "bcd.default-object",
-      "bcd.recovery-sequence",    "bcd.recovery-disabled",      "bcd.recovery-loader",      "bcd.recovery-device",
-      "bcd.recovery-winpe",       "bcd.recovery-path",          "recovery.file-missing",    "recovery.wim-damaged"};
+      "layout.table-readable", "recovery.partition-missing", "recovery.partition-order", "recovery.file-system",
+      "bcd.store-present",     "bcd.store-readable",         "bcd.boot-manager",         "bcd.default-object",
+      "bcd.recovery-sequence", "bcd.recovery-disabled",      "bcd.recovery-loader",      "bcd.recovery-device",
+      "bcd.recovery-winpe",    "bcd.recovery-path",          "recovery.file-missing",    "recovery.wim-damaged"};
   // An MBR partition has no such attributes. Where the table cannot be read the check stays in the set, not made.
   if (!view.table() || view.table()->style == disk::TableStyle::gpt) {
     set.push_back(CheckList::Entry("recovery.partition-attributes"));

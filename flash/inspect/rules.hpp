@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The rules: a disk (an FFU's, an image's, a device's) in, findings out. They never throw away a check that could not be
-// made: it becomes a not-checked finding.
+// The rules: a disk (an FFU's, an image's, a device's) in, findings out. They never throw away a check that could not
+// be made: it becomes a not-checked finding.
 #pragma once
 
 #include <filesystem>
@@ -31,13 +31,17 @@ struct Disk {
 [[nodiscard]] Report inspect_bcd(const Disk& disk);
 // The same for a BCD file of its own; what concerns the disk around it is not in the set.
 [[nodiscard]] Report inspect_bcd_file(const std::string& name, core::ByteView hive);
-// The store that inspect_bcd judges, for those who want to show it. `bcd.store-present`, and the errors of what it reads.
+// The store that inspect_bcd judges, for those who want to show it. `bcd.store-present`, and the errors of what it
+// reads.
 [[nodiscard]] core::Result<bcd::Store> read_bcd(const Disk& disk);
 
+// The BCD store that the rules look at, for showing it. `bcd.store-present`, or why it could not be read.
+[[nodiscard]] core::Result<bcd::Store> read_boot_store(const Disk& disk);
+
 enum class RecoveryProfile { iot_mmos, winre };
-// iot-mmos: MMOS partition present, FAT32, large enough (2*10^9 bytes); BCD: default object's recoverysequence names the
-// MMOS loader object and recoveryenabled is set; that loader is winpe from a ramdisk whose parent is the actual MMOS
-// partition's GUID on the actual disk's GUID; winpe.wim, startrecovery.cmd, RecoveryImageVersion.txt and the
+// iot-mmos: MMOS partition present, FAT32, large enough (2*10^9 bytes); BCD: default object's recoverysequence names
+// the MMOS loader object and recoveryenabled is set; that loader is winpe from a ramdisk whose parent is the actual
+// MMOS partition's GUID on the actual disk's GUID; winpe.wim, startrecovery.cmd, RecoveryImageVersion.txt and the
 // efiesp/mainos/data WIMs are there, intact (wimlib verifies integrity and data), below 4 GiB.
 // `scratch` is a folder for files that are taken out of the disk to be checked; they are removed again.
 [[nodiscard]] Report inspect_recovery(const Disk& disk, RecoveryProfile profile, const std::filesystem::path& scratch);

@@ -41,7 +41,7 @@ class ScratchFile {
   [[nodiscard]] const std::string& name() const { return name_; }
 
   [[nodiscard]] core::Status require_space(std::uint64_t bytes) const {
-    struct statvfs info {};
+    struct statvfs info{};
     if (fstatvfs(fd_, &info) != 0) return core::fail_errno(errno, "io.open-failed", name_);
     std::uint64_t free = 0;
     // An overflow means more space than there are bytes to count it with.

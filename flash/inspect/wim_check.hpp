@@ -17,8 +17,8 @@ struct WimVerdict {
   std::string text;  // damaged: wimlib's or the volume's words. unknown: why it could not be judged
 };
 
-// Copies `file` into a new file in `scratch` (removed again on every way out) and has wimlib check its integrity table and
-// every resource. At least one image has to be in it. Thread-safe.
+// Copies `file` into a new file in `scratch` (removed again on every way out) and has wimlib check its integrity table
+// and every resource. At least one image has to be in it. Thread-safe.
 [[nodiscard]] WimVerdict check_wim(const core::BlockSource& file, const std::filesystem::path& scratch);
 
 }  // namespace imprint::inspect

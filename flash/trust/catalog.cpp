@@ -225,10 +225,9 @@ core::Result<core::ByteBuffer> time_element(core::UtcTime time) {
 
 core::ByteBuffer member_element(core::ByteView digest) {
   const auto indirect_data = der::element(
-      der::kSequence,
-      {der::element(der::kSequence, {copy(kSpcLinkOid), {der::kContext2, 0x02, 0x80, 0x00}}),
-       der::element(der::kSequence, {der::element(der::kSequence, {copy(kSha1Oid), {der::kNull, 0x00}}),
-                                     der::element(der::kOctetString, digest)})});
+      der::kSequence, {der::element(der::kSequence, {copy(kSpcLinkOid), {der::kContext2, 0x02, 0x80, 0x00}}),
+                       der::element(der::kSequence, {der::element(der::kSequence, {copy(kSha1Oid), {der::kNull, 0x00}}),
+                                                     der::element(der::kOctetString, digest)})});
   const auto info = der::element(der::kSequence, {der::element(der::kBmpString, utf16_big_endian(kMemberGuid)),
                                                   {der::kInteger, 0x02, kMemberVersion >> 8, kMemberVersion & 0xFF}});
   // A SET OF is sorted by its encodings: the indirect data is the shorter of the two and comes first.
@@ -240,9 +239,7 @@ core::ByteBuffer member_element(core::ByteView digest) {
 
 }  // namespace
 
-std::string_view to_string(DigestAlgorithm algorithm) {
-  return algorithm == DigestAlgorithm::sha1 ? "sha1" : "sha256";
-}
+std::string_view to_string(DigestAlgorithm algorithm) { return algorithm == DigestAlgorithm::sha1 ? "sha1" : "sha256"; }
 
 core::ByteView trust_list_oid() { return kTrustListOid; }
 
@@ -253,7 +250,9 @@ core::ByteBuffer table_digest(core::ByteView hash_table, DigestAlgorithm algorit
 
 core::Result<CatalogContent> read_catalog(core::ByteView catalog) {
   if (catalog.size() > kMaxCatalogBytes) {
-    return malformed("it is larger than a catalog can be", 0).with("size", catalog.size()).with("limit", kMaxCatalogBytes);
+    return malformed("it is larger than a catalog can be", 0)
+        .with("size", catalog.size())
+        .with("limit", kMaxCatalogBytes);
   }
   Reader file(catalog, 0);
   IMPRINT_TRY(const Element content_info, file.next(der::kSequence, "the catalog"));
@@ -295,11 +294,11 @@ core::Result<core::ByteBuffer> build_catalog(core::ByteView hash_table, core::Ut
   core::ByteBuffer identity = copy(digest);
   identity.insert(identity.end(), time.begin(), time.end());
   const core::Sha256 identifier = core::sha256(identity);
-  const auto trust_list = der::element(
-      der::kSequence, {der::element(der::kSequence, kCatalogListOid),
-                       der::element(der::kOctetString, core::ByteView(identifier).first(16)), time,
-                       der::element(der::kSequence, {copy(kCatalogMemberOid), {der::kNull, 0x00}}),
-                       der::element(der::kSequence, member_element(digest))});
+  const auto trust_list =
+      der::element(der::kSequence, {der::element(der::kSequence, kCatalogListOid),
+                                    der::element(der::kOctetString, core::ByteView(identifier).first(16)), time,
+                                    der::element(der::kSequence, {copy(kCatalogMemberOid), {der::kNull, 0x00}}),
+                                    der::element(der::kSequence, member_element(digest))});
   const auto signed_data = der::element(
       der::kSequence, {{der::kInteger, 0x01, 0x01},
                        {der::kSet, 0x00},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What an FFU catalog says: a PKCS#7 signedData around a Microsoft certificate trust list, with one member that holds the
-// digest of the hash table. Source: PKCS#7 (RFC 2315) section 9; the trust list as FFU tools write it, docs/formats.md.
+// What an FFU catalog says: a PKCS#7 signedData around a Microsoft certificate trust list, with one member that holds
+// the digest of the hash table. Source: PKCS#7 (RFC 2315) section 9; the trust list as FFU tools write it,
+// docs/formats.md.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,9 @@ enum class DigestAlgorithm : std::uint8_t { sha1, sha256 };
 
 // Views point into the catalog that was read.
 struct CatalogContent {
-  core::ByteView encoded;        // ContentInfo alone, without the padding that may follow
-  core::ByteView trust_list;     // the trust list SEQUENCE with its tag and length
-  core::ByteView signed_octets;  // the same without tag and length: what a signature's message digest covers
+  core::ByteView encoded;           // ContentInfo alone, without the padding that may follow
+  core::ByteView trust_list;        // the trust list SEQUENCE with its tag and length
+  core::ByteView signed_octets;     // the same without tag and length: what a signature's message digest covers
   std::uint64_t digest_offset = 0;  // of the digest's octets, from the catalog's start
   DigestAlgorithm algorithm = DigestAlgorithm::sha1;
   core::ByteView digest;

@@ -20,8 +20,8 @@ constexpr std::size_t kMaxNameLength = 512;
 constexpr std::string_view kMicrosoftTestRoot = "8a334aa8052dd244a647306a76b8178fa215f344";
 
 std::string name_text(const X509_NAME* name) {
-  constexpr unsigned long kStyle =
-      XN_FLAG_SEP_CPLUS_SPC | XN_FLAG_FN_SN | (ASN1_STRFLGS_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
+  constexpr unsigned long kStyle = XN_FLAG_SEP_CPLUS_SPC | XN_FLAG_FN_SN |
+                                   (ASN1_STRFLGS_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
   const BioPtr out(BIO_new(BIO_s_mem()));
   if (!out || X509_NAME_print_ex(out.get(), name, 0, kStyle) < 0) return "(a name that cannot be shown)";
   const char* data = nullptr;

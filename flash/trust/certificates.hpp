@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the folder asks of certificates: their names, fingerprints and usages, and lists of them from PEM text. Private to
-// this folder.
+// What the folder asks of certificates: their names, fingerprints and usages, and lists of them from PEM text. Private
+// to this folder.
 #pragma once
 
 #include <string>
@@ -23,8 +23,8 @@ namespace imprint::trust {
 [[nodiscard]] std::string key_fingerprint_of(const X509* certificate);
 [[nodiscard]] Certificate describe(const X509* certificate);
 
-// Roots that are for tests wherever they lie: Microsoft's test root by its thumbprint, and those that make_test_authority
-// makes, by their name.
+// Roots that are for tests wherever they lie: Microsoft's test root by its thumbprint, and those that
+// make_test_authority makes, by their name.
 [[nodiscard]] bool is_well_known_test_root(const X509* certificate);
 inline constexpr std::string_view kTestRootName = "Imprint demonstration TEST root - not for production";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Builds and checks the chain with X509_verify_cert, and adds what it leaves to its caller: usages, test roots, and which
-// revocation lists were there.
+// Builds and checks the chain with X509_verify_cert, and adds what it leaves to its caller: usages, test roots, and
+// which revocation lists were there.
 #include "flash/trust/chain.hpp"
 
 #include <openssl/x509v3.h>
@@ -46,14 +46,20 @@ int collect_problem(int ok, X509_STORE_CTX* context) noexcept {
 }
 
 bool is_root_problem(int code) {
-  constexpr std::array kCodes{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,   X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-                              X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+  constexpr std::array kCodes{X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,       X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+                              X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,     X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
                               X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, X509_V_ERR_CERT_UNTRUSTED};
   return std::ranges::find(kCodes, code) != kCodes.end();
 }
 
+bool is_forgery(int code) {
+  return code == X509_V_ERR_CERT_SIGNATURE_FAILURE || code == X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE ||
+         code == X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY;
+}
+
 bool is_weakness(int code) {
-  return code == X509_V_ERR_EE_KEY_TOO_SMALL || code == X509_V_ERR_CA_KEY_TOO_SMALL || code == X509_V_ERR_CA_MD_TOO_WEAK;
+  return code == X509_V_ERR_EE_KEY_TOO_SMALL || code == X509_V_ERR_CA_KEY_TOO_SMALL ||
+         code == X509_V_ERR_CA_MD_TOO_WEAK;
 }
 
 bool is_revocation_problem(int code) {
@@ -88,8 +94,7 @@ void configure(X509_STORE_CTX* context, bool revocation, core::UtcTime at) {
   X509_STORE_CTX_set_verify_cb(context, collect_problem);
 }
 
-Verification run(const CatalogSignature& signature, const TrustStore::Contents& trust, bool with_test_roots,
-                 core::UtcTime at) {
+Verification run(const CatalogSignature& signature, const TrustStore::Contents& trust, core::UtcTime at) {
   const ErrorQueueGuard guard;
   Verification out;
   const X509StorePtr store(X509_STORE_new());
@@ -97,14 +102,11 @@ Verification run(const CatalogSignature& signature, const TrustStore::Contents& 
   if (!store || !context) return out;
   bool complete = true;
   for (const auto& root : trust.production) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
-  if (with_test_roots) {
-    for (const auto& root : trust.test) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
-  }
+  for (const auto& root : trust.test) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
   for (const auto& list : trust.revocation_lists) {
     complete = complete && X509_STORE_add_crl(store.get(), list.get()) == 1;
   }
-  if (!complete ||
-      X509_STORE_CTX_init(context.get(), store.get(), signature.signer(), signature.certificates()) != 1) {
+  if (!complete || X509_STORE_CTX_init(context.get(), store.get(), signature.signer(), signature.certificates()) != 1) {
     return out;
   }
   configure(context.get(), !trust.revocation_lists.empty(), at);
@@ -148,20 +150,19 @@ void add_problems(const Verification& verification, std::vector<Reason>& reasons
 }
 
 // A station trusts several issuers, and seldom has a revocation list of each: that one is missing is said, not refused.
-// A list that is there but out of date or wrong is refused, since it may hide a revocation. The issuer of a list about
-// the topmost certificate need not be at hand, for that certificate is trusted by lying in the trust directory.
+// A list that is there but out of date or wrong is refused, since it may hide a revocation. The topmost certificate is
+// trusted by lying in the trust directory, and its issuer need not be at hand: a list may revoke it, nothing else
+// counts.
 void add_revocation(const Verification& verification, std::vector<Reason>& reasons) {
   const int top = static_cast<int>(verification.chain.size()) - 1;
   bool refused = false;
   std::vector<std::string> missing;
   for (const Problem& problem : verification.problems) {
     if (problem.code == X509_V_ERR_CERT_REVOKED) refused = true;
-    if (!is_revocation_problem(problem.code)) continue;
+    if (!is_revocation_problem(problem.code) || problem.depth >= top) continue;
     if (problem.code == X509_V_ERR_UNABLE_TO_GET_CRL) {
-      if (problem.depth < top && std::ranges::find(missing, problem.issuer) == missing.end()) {
-        missing.push_back(problem.issuer);
-      }
-    } else if (problem.code != X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER || problem.depth != top) {
+      if (std::ranges::find(missing, problem.issuer) == missing.end()) missing.push_back(problem.issuer);
+    } else {
       if (!refused) reasons.push_back(bad("trust.revocation-unknown", words(problem)));
       refused = true;
     }
@@ -198,8 +199,9 @@ void add_usage(const Verification& verification, const TrustStore::Contents& tru
   }
 }
 
+// A certificate that only names its issuer leads nowhere: no root may be shown beside it.
 bool leads_to_root(const Verification& verification, const TrustStore::Contents& trust) {
-  return !verification.chain.empty() && !has(verification, is_root_problem) &&
+  return !verification.chain.empty() && !has(verification, is_root_problem) && !has(verification, is_forgery) &&
          trust.is_root(verification.chain.back().get());
 }
 
@@ -232,11 +234,9 @@ void add_retail_rules(const Verification& verification, const TrustStore::Conten
 
 ChainAnswer check_chain(const CatalogSignature& signature, Policy policy, const TrustStore::Contents& trust,
                         core::UtcTime at) {
-  // Retail looks for a chain by production roots alone, so that a test root that cross-signs an authority does no harm.
-  // Only when there is none do test roots come in, to tell a test image from one of a stranger.
-  Verification verification = run(signature, trust, policy != Policy::retail, at);
-  if (policy == Policy::retail && !leads_to_root(verification, trust)) verification = run(signature, trust, true, at);
-
+  // Test roots end a chain under retail too: add_retail_rules then refuses them by name, where a station that did not
+  // know them could only speak of a stranger.
+  const Verification verification = run(signature, trust, at);
   ChainAnswer out;
   if (leads_to_root(verification, trust)) {
     const X509* root = verification.chain.back().get();
@@ -244,7 +244,7 @@ ChainAnswer check_chain(const CatalogSignature& signature, Policy policy, const 
     const bool is_test = trust.is_test_root(root);
     out.reasons.push_back(
         good(std::string("the chain ends at ") + (is_test ? "test root " : "production root ") + out.root->subject));
-  } else {
+  } else if (!has(verification, is_forgery)) {
     out.reasons.push_back(bad("trust.root-unknown", dead_end(verification)));
   }
   add_problems(verification, out.reasons);

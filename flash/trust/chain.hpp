@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From a signer's certificate up to a root of the trust directory, and what is wrong on the way. Private to this folder.
+// From a signer's certificate up to a root of the trust directory, and what is wrong on the way. Private to this
+// folder.
 #pragma once
 
 #include <optional>

@@ -34,8 +34,8 @@ struct Element {
   [[nodiscard]] std::uint64_t content_offset() const { return offset + (whole.size() - content.size()); }
 };
 
-// The elements of one level, one after the other. Every error is `catalog.malformed` with the offset. Only one-byte tags
-// and definite lengths in their shortest form are taken, as DER demands.
+// The elements of one level, one after the other. Every error is `catalog.malformed` with the offset. Only one-byte
+// tags and definite lengths in their shortest form are taken, as DER demands.
 class Reader {
  public:
   Reader(core::ByteView bytes, std::uint64_t base) : bytes_(bytes), base_(base) {}

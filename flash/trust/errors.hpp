@@ -52,12 +52,11 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"trust.revoked", "A certificate of the signer's chain has been revoked",
      "Do not flash this image; ask for one from a signer that is still trusted.", core::FaultClass::image},
     {"trust.revocation-unknown", "A revocation list in the trust directory is out of date or not right",
-     "Put a current revocation list of that issuer into the trust directory's crl folder.",
-     core::FaultClass::station},
+     "Put a current revocation list of that issuer into the trust directory's crl folder.", core::FaultClass::station},
     {"trust.store-unreadable", "The trust directory cannot be read",
      "Mend or remove the file that is named; roots and revocation lists are PEM files.", core::FaultClass::station},
-    {"sign.key-unreadable", "The signing key cannot be read",
-     "Give a private key in PEM form that this user may read.", core::FaultClass::operator_},
+    {"sign.key-unreadable", "The signing key cannot be read", "Give a private key in PEM form that this user may read.",
+     core::FaultClass::operator_},
     {"sign.key-encrypted", "The signing key is protected by a passphrase, which cannot be asked for here",
      "Give the key without a passphrase, in a file that only this user may read.", core::FaultClass::operator_},
     {"sign.certificate-unreadable", "The signing certificate cannot be read",
@@ -65,8 +64,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      core::FaultClass::operator_},
     {"sign.key-mismatch", "The signing key does not belong to the certificate",
      "Give the key and the certificate that were made for each other.", core::FaultClass::operator_},
-    {"sign.failed", "Making the catalog or its signature failed", "See the detail; check the key, its kind and the time.",
-     core::FaultClass::station},
+    {"sign.failed", "Making the catalog or its signature failed",
+     "See the detail; check the key, its kind and the time.", core::FaultClass::station},
 });
 
 using ErrorId = core::RowRef<kErrorRows>;

@@ -57,9 +57,9 @@ void add_signer(const CatalogContent& content, const TrustStore::Contents& trust
   decision.reasons.push_back(good("the signature is right and was made by " + decision.signer->subject));
   if (trust.signers) {
     const bool listed = trust.signers->contains(decision.signer->sha256);
-    decision.reasons.push_back(listed ? good("the signer is in the list of signers")
-                                      : bad("trust.signer-not-listed", decision.signer->subject + ", SHA-256 " +
-                                                                           decision.signer->sha256));
+    decision.reasons.push_back(
+        listed ? good("the signer is in the list of signers")
+               : bad("trust.signer-not-listed", decision.signer->subject + ", SHA-256 " + decision.signer->sha256));
   }
   ChainAnswer chain = check_chain(*signature, decision.policy, trust, now);
   decision.root = std::move(chain.root);
@@ -70,9 +70,12 @@ void add_signer(const CatalogContent& content, const TrustStore::Contents& trust
 
 std::string_view to_string(Policy policy) {
   switch (policy) {
-    case Policy::retail: return "retail";
-    case Policy::test: return "test";
-    case Policy::none: return "none";
+    case Policy::retail:
+      return "retail";
+    case Policy::test:
+      return "test";
+    case Policy::none:
+      return "none";
   }
   return "retail";
 }
@@ -104,7 +107,8 @@ Decision decide(const ffu::Image& image, Policy policy, const TrustStore& trust,
   }
   if (!add_table(image, *content, decision)) return decision;
   if (policy == Policy::none) {
-    decision.reasons.push_back(good("NO SIGNATURE WAS CHECKED: the policy is none, and anybody can have made this image"));
+    decision.reasons.push_back(
+        good("NO SIGNATURE WAS CHECKED: the policy is none, and anybody can have made this image"));
   } else {
     add_signer(*content, trust.contents(), now, decision);
   }

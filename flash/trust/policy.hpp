@@ -37,7 +37,7 @@ struct Decision {
   Policy policy = Policy::retail;
   std::optional<Certificate> signer;
   std::optional<Certificate> root;
-  std::string table_digest;  // "sha1:..." or "sha256:..." as the catalog has it
+  std::string table_digest;     // "sha1:..." or "sha256:..." as the catalog has it
   std::vector<Reason> reasons;  // in the order of the checks
   // The first reason that refused, as an Error; only when not accepted.
   [[nodiscard]] core::Error refusal() const;

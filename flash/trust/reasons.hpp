@@ -11,6 +11,8 @@
 namespace imprint::trust {
 
 [[nodiscard]] inline Reason good(std::string text) { return {true, {}, std::move(text)}; }
-[[nodiscard]] inline Reason bad(ErrorId id, std::string text) { return {false, std::string(id.row().id), std::move(text)}; }
+[[nodiscard]] inline Reason bad(ErrorId id, std::string text) {
+  return {false, std::string(id.row().id), std::move(text)};
+}
 
 }  // namespace imprint::trust

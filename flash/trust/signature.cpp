@@ -24,10 +24,14 @@ bool names_trust_list(const PKCS7_SIGNER_INFO* info) {
 
 const EVP_MD* accepted_digest(const PKCS7_SIGNER_INFO* info) {
   switch (OBJ_obj2nid(info->digest_alg->algorithm)) {
-    case NID_sha256: return EVP_sha256();
-    case NID_sha384: return EVP_sha384();
-    case NID_sha512: return EVP_sha512();
-    default: return nullptr;
+    case NID_sha256:
+      return EVP_sha256();
+    case NID_sha384:
+      return EVP_sha384();
+    case NID_sha512:
+      return EVP_sha512();
+    default:
+      return nullptr;
   }
 }
 
@@ -44,7 +48,8 @@ core::Result<CatalogSignature> CatalogSignature::read(const CatalogContent& cont
   const unsigned char* at = content.encoded.data();
   Pkcs7Ptr pkcs7(d2i_PKCS7(nullptr, &at, static_cast<long>(content.encoded.size())));
   if (!pkcs7 || PKCS7_type_is_signed(pkcs7.get()) == 0 || pkcs7->d.sign == nullptr) {
-    return fail("trust.signature-invalid", "the certificates or the signer info cannot be decoded: " + openssl_reason());
+    return fail("trust.signature-invalid",
+                "the certificates or the signer info cannot be decoded: " + openssl_reason());
   }
   STACK_OF(PKCS7_SIGNER_INFO)* infos = PKCS7_get_signer_info(pkcs7.get());
   const int count = infos == nullptr ? 0 : sk_PKCS7_SIGNER_INFO_num(infos);

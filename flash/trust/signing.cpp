@@ -165,12 +165,12 @@ core::Result<core::ByteBuffer> Signer::sign(core::ByteView catalog, core::UtcTim
   IMPRINT_TRY(const CatalogContent content, read_catalog(catalog));
   const Pkcs7Ptr pkcs7 = frame(content.trust_list);
   if (!pkcs7) return signing_failed("building the catalog");
-  if (PKCS7_add_certificate(pkcs7.get(), keys_->certificate.get()) != 1) return signing_failed("adding the certificate");
+  if (PKCS7_add_certificate(pkcs7.get(), keys_->certificate.get()) != 1)
+    return signing_failed("adding the certificate");
   for (const auto& certificate : keys_->chain) {
     if (PKCS7_add_certificate(pkcs7.get(), certificate.get()) != 1) return signing_failed("adding the chain");
   }
-  PKCS7_SIGNER_INFO* info =
-      PKCS7_add_signature(pkcs7.get(), keys_->certificate.get(), keys_->key.get(), EVP_sha256());
+  PKCS7_SIGNER_INFO* info = PKCS7_add_signature(pkcs7.get(), keys_->certificate.get(), keys_->key.get(), EVP_sha256());
   if (info == nullptr) return signing_failed("adding the signer");
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int digest_size = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Making and signing FFU catalogs: PKCS#7 signedData whose content is a Microsoft certificate trust list with the digest
-// of the hash table.
+// Making and signing FFU catalogs: PKCS#7 signedData whose content is a Microsoft certificate trust list with the
+// digest of the hash table.
 #pragma once
 
 #include <filesystem>

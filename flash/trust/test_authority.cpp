@@ -2,10 +2,10 @@
 // Makes a throw-away root and signer, so that a demonstration or a test can sign and check without anybody's real keys.
 #include <fcntl.h>
 #include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
-#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
@@ -27,7 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr unsigned int kKeyBits = 3072;
+// Made in no time, where an RSA key keeps a demonstration waiting for seconds; osslsigncode takes both.
+constexpr const char* kCurve = "P-256";
 constexpr std::chrono::days kValidity{30};
 constexpr std::string_view kSignerName = "Imprint demonstration TEST FFU signer - not for production";
 
@@ -57,9 +58,10 @@ bool set_random_serial(X509* certificate) {
 }
 
 bool set_name(X509* certificate, std::string_view name) {
-  return X509_NAME_add_entry_by_NID(X509_get_subject_name(certificate), NID_commonName, MBSTRING_UTF8,
-                                    reinterpret_cast<const unsigned char*>(name.data()),  // char and unsigned char alias
-                                    static_cast<int>(name.size()), -1, 0) == 1;
+  return X509_NAME_add_entry_by_NID(
+             X509_get_subject_name(certificate), NID_commonName, MBSTRING_UTF8,
+             reinterpret_cast<const unsigned char*>(name.data()),  // char and unsigned char alias
+             static_cast<int>(name.size()), -1, 0) == 1;
 }
 
 bool add_extension(X509* certificate, const X509* issuer, const Extension& extension) {
@@ -136,8 +138,8 @@ core::Status write_key(const fs::path& path, EVP_PKEY* key) {
 
 core::Result<TestAuthority> make_test_authority(const fs::path& trust, const fs::path& keys, core::UtcTime now) {
   const ErrorQueueGuard guard;
-  const KeyPtr root_key(EVP_RSA_gen(kKeyBits));
-  const KeyPtr signer_key(EVP_RSA_gen(kKeyBits));
+  const KeyPtr root_key(EVP_EC_gen(kCurve));
+  const KeyPtr signer_key(EVP_EC_gen(kCurve));
   if (!root_key || !signer_key) return authority_failed("making a key");
   IMPRINT_TRY(const X509Ptr root, issue({kTestRootName,
                                          root_key.get(),

@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // The digest is put right where there is one, so that the signature behind it is reached.
   if (const auto content = trust::read_catalog(bytes)) {
     const auto digest = trust::table_digest(image.hash_table, content->algorithm);
-    std::copy(digest.begin(), digest.end(), image.catalog.begin() + static_cast<std::ptrdiff_t>(content->digest_offset));
+    std::copy(digest.begin(), digest.end(),
+              image.catalog.begin() + static_cast<std::ptrdiff_t>(content->digest_offset));
   }
   const core::UtcTime now = std::chrono::sys_days(std::chrono::year(2026) / 6 / 15);
   for (const auto policy : {trust::Policy::retail, trust::Policy::test, trust::Policy::none}) {

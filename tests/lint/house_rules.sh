@@ -40,7 +40,7 @@ ui-qml
 # Every folder with sources, and every top-level room, says what it is for under the same five headings.
 rule_readmes() {
   local folder headings
-  { code | grep -v '^tests/' | xargs -r -n 1 dirname; files '*CMakeLists.txt' | xargs -r -n 1 dirname | grep -E '^[a-z-]+$'; } |
+  { code | grep -v '^tests/' | xargs -d '\n' -r -n 1 dirname; files '*CMakeLists.txt' | xargs -d '\n' -r -n 1 dirname | grep -E '^[a-z-]+$'; } |
     sort -u >"$scratch"
   while IFS= read -r folder; do
     if [ ! -f "$folder/README.md" ]; then
@@ -65,7 +65,7 @@ rule_licence_line() {
 rule_arrows() {
   local file reason
   # shellcheck disable=SC2016 # the dollars are awk's
-  code | grep -v '^tests/' | xargs -r awk -v table="$arrows" '
+  code | grep -v '^tests/' | xargs -d '\n' -r awk -v table="$arrows" '
     BEGIN {
       lines = split(table, line, "\n")
       for (i = 1; i <= lines; ++i) {
@@ -90,7 +90,7 @@ rule_arrows() {
 # These cost seconds in every file that includes them.
 rule_light_headers() {
   local file
-  files '*.hpp' | xargs -r grep -lE '#include <(boost/(asio|json)|spdlog/|CLI/)' >"$scratch"
+  files '*.hpp' | xargs -d '\n' -r grep -lE '#include <(boost/(asio|json)|spdlog/|CLI/)' >"$scratch"
   while IFS= read -r file; do offence "$file" "is a header and includes Asio, Boost.JSON, spdlog or CLI11"; done <"$scratch"
 }
 
@@ -110,20 +110,20 @@ rule_long_files() {
 
 rule_no_machine_paths() {
   local file
-  files | xargs -r grep -lIE '(^|[^A-Za-z0-9_.$}])/(home|work|root)/' >"$scratch"
+  files | xargs -d '\n' -r grep -lIE '(^|[^A-Za-z0-9_.$}])/(home|work|root)/' >"$scratch"
   while IFS= read -r file; do offence "$file" "names a path of one machine"; done <"$scratch"
 }
 
 rule_nothing_left_for_later() {
   local file
-  { code; scripts; } | xargs -r grep -nHE '\b(TO[D]O|FI[X]ME|XX[X]|HA[C]K)\b' | cut -d: -f1,2 >"$scratch"
+  { code; scripts; } | xargs -d '\n' -r grep -nHE '\b(TO[D]O|FI[X]ME|XX[X]|HA[C]K)\b' | cut -d: -f1,2 >"$scratch"
   while IFS= read -r file; do offence "$file" "leaves something for later"; done <"$scratch"
 }
 
 # A test waits on a condition with a deadline, and can fail.
 rule_honest_tests() {
   local file
-  code | grep '^tests/' | xargs -r grep -nHE 'sleep_[f]or|sleep_[u]ntil|\bu?sleep[(]|q[W]ait[(]|(REQUIRE|CHECK)[(]true[)]|SUC[C]EED[(]' |
+  code | grep '^tests/' | xargs -d '\n' -r grep -nHE 'sleep_[f]or|sleep_[u]ntil|\bu?sleep[(]|q[W]ait[(]|(REQUIRE|CHECK)[(]true[)]|SUC[C]EED[(]' |
     cut -d: -f1,2 >"$scratch"
   while IFS= read -r file; do offence "$file" "sleeps or cannot fail"; done <"$scratch"
 }

@@ -51,7 +51,8 @@ inline core::ByteBuffer joined(core::ByteBuffer a, const core::ByteBuffer& b) {
 }
 
 inline Device gpt_device() {
-  return Device{{}, GptPartition{guid("{ae420040-13dd-41f2-ae7f-0dc35854c8d7}"), guid("{11111111-2222-3333-4444-555555555555}")}};
+  return Device{
+      {}, GptPartition{guid("{ae420040-13dd-41f2-ae7f-0dc35854c8d7}"), guid("{11111111-2222-3333-4444-555555555555}")}};
 }
 
 inline Device ramdisk_device() {

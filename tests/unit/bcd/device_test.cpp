@@ -18,10 +18,12 @@ const char* const kGpt =
     "00*16 06000000 00000000 48000000 00000000 382c0f8eeae4ba47b7fc9d8c74dccf0b 00000000 00000000 "
     "a994230b5e097d488d48719ecd4d78ca 00*16";
 const char* const kRamdiskOnBoot =
-    "c8dc1976fefad911b411000476eba25f 00000000 01000000 a0000000 00000000 03000000 00*8 00*8 00000000 01000000 78000000 "
+    "c8dc1976fefad911b411000476eba25f 00000000 01000000 a0000000 00000000 03000000 00*8 00*8 00000000 01000000 "
+    "78000000 "
     "05000000 05000000 00000000 48000000 00000000 00*56";
 const char* const kRamdiskOnGpt =
-    "d2a218e034b1ea1195b281f0ac71b75b 00000000 01000000 b8000000 00000000 03000000 00*8 00*8 00000000 01000000 90000000 "
+    "d2a218e034b1ea1195b281f0ac71b75b 00000000 01000000 b8000000 00000000 03000000 00*8 00*8 00000000 01000000 "
+    "90000000 "
     "05000000 06000000 00000000 48000000 00000000 3eb8108c9e8c1e46aaf040974b9adf12 00000000 00000000 "
     "7de84155a5912b4fad43a0345c199e9b 00*16";
 const char* const kLocate = "00*16 08000000 00000000 1e000000 00000000 00000000 02000012 00000000 0000";
@@ -46,8 +48,9 @@ TEST_CASE("An MBR partition carries its byte offset and the disk's signature") {
 }
 
 TEST_CASE("A GPT partition carries the partition's and the disk's GUID") {
-  expect_both_ways(bytes_of(kGpt), Device{{}, GptPartition{guid("{0b2394a9-095e-487d-8d48-719ecd4d78ca}"),
-                                                            guid("{8e0f2c38-e4ea-47ba-b7fc-9d8c74dccf0b}")}});
+  expect_both_ways(bytes_of(kGpt), Device{{},
+                                          GptPartition{guid("{0b2394a9-095e-487d-8d48-719ecd4d78ca}"),
+                                                       guid("{8e0f2c38-e4ea-47ba-b7fc-9d8c74dccf0b}")}});
 }
 
 TEST_CASE("A RAM disk on the boot device is 140 bytes and its path") {
@@ -60,7 +63,8 @@ TEST_CASE("A RAM disk on the boot device is 140 bytes and its path") {
 TEST_CASE("A RAM disk on a GPT partition holds the partition without an options GUID") {
   const auto bytes = joined(bytes_of(kRamdiskOnGpt), utf16("\\Recovery\\WindowsRE\\Winre.wim"));
   CHECK(bytes.size() == 200);
-  const Device parent{{}, GptPartition{guid("{5541e87d-91a5-4f2b-ad43-a0345c199e9b}"), guid("{8c10b83e-8c9e-461e-aaf0-40974b9adf12}")}};
+  const Device parent{
+      {}, GptPartition{guid("{5541e87d-91a5-4f2b-ad43-a0345c199e9b}"), guid("{8c10b83e-8c9e-461e-aaf0-40974b9adf12}")}};
   expect_both_ways(bytes, Device{guid("{e018a2d2-b134-11ea-95b2-81f0ac71b75b}"),
                                  Ramdisk{std::make_shared<const Device>(parent), "\\Recovery\\WindowsRE\\Winre.wim"}});
 }
@@ -83,9 +87,15 @@ TEST_CASE("A device of a type that is not known is kept byte for byte with its o
 }
 
 TEST_CASE("Every byte of a known device that is changed still reads and writes the same") {
-  for (const char* text : {kBoot, kMbr, kGpt, kLocate, kRamdiskOnBoot, kRamdiskOnGpt}) {
-    auto bytes = bytes_of(text);
-    if (bytes.size() > 88) bytes = joined(bytes, utf16(bytes[0x1C - 4] == 0xA0 - 4 ? "\\a" : "\\sources\\boot.wim"));
+  const std::vector<core::ByteBuffer> devices = {
+      bytes_of(kBoot),
+      bytes_of(kMbr),
+      bytes_of(kGpt),
+      bytes_of(kLocate),
+      joined(bytes_of(kRamdiskOnBoot), utf16("\\sources\\boot.wim")),
+      joined(bytes_of(kRamdiskOnGpt), utf16("\\Recovery\\WindowsRE\\Winre.wim")),
+  };
+  for (const core::ByteBuffer& bytes : devices) {
     for (std::size_t i = 0; i < bytes.size(); ++i) {
       auto changed = bytes;
       changed[i] ^= 0x41;

@@ -26,7 +26,8 @@ void mend_checksum(core::ByteBuffer& hive) {
 }
 
 // A store with one object of one element, the value as the registry holds it.
-core::ByteBuffer hive_with(const std::string& element, RegistryValue value, const std::string& object = objects::mmos().braced()) {
+core::ByteBuffer hive_with(const std::string& element, RegistryValue value,
+                           const std::string& object = objects::mmos().braced()) {
   HiveKey key{object, {}, {{"Description", {{"Type", dword(3)}}, {}}, {"Elements", {}, {}}}};
   key.subkeys[1].subkeys.push_back({element, {{"Element", std::move(value)}}, {}});
   return write_hive({"NewStoreRoot", {}, {{"Objects", {}, {key}}}});
@@ -48,7 +49,10 @@ std::string hivexsh(const core::ByteBuffer& hive, const std::string& commands) {
   REQUIRE(core::write_file(folder.path() / "bcd", hive));
   REQUIRE(core::write_file(folder.path() / "commands", core::as_bytes(commands)));
   core::SystemProcessRunner runner;
-  const auto output = runner.run({{"hivexsh", "-f", (folder.path() / "commands").string(), (folder.path() / "bcd").string()}, {}, std::chrono::seconds(20)});
+  const auto output =
+      runner.run({{"hivexsh", "-f", (folder.path() / "commands").string(), (folder.path() / "bcd").string()},
+                  {},
+                  std::chrono::seconds(20)});
   REQUIRE(output);
   return *output;
 }
@@ -105,15 +109,17 @@ TEST_CASE("A store of thousands of objects is written over many bins and read ba
 TEST_CASE("hivexsh opens the hive that is written and sees the shape of a BCD store") {
   const auto hive = sample_store().to_hive();
   REQUIRE(hive);
-  const std::string output = hivexsh(*hive,
-                                     "ls\ncd \\Description\nlsval\ncd \\Objects\nls\n"
-                                     "cd \\Objects\\{a5935ff2-32ba-4617-bf36-5ac314b3f9bf}\\Description\nlsval\n"
-                                     "cd \\Objects\\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\\Elements\\25000004\nlsval\n");
+  const std::string output =
+      hivexsh(*hive,
+              "ls\ncd \\Description\nlsval\ncd \\Objects\nls\n"
+              "cd \\Objects\\{a5935ff2-32ba-4617-bf36-5ac314b3f9bf}\\Description\nlsval\n"
+              "cd \\Objects\\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\\Elements\\25000004\nlsval\n");
   CHECK(output.find("Description\nObjects\n") != std::string::npos);
   CHECK(output.find("\"KeyName\"=\"BCD00000000\"") != std::string::npos);
   CHECK(output.find("\"System\"=dword:00000001") != std::string::npos);
   CHECK(output.find("\"TreatAsSystem\"=dword:00000001") != std::string::npos);
-  CHECK(output.find("{9dea862c-5cdd-4e70-acc1-f32b344d4795}\n{a5935ff2-32ba-4617-bf36-5ac314b3f9bf}") != std::string::npos);
+  CHECK(output.find("{9dea862c-5cdd-4e70-acc1-f32b344d4795}\n{a5935ff2-32ba-4617-bf36-5ac314b3f9bf}") !=
+        std::string::npos);
   CHECK(output.find("\"Type\"=dword:10200003") != std::string::npos);
   CHECK(output.find("\"Element\"=hex(3):1e,00,00,00,00,00,00,00") != std::string::npos);
 }
@@ -158,7 +164,9 @@ TEST_CASE("A text may end in more than one NUL or in none") {
 }
 
 TEST_CASE("An element key without a value is there with no bytes") {
-  HiveKey key{objects::mmos().braced(), {}, {{"Description", {{"Type", dword(3)}}, {}}, {"Elements", {}, {{"11000001", {}, {}}}}}};
+  HiveKey key{objects::mmos().braced(),
+              {},
+              {{"Description", {{"Type", dword(3)}}, {}}, {"Elements", {}, {{"11000001", {}, {}}}}}};
   const auto store = Store::read(write_hive({"NewStoreRoot", {}, {{"Objects", {}, {key}}}}));
   REQUIRE(store);
   CHECK(store->objects()[0].elements[0].value == Value(core::ByteBuffer{}));
@@ -252,7 +260,8 @@ TEST_CASE("A hive larger than any store is refused before it is copied") {
 }
 
 TEST_CASE("A text that is not UTF-8 is not written") {
-  for (const Value& value : {Value(std::string("\xFF")), Value(std::string("a\0b", 3)), Value(Device{{}, Ramdisk{nullptr, "\xC3"}})}) {
+  for (const Value& value :
+       {Value(std::string("\xFF")), Value(std::string("a\0b", 3)), Value(Device{{}, Ramdisk{nullptr, "\xC3"}})}) {
     Store store;
     store.object(objects::mmos(), 3).set(0x12000004, value);
     const auto hive = store.to_hive();
@@ -268,6 +277,7 @@ TEST_CASE("A value or a store that is too large is not written") {
   CHECK(store.to_hive().error().id() == "bcd.write-failed");
   store.object(objects::mmos(), 3).set(0x12000004, core::ByteBuffer(1U << 20));
   CHECK(Store::read(store.to_hive().value()).value() == store);
-  for (std::uint32_t i = 0; i < 9; ++i) store.object(objects::mmos(), 3).set(0x12000010 + i, core::ByteBuffer(1U << 20));
+  for (std::uint32_t i = 0; i < 9; ++i)
+    store.object(objects::mmos(), 3).set(0x12000010 + i, core::ByteBuffer(1U << 20));
   CHECK(store.to_hive().error().id() == "bcd.write-failed");
 }

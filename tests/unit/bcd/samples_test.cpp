@@ -83,9 +83,10 @@ TEST_CASE("Every sample of BCD settings merges into an empty store") {
     INFO(entry.path().string());
     const bool gpt = xml.find("<MBRDevice>") == std::string_view::npos;
     Store store;
-    const auto status = merge_boot_configuration(store, xml, entry.path().string(), [&](std::string_view) -> std::optional<Device> {
-      return gpt ? gpt_device() : Device{{}, MbrPartition{0xAE420040, 0x100000}};
-    });
+    const auto status =
+        merge_boot_configuration(store, xml, entry.path().string(), [&](std::string_view) -> std::optional<Device> {
+          return gpt ? gpt_device() : Device{{}, MbrPartition{0xAE420040, 0x100000}};
+        });
     if (!status) FAIL(status.error().message());
     CHECK_FALSE(store.objects().empty());
     CHECK(Store::read(store.to_hive().value()).value() == store);

@@ -79,7 +79,8 @@ TEST_CASE("A chain of inheritance longer than any real one is given up") {
   Store store;
   std::vector<core::Guid> ids;
   for (int i = 0; i < 100; ++i) ids.push_back(core::Guid::from_name(std::to_string(i)));
-  for (std::size_t i = 0; i + 1 < ids.size(); ++i) store.object(ids[i], 1).set(kInherit, std::vector<core::Guid>{ids[i + 1]});
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i)
+    store.object(ids[i], 1).set(kInherit, std::vector<core::Guid>{ids[i + 1]});
   store.object(ids.back(), 1).set(kTimeout, std::uint64_t{1});
   CHECK(store.find_inherited(ids.front(), kTimeout) == nullptr);
 }

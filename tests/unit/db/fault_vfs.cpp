@@ -89,14 +89,15 @@ void shm_barrier(sqlite3_file* file) { real(file)->pMethods->xShmBarrier(real(fi
 int shm_unmap(sqlite3_file* file, int remove) { return real(file)->pMethods->xShmUnmap(real(file), remove); }
 
 constexpr sqlite3_io_methods kMethods = {
-    2,           close_file,     read_file, write_file,  truncate_file,   sync_file, file_size, lock_file,
-    unlock_file, check_reserved, control,   sector_size, characteristics, shm_map,   shm_lock,  shm_barrier,
-    shm_unmap,   nullptr,        nullptr,
+    2,         close_file,  read_file,      write_file, truncate_file, sync_file,       file_size,
+    lock_file, unlock_file, check_reserved, control,    sector_size,   characteristics, shm_map,
+    shm_lock,  shm_barrier, shm_unmap,      nullptr,    nullptr,
 };
 
 int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, int* out_flags) {
   FaultVfs::State& state = state_of(vfs);
-  auto* made = new (file) ShimFile{{nullptr}, &state, reinterpret_cast<sqlite3_file*>(static_cast<void*>(&shim(file) + 1))};
+  auto* made =
+      new (file) ShimFile{{nullptr}, &state, reinterpret_cast<sqlite3_file*>(static_cast<void*>(&shim(file) + 1))};
   if (state.strikes(false)) return SQLITE_CANTOPEN;
   const int status = state.system->xOpen(state.system, path, made->real, flags, out_flags);
   if (status == SQLITE_OK) made->base.pMethods = &kMethods;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A SQLite VFS that hands every call to the system's and makes the Nth one fail: the edge between the records and the disk.
+// A SQLite VFS that hands every call to the system's and makes the Nth one fail: the edge between the records and the
+// disk.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the tests of the records share: a folder that goes away, a clock that is set by hand, and the steps of an attempt.
+// What the tests of the records share: a folder that goes away, a clock that is set by hand, and the steps of an
+// attempt.
 #pragma once
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -75,13 +76,22 @@ std::string error_id(const core::Result<T>& result) {
 }
 
 inline NewAttempt opening(std::string slot = "1", std::string product = "gateway") {
-  return {.product = std::move(product), .slot = std::move(slot),      .port_path = "1-2.3",
-          .image_sha256 = "ab12",        .image_signer = "CN=Test",    .policy = "test",
-          .recipe_digest = "r1",         .trust_digest = "t1",         .program_version = "0.1.0",
+  return {.product = std::move(product),
+          .slot = std::move(slot),
+          .port_path = "1-2.3",
+          .image_sha256 = "ab12",
+          .image_signer = "CN=Test",
+          .policy = "test",
+          .recipe_digest = "r1",
+          .trust_digest = "t1",
+          .program_version = "0.1.0",
           .training = false};
 }
 inline UnitIdentity identity(std::string serial) {
-  return {.serial = std::move(serial), .device_unique_id = "dev-1", .platform_id = "Contoso.Board", .protocol = "simple-io"};
+  return {.serial = std::move(serial),
+          .device_unique_id = "dev-1",
+          .platform_id = "Contoso.Board",
+          .protocol = "simple-io"};
 }
 inline AttemptClose passed() { return {AttemptVerdict::passed, ProofLevel::inspected, "", "", ""}; }
 inline AttemptClose closed_as(AttemptVerdict verdict, std::string error) {

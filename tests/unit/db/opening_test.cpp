@@ -24,11 +24,10 @@ std::string content_of(const fs::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void put(const fs::path& path, const std::string& content) {
-  std::ofstream(path, std::ios::binary) << content;
-}
+void put(const fs::path& path, const std::string& content) { std::ofstream(path, std::ios::binary) << content; }
 
-// Runs `work` as a user whom permissions hold back, in a process of its own where the tests run as root. What it returns.
+// Runs `work` as a user whom permissions hold back, in a process of its own where the tests run as root. What it
+// returns.
 int as_ordinary_user(const std::function<int()>& work) {
   if (geteuid() != 0) return work();
   const pid_t child = fork();
@@ -133,9 +132,8 @@ TEST_CASE("a file that may not be read gives io.permission") {
   good(Records::open(folder.database(), clock));
   fs::permissions(folder.path(), fs::perms(0755));
   fs::permissions(folder.database(), fs::perms(0));
-  CHECK(as_ordinary_user([&] {
-          return error_id(Records::open_read_only(folder.database())) == "io.permission" ? 7 : 1;
-        }) == 7);
+  CHECK(as_ordinary_user(
+            [&] { return error_id(Records::open_read_only(folder.database())) == "io.permission" ? 7 : 1; }) == 7);
 }
 
 TEST_CASE("a database on a medium that cannot be written is read all the same") {
@@ -151,7 +149,6 @@ TEST_CASE("a database on a medium that cannot be written is read all the same") 
   fs::permissions(folder, fs::perms(0555));
   CHECK(as_ordinary_user([&] {
           const auto reader = Records::open_read_only(folder / "station.db");
-          if(!reader) fprintf(stderr,"DBG %s\n",reader.error().message().c_str());
           const auto rows = reader ? (*reader)->attempts({}) : std::vector<AttemptRow>();
           return rows && rows->size() == 1 ? 7 : 1;
         }) == 7);
@@ -234,7 +231,8 @@ TEST_CASE("a file cut off or overwritten at any page is an error and never a cra
 TEST_CASE("a lock that another program keeps on the file is reported once the time is up") {
   const TempFolder folder;
   const HandClock clock;
-  auto records = good(Records::open(folder.database(), clock, {.vfs = "", .busy_timeout = std::chrono::milliseconds(1)}));
+  auto records =
+      good(Records::open(folder.database(), clock, {.vfs = "", .busy_timeout = std::chrono::milliseconds(1)}));
   auto other = raw(folder.database());
   other.exec("BEGIN IMMEDIATE");
   CHECK(error_id(records->open_attempt(opening())) == "records.locked");

@@ -2,6 +2,7 @@
 // An attempt's life in the records, and every call that it does not allow.
 #include "db/records.hpp"
 
+#include <atomic>
 #include <limits>
 #include <thread>
 

@@ -17,7 +17,8 @@ std::string shown(const std::filesystem::path& path, const std::string& sql) {
   SQLite::Statement statement(database, sql);
   std::ostringstream out;
   while (statement.executeStep()) {
-    for (int i = 0; i < statement.getColumnCount(); ++i) out << (i == 0 ? "" : "|") << statement.getColumn(i).getString();
+    for (int i = 0; i < statement.getColumnCount(); ++i)
+      out << (i == 0 ? "" : "|") << statement.getColumn(i).getString();
     out << '\n';
   }
   return out.str();
@@ -53,17 +54,19 @@ TEST_CASE("the demonstration reads in sqlite3 as nine attempts of eight units") 
   CHECK(shown(path, "SELECT verdict, COUNT(*) FROM attempts GROUP BY verdict ORDER BY verdict") ==
         "failed|1\npassed|7\nrefused|1\n");
   CHECK(shown(path, "SELECT COUNT(*) FROM units") == "8\n");
-  CHECK(shown(path, "SELECT serial, first_verdict, last_verdict, attempts FROM unit_results "
-                    "WHERE serial IN ('SN-1', 'SN-4', 'SN-6') ORDER BY serial") ==
+  CHECK(shown(path,
+              "SELECT serial, first_verdict, last_verdict, attempts FROM unit_results "
+              "WHERE serial IN ('SN-1', 'SN-4', 'SN-6') ORDER BY serial") ==
         "SN-1|passed|passed|1\nSN-4|||1\nSN-6|failed|passed|2\n");
 }
 
 TEST_CASE("the view of attempts has the columns that it is documented with") {
   Station station;
-  CHECK(shown(station.folder.database(), "SELECT group_concat(name, ' ') FROM pragma_table_info('attempts')") ==
-        "id unit_id serial product slot port_path protocol platform_id device_unique_id image_sha256 image_signer policy "
-        "opened_at closed_at utc_offset_minutes verdict proof error_id error_class detail training ordinal "
-        "program_version recipe_digest trust_digest\n");
+  CHECK(
+      shown(station.folder.database(), "SELECT group_concat(name, ' ') FROM pragma_table_info('attempts')") ==
+      "id unit_id serial product slot port_path protocol platform_id device_unique_id image_sha256 image_signer policy "
+      "opened_at closed_at utc_offset_minutes verdict proof error_id error_class detail training ordinal "
+      "program_version recipe_digest trust_digest\n");
 }
 
 TEST_CASE("every table is strict") {

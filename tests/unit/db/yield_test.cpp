@@ -17,7 +17,8 @@ struct Station {
   HandClock clock;
   std::unique_ptr<Records> records = good(Records::open(folder.database(), clock));
 
-  AttemptId attempt(const std::string& slot, const std::optional<std::string>& serial, const AttemptClose& close) const {
+  AttemptId attempt(const std::string& slot, const std::optional<std::string>& serial,
+                    const AttemptClose& close) const {
     return whole_attempt(*records, opening(slot), serial, close);
   }
   [[nodiscard]] YieldRow all(const Period& period = {}) const {
@@ -55,8 +56,7 @@ TEST_CASE("no attempts at all is a row of zeros, and no row where there is nothi
   CHECK(row.units == 0);
   CHECK(row.attempts == 0);
   CHECK(row.failures.empty());
-  for (const YieldKey key :
-       {YieldKey::product, YieldKey::slot, YieldKey::day, YieldKey::image, YieldKey::platform}) {
+  for (const YieldKey key : {YieldKey::product, YieldKey::slot, YieldKey::day, YieldKey::image, YieldKey::platform}) {
     CHECK(good(station.records->yield({}, key)).empty());
   }
 }

@@ -35,7 +35,8 @@ inline std::shared_ptr<VirtualSimpleIoDevice> make_device(virtual_device::Device
 }
 
 inline std::shared_ptr<virtual_device::VirtualCable> cable_to(std::shared_ptr<VirtualSimpleIoDevice> device) {
-  return std::make_shared<virtual_device::VirtualCable>(std::move(device), virtual_device::IdleRule::no_reply_will_come);
+  return std::make_shared<virtual_device::VirtualCable>(std::move(device),
+                                                        virtual_device::IdleRule::no_reply_will_come);
 }
 
 inline std::unique_ptr<devices::Transport> connect(const std::shared_ptr<virtual_device::VirtualCable>& cable) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Every call of the transport goes wrong once, in every way: never a false success, always a fitting error, and the device
-// is good for another attempt.
+// Every call of the transport goes wrong once, in every way: never a false success, always a fitting error, and the
+// device is good for another attempt.
 #include <set>
 
 #include "devices/virtual/faulty_transport.hpp"
@@ -15,7 +15,8 @@ using virtual_device::TransportFault;
 namespace {
 
 // Identify, flash, read all back. Good only when the disk that was read is the one that the image describes.
-core::Status run_scenario(std::unique_ptr<devices::Transport> transport, MemoryStream& image, const core::ByteBuffer& expected) {
+core::Status run_scenario(std::unique_ptr<devices::Transport> transport, MemoryStream& image,
+                          const core::ByteBuffer& expected) {
   devices::SimpleIoTarget target(std::move(transport));
   RecordingObserver observer;
   IMPRINT_CHECK(target.identify());
@@ -28,11 +29,16 @@ core::Status run_scenario(std::unique_ptr<devices::Transport> transport, MemoryS
 
 std::set<std::string> fitting_ids(TransportFault fault) {
   switch (fault) {
-    case TransportFault::fail: return {"device.transfer-failed"};
-    case TransportFault::cut_short: return {"device.transfer-failed", "device.timed-out", "device.protocol-violation"};
-    case TransportFault::stall: return {"device.stalled"};
-    case TransportFault::time_out: return {"device.timed-out"};
-    case TransportFault::disconnect: return {"device.disconnected"};
+    case TransportFault::fail:
+      return {"device.transfer-failed"};
+    case TransportFault::cut_short:
+      return {"device.transfer-failed", "device.timed-out", "device.protocol-violation"};
+    case TransportFault::stall:
+      return {"device.stalled"};
+    case TransportFault::time_out:
+      return {"device.timed-out"};
+    case TransportFault::disconnect:
+      return {"device.disconnected"};
   }
   return {};
 }
@@ -48,8 +54,8 @@ TEST_CASE("no transfer can go wrong in any way and still give a success") {
   auto options = device_options();
   options.disk_size = image_options.disk_size;
 
-  const auto fault = GENERATE(TransportFault::fail, TransportFault::cut_short, TransportFault::stall, TransportFault::time_out,
-                              TransportFault::disconnect);
+  const auto fault = GENERATE(TransportFault::fail, TransportFault::cut_short, TransportFault::stall,
+                              TransportFault::time_out, TransportFault::disconnect);
   std::uint64_t calls = 0;
   while (true) {
     const auto device = make_device(options);

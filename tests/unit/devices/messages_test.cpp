@@ -81,7 +81,8 @@ TEST_CASE("a log record keeps its id, its level and a printable text of limited 
 
 TEST_CASE("a log record cut inside its header is none") {
   const core::ByteBuffer whole = simple_io::write_log(1, 1, Opcode::flash, "");
-  for (std::size_t cut = 0; cut < whole.size(); ++cut) CHECK_FALSE(simple_io::parse_log(core::ByteView(whole).first(cut)));
+  for (std::size_t cut = 0; cut < whole.size(); ++cut)
+    CHECK_FALSE(simple_io::parse_log(core::ByteView(whole).first(cut)));
   CHECK(simple_io::parse_log(whole));
 }
 

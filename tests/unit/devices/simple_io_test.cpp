@@ -82,8 +82,14 @@ TEST_CASE("the disk reads back through the protocol as it is, at any offset and 
   REQUIRE(disk);
   const core::ByteBuffer expected = disk_of(*device);
   REQUIRE((*disk)->size() == expected.size());
-  for (const auto& [offset, length] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{
-           {0, expected.size()}, {1, 1}, {511, 2}, {100, 5000}, {512, 512}, {expected.size() - 3, 3}, {16383, 70000}, {7, 0}}) {
+  for (const auto& [offset, length] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{{0, expected.size()},
+                                                                                           {1, 1},
+                                                                                           {511, 2},
+                                                                                           {100, 5000},
+                                                                                           {512, 512},
+                                                                                           {expected.size() - 3, 3},
+                                                                                           {16383, 70000},
+                                                                                           {7, 0}}) {
     INFO(offset << " + " << length);
     const auto bytes = (*disk)->read(offset, length);
     REQUIRE(bytes);
@@ -254,8 +260,9 @@ TEST_CASE("an answer may come in several transfers, with log records before it")
   Scripted s;
   const core::ByteBuffer id = id_answer();
   const core::ByteBuffer log = simple_io::write_log(1, 4, Opcode::id, "x");
-  s.answers({core::ByteBuffer(id.begin(), id.begin() + 10), core::ByteBuffer{}, core::ByteBuffer(id.begin() + 10, id.end()), log,
-             core::ByteBuffer(9, 1), core::ByteBuffer(7, 1), disk_answer(16376, 512, 99)});
+  s.answers({core::ByteBuffer(id.begin(), id.begin() + 10), core::ByteBuffer{},
+             core::ByteBuffer(id.begin() + 10, id.end()), log, core::ByteBuffer(9, 1), core::ByteBuffer(7, 1),
+             disk_answer(16376, 512, 99)});
   const auto identity = s.target.identify();
   REQUIRE(identity);
   CHECK(identity->disk->size == 51200);

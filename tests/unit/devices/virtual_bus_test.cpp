@@ -64,7 +64,8 @@ TEST_CASE("a device has one host at a time") {
   CHECK(bus.open(kPort));
 }
 
-TEST_CASE("a cable pulled in the middle fails the flash, empties the port, and the device passes when plugged in again") {
+TEST_CASE(
+    "a cable pulled in the middle fails the flash, empties the port, and the device passes when plugged in again") {
   VirtualBus bus(IdleRule::no_reply_will_come);
   RecordingBusObserver events;
   const auto subscription = bus.subscribe(events);
@@ -136,7 +137,8 @@ TEST_CASE("a slow link moves no more than it can until the deadline") {
   options.bytes_per_second = 1000;
   const auto device = make_device(options);
   const auto transport = connect(device);
-  CHECK(error_id(transport->write(core::ByteBuffer(10000), core::Deadline::after(std::chrono::milliseconds(0)))) == "device.timed-out");
+  CHECK(error_id(transport->write(core::ByteBuffer(10000), core::Deadline::after(std::chrono::milliseconds(0)))) ==
+        "device.timed-out");
   core::ByteBuffer buffer(64);
   CHECK(device->reply(buffer).kind == VirtualSimpleIoDevice::Reply::Kind::none);  // nothing had arrived
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The device's side: that it is as strict as a real one, and its storage honest.
+#include "flash/core/digest.hpp"
 #include "tests/unit/devices/device_fixture.hpp"
 
 using namespace imprint;
@@ -32,7 +33,8 @@ core::ByteBuffer make_packet(core::ByteView data, std::uint32_t valid, std::uint
 
 void send_packet(VirtualSimpleIoDevice& device, core::ByteView packet) {
   for (std::size_t at = 0; at < packet.size(); at += simple_io::kTransferSize) {
-    REQUIRE(device.receive(packet.subspan(at, std::min(simple_io::kTransferSize, packet.size() - at))) == Outcome::taken);
+    REQUIRE(device.receive(packet.subspan(at, std::min(simple_io::kTransferSize, packet.size() - at))) ==
+            Outcome::taken);
   }
 }
 
@@ -221,7 +223,8 @@ TEST_CASE("the device says which commands it knows") {
 TEST_CASE("a packet that came damaged is answered with Nack and may be sent again") {
   const auto device = make_device();
   const core::ByteBuffer file = small_image().file;
-  core::ByteBuffer packet = make_packet(core::ByteView(file).first(simple_io::kPacketDataSize), simple_io::kPacketDataSize, 0);
+  core::ByteBuffer packet =
+      make_packet(core::ByteView(file).first(simple_io::kPacketDataSize), simple_io::kPacketDataSize, 0);
   send(*device, Opcode::flash);
   packet[1000] ^= 4;
   send_packet(*device, packet);
@@ -319,7 +322,8 @@ TEST_CASE("a device whose power was cut starts at position 0 and keeps its disk"
   const auto device = make_device();
   const core::ByteBuffer file = small_image().file;
   send(*device, Opcode::flash);
-  send_packet(*device, make_packet(core::ByteView(file).first(simple_io::kPacketDataSize), simple_io::kPacketDataSize, 0));
+  send_packet(*device,
+              make_packet(core::ByteView(file).first(simple_io::kPacketDataSize), simple_io::kPacketDataSize, 0));
   const std::uint64_t written = device->storage()->written().total();
   REQUIRE(written != 0);
   device->power_cut();

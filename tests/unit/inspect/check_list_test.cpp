@@ -30,7 +30,9 @@ TEST_CASE("verdicts and severities have the words that the contract names") {
   CHECK(to_string(ReportVerdict::incomplete) == "incomplete");
 }
 
-TEST_CASE("a report without findings is incomplete, never passed") { CHECK(Report{}.verdict() == ReportVerdict::incomplete); }
+TEST_CASE("a report without findings is incomplete, never passed") {
+  CHECK(Report{}.verdict() == ReportVerdict::incomplete);
+}
 
 TEST_CASE("a failed error makes a report fail even where another check could not be made") {
   Report report;
@@ -153,9 +155,9 @@ TEST_CASE("every check's row has a text without full stop and a remedy with one"
 
 TEST_CASE("every declared check is made by one of the rules") {
   std::set<std::string> made;
-  for (const Report& report : {inspect_layout({}, test::IotDisk().device_layout, disk::DevicePlatform{}),
-                               inspect_bcd({}), inspect_recovery({}, RecoveryProfile::iot_mmos, "."),
-                               inspect_recovery({}, RecoveryProfile::winre, ".")}) {
+  for (const Report& report :
+       {inspect_layout({}, test::IotDisk().device_layout, disk::DevicePlatform{}), inspect_bcd({}),
+        inspect_recovery({}, RecoveryProfile::iot_mmos, "."), inspect_recovery({}, RecoveryProfile::winre, ".")}) {
     for (const Finding& f : report.findings) made.insert(f.check);
   }
   for (const core::ErrorRow& row : kErrorRows) CHECK(made.count(std::string(row.id)) == 1);

@@ -151,7 +151,7 @@ core::Status FailingSource::read_at(std::uint64_t offset, core::ByteSpan out) co
 }
 
 std::shared_ptr<const core::BlockSource> assemble(const disk::PartitionTable& table, std::uint64_t sectors,
-                                                  const std::vector<PartitionFile>& files,
+                                                  const std::vector<std::optional<PartitionFile>>& files,
                                                   const std::function<void(disk::GptBytes&)>& spoil) {
   auto gpt = disk::encode_gpt(table, sectors);
   REQUIRE(gpt.has_value());
@@ -165,7 +165,8 @@ std::shared_ptr<const core::BlockSource> assemble(const disk::PartitionTable& ta
   add(0, std::make_shared<core::MemorySource>(std::move(gpt->head)));
   add(sectors * kSector - tail, std::make_shared<core::MemorySource>(std::move(gpt->tail)));
   for (std::size_t i = 0; i < files.size() && i < table.partitions.size(); ++i) {
-    auto file = core::FileSource::open(files[i].path());
+    if (!files[i]) continue;
+    auto file = core::FileSource::open(files[i]->path());
     REQUIRE(file.has_value());
     add(table.partitions[i].first_sector * kSector, std::move(*file));
   }
@@ -205,9 +206,10 @@ IotDisk::IotDisk() {
   table.first_usable_sector = 34;
   table.last_usable_sector = sectors - 34;
   const std::uint64_t data_first = 4227072;  // MMOS ends before it; 8 MiB aligned
-  table.partitions = {partition_of(1, "EFIESP", kEsp, 16384, 65536), partition_of(2, "MainOS", kBasic, 81920, 32768),
-                      partition_of(3, "MMOS", kBasic, 114688, 4096000),
-                      partition_of(4, "Data", kBasic, data_first, (table.last_usable_sector + 1 - data_first) / 4096 * 4096)};
+  table.partitions = {
+      partition_of(1, "EFIESP", kEsp, 16384, 65536), partition_of(2, "MainOS", kBasic, 81920, 32768),
+      partition_of(3, "MMOS", kBasic, 114688, 4096000),
+      partition_of(4, "Data", kBasic, data_first, (table.last_usable_sector + 1 - data_first) / 4096 * 4096)};
   for (const auto& entry : table.partitions) {
     files.emplace(entry.name, PartitionFile(folder / entry.name, entry.sector_count * kSector));
   }
@@ -239,9 +241,10 @@ IotDisk::IotDisk() {
 }
 
 Disk IotDisk::disk() const {
-  std::vector<PartitionFile> parts;
+  std::vector<std::optional<PartitionFile>> parts;
   for (const auto& entry : table.partitions) {
-    if (const auto file = files.find(entry.name); file != files.end()) parts.push_back(file->second);
+    const auto file = files.find(entry.name);
+    parts.push_back(file != files.end() ? std::optional(file->second) : std::nullopt);
   }
   return {"test disk", assemble(table, sectors, parts, spoil_gpt), kSector};
 }
@@ -315,7 +318,9 @@ WindowsDisk::WindowsDisk() {
   write_store();
 }
 
-Disk WindowsDisk::disk() const { return {"windows disk", assemble(table, sectors, files), kSector}; }
+Disk WindowsDisk::disk() const {
+  return {"windows disk", assemble(table, sectors, {files.begin(), files.end()}), kSector};
+}
 
 Report WindowsDisk::recovery() const {
   const auto scratch = folder / "scratch";
@@ -332,8 +337,8 @@ void WindowsDisk::write_store() const {
 }
 
 const Finding& finding(const Report& report, std::string_view check) {
-  const auto found = std::find_if(report.findings.begin(), report.findings.end(),
-                                  [&](const Finding& f) { return f.check == check; });
+  const auto found =
+      std::find_if(report.findings.begin(), report.findings.end(), [&](const Finding& f) { return f.check == check; });
   INFO(check);
   REQUIRE(found != report.findings.end());
   return *found;

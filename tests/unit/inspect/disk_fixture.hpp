@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,8 +64,8 @@ class FailingSource final : public core::BlockSource {
   std::shared_ptr<const core::BlockSource> parent_;
 };
 
-// GPT8GB-R in small: EFIESP (FAT16), MainOS (NTFS), MMOS (FAT32, 2,000 MiB and sparse), Data (NTFS), with a BCD that leads
-// to MMOS and everything on MMOS that recovery needs.
+// GPT8GB-R in small: EFIESP (FAT16), MainOS (NTFS), MMOS (FAT32, 2,000 MiB and sparse), Data (NTFS), with a BCD that
+// leads to MMOS and everything on MMOS that recovery needs.
 class IotDisk {
  public:
   IotDisk();
@@ -76,7 +77,7 @@ class IotDisk {
   [[nodiscard]] disk::Partition& partition(std::string_view name);
   [[nodiscard]] bcd::Object& loader() { return store.object(bcd::objects::mmos(), 0x10200003); }
   [[nodiscard]] bcd::Object& entry() { return store.object(bcd::objects::mobile_startup(), 0x1020000A); }
-  void write_store() const;                                // after a change of `store`
+  void write_store() const;  // after a change of `store`
   void write_store_bytes(core::ByteView bytes) const;
   void copy_to(std::string_view partition, const std::filesystem::path& file, std::string_view name) const;
   void remove_from(std::string_view partition, std::string_view name) const;
@@ -87,8 +88,8 @@ class IotDisk {
   disk::PartitionTable table;
   std::uint64_t sectors = 0;
   bcd::Store store;
-  std::map<std::string, PartitionFile> files;            // by partition name
-  std::function<void(disk::GptBytes&)> spoil_gpt;        // on the encoded table
+  std::map<std::string, PartitionFile> files;      // by partition name
+  std::function<void(disk::GptBytes&)> spoil_gpt;  // on the encoded table
 };
 
 // A Windows PC's disk: System (FAT), Windows (NTFS), recovery (NTFS) with Winre.wim.
@@ -110,9 +111,10 @@ class WindowsDisk {
 
 // The RAM disk device on a partition of this table.
 [[nodiscard]] bcd::Device ramdisk_on(const core::Guid& disk, const core::Guid& partition, std::string path);
-// A disk of this table, its partitions' contents from files.
-[[nodiscard]] std::shared_ptr<const core::BlockSource> assemble(const disk::PartitionTable& table, std::uint64_t sectors,
-                                                                const std::vector<PartitionFile>& files,
+// A disk of this table, its partitions' contents from files in the order of the entries; zeros where there is no file.
+[[nodiscard]] std::shared_ptr<const core::BlockSource> assemble(const disk::PartitionTable& table,
+                                                                std::uint64_t sectors,
+                                                                const std::vector<std::optional<PartitionFile>>& files,
                                                                 const std::function<void(disk::GptBytes&)>& spoil = {});
 
 [[nodiscard]] const Finding& finding(const Report& report, std::string_view check);

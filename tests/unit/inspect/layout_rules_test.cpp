@@ -21,24 +21,12 @@ void expect(const Report& report, const Checks& failed, const Checks& not_checke
   CHECK(checks_with(report, FindingVerdict::not_checked) == not_checked);
 }
 
-const Checks kGptChecks = {"layout.disk-size",
-                           "layout.file-system",
-                           "layout.gpt-agree",
-                           "layout.gpt-backup",
-                           "layout.gpt-backup-position",
-                           "layout.gpt-primary",
-                           "layout.partition-alignment",
-                           "layout.partition-attributes",
-                           "layout.partition-id",
-                           "layout.partition-missing",
-                           "layout.partition-order",
-                           "layout.partition-size",
-                           "layout.partition-type",
-                           "layout.partition-unexpected",
-                           "layout.protective-mbr",
-                           "layout.sector-size",
-                           "layout.table-readable",
-                           "layout.table-style"};
+const Checks kGptChecks = {"layout.disk-size",           "layout.file-system",          "layout.gpt-agree",
+                           "layout.gpt-backup",          "layout.gpt-backup-position",  "layout.gpt-primary",
+                           "layout.partition-alignment", "layout.partition-attributes", "layout.partition-id",
+                           "layout.partition-missing",   "layout.partition-order",      "layout.partition-size",
+                           "layout.partition-type",      "layout.partition-unexpected", "layout.protective-mbr",
+                           "layout.sector-size",         "layout.table-readable",       "layout.table-style"};
 
 }  // namespace
 
@@ -82,6 +70,7 @@ TEST_CASE("each layout defect fails exactly its own check") {
     expect(d.layout(), {"layout.sector-size"});
   }
   SECTION("a partition is missing") {
+    d.files.emplace("Other", d.files.at("MMOS"));
     d.partition("MMOS").name = "Other";
     expect(d.layout(), {"layout.partition-missing", "layout.partition-unexpected"},
            {"layout.file-system", "layout.partition-alignment", "layout.partition-attributes", "layout.partition-id",
@@ -110,7 +99,6 @@ TEST_CASE("each layout defect fails exactly its own check") {
     expect(d.layout(), {"layout.partition-size"});
   }
   SECTION("the partition that takes all space stops too early") {
-    d.table.last_usable_sector -= 0;
     d.device_layout.partitions[3].byte_alignment = 0x200000;
     expect(d.layout(), {});
     d.device_layout.partitions[3].byte_alignment = 0x1000;
@@ -142,6 +130,7 @@ TEST_CASE("each layout defect fails exactly its own check") {
   SECTION("a partition is not formatted") {
     d.files.at("MMOS").patch(0, core::ByteBuffer(65536, 0));
     expect(d.layout(), {"layout.file-system"});
+    CHECK(finding(d.layout(), "layout.file-system").actual == "MMOS: volume.unknown-file-system");
   }
   SECTION("there is a FAT32 where the layout says FAT") {
     d.device_layout.partitions[2].file_system = disk::LayoutFileSystem::fat;

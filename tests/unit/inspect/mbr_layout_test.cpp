@@ -79,10 +79,10 @@ void expect(const Report& report, const Checks& failed, const Checks& not_checke
 TEST_CASE("a good MBR disk passes, and the GPT checks are not in its set") {
   const Report report = MbrDisk().report();
   expect(report, {});
-  CHECK(all_checks(report) ==
-        Checks{"layout.file-system", "layout.partition-alignment", "layout.partition-attributes",
-               "layout.partition-missing", "layout.partition-order", "layout.partition-size", "layout.partition-type",
-               "layout.partition-unexpected", "layout.sector-size", "layout.table-readable", "layout.table-style"});
+  CHECK(all_checks(report) == Checks{"layout.file-system", "layout.partition-alignment", "layout.partition-attributes",
+                                     "layout.partition-missing", "layout.partition-order", "layout.partition-size",
+                                     "layout.partition-type", "layout.partition-unexpected", "layout.sector-size",
+                                     "layout.table-readable", "layout.table-style"});
 }
 
 TEST_CASE("each MBR defect fails exactly its own check") {
@@ -111,7 +111,8 @@ TEST_CASE("each MBR defect fails exactly its own check") {
     d.first_logical.pop_back();
     d.second_logical.clear();
     expect(d.report(), {"layout.partition-missing"},
-           {"layout.partition-alignment", "layout.partition-attributes", "layout.partition-size", "layout.partition-type"});
+           {"layout.partition-alignment", "layout.partition-attributes", "layout.partition-size",
+            "layout.partition-type"});
   }
   SECTION("one too many") {
     d.layout.partitions.pop_back();

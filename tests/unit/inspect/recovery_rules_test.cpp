@@ -13,24 +13,12 @@ using namespace imprint::inspect::test;
 namespace {
 
 using Checks = std::vector<std::string>;
-const Checks kMmosChecks = {"bcd.boot-manager",
-                            "bcd.default-object",
-                            "bcd.recovery-device",
-                            "bcd.recovery-disabled",
-                            "bcd.recovery-loader",
-                            "bcd.recovery-path",
-                            "bcd.recovery-sequence",
-                            "bcd.recovery-winpe",
-                            "bcd.store-present",
-                            "bcd.store-readable",
-                            "layout.table-readable",
-                            "recovery.file-missing",
-                            "recovery.file-system",
-                            "recovery.partition-missing",
-                            "recovery.partition-too-small",
-                            "recovery.version-file",
-                            "recovery.wim-damaged",
-                            "recovery.wim-too-large"};
+const Checks kMmosChecks = {"bcd.boot-manager",      "bcd.default-object",         "bcd.recovery-device",
+                            "bcd.recovery-disabled", "bcd.recovery-loader",        "bcd.recovery-path",
+                            "bcd.recovery-sequence", "bcd.recovery-winpe",         "bcd.store-present",
+                            "bcd.store-readable",    "layout.table-readable",      "recovery.file-missing",
+                            "recovery.file-system",  "recovery.partition-missing", "recovery.partition-too-small",
+                            "recovery.version-file", "recovery.wim-damaged",       "recovery.wim-too-large"};
 const Checks kBcdOfRecovery = {"bcd.recovery-device", "bcd.recovery-disabled", "bcd.recovery-loader",
                                "bcd.recovery-path",   "bcd.recovery-sequence", "bcd.recovery-winpe"};
 
@@ -121,7 +109,8 @@ TEST_CASE("a store without the recovery loader fails that check and leaves what 
   bcd::Store store;
   for (const bcd::Object& object : d.store.objects()) {
     if (object.id == bcd::objects::mmos()) continue;
-    for (const bcd::Element& element : object.elements) store.object(object.id, object.type).set(element.id, element.value);
+    for (const bcd::Element& element : object.elements)
+      store.object(object.id, object.type).set(element.id, element.value);
   }
   d.store = store;
   d.write_store();

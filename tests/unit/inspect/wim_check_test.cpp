@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// WIMs taken out of a volume: damage anywhere is seen, nothing stays behind, and no file is taken out that is too large.
+// WIMs taken out of a volume: damage anywhere is seen, nothing stays behind, and no file is taken out that is too
+// large.
 #include "flash/inspect/wim_check.hpp"
 
 #include <catch2/catch.hpp>
@@ -47,7 +48,8 @@ class HugeSource final : public core::BlockSource {
 };
 
 CheckList file_checks() {
-  return {"volume", {"recovery.file-missing", "recovery.wim-too-large", "recovery.wim-damaged", "recovery.version-file"}};
+  return {"volume",
+          {"recovery.file-missing", "recovery.wim-too-large", "recovery.wim-damaged", "recovery.version-file"}};
 }
 
 }  // namespace

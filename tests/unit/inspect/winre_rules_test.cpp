@@ -54,8 +54,7 @@ TEST_CASE("each defect of a Windows disk's recovery fails exactly its own check"
     expect(d.recovery(), {"bcd.recovery-disabled"});
   }
   SECTION("the RAM disk is on the Windows partition") {
-    const auto device =
-        ramdisk_on(d.table.disk_id, d.table.partitions[1].id, "\\Recovery\\WindowsRE\\Winre.wim");
+    const auto device = ramdisk_on(d.table.disk_id, d.table.partitions[1].id, "\\Recovery\\WindowsRE\\Winre.wim");
     d.store.object(d.loader_id, 0x10200003).set(0x11000001, device);
     d.write_store();
     expect(d.recovery(), {"bcd.recovery-device"});

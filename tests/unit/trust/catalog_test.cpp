@@ -18,7 +18,9 @@ using testing::kNow;
 using testing::must;
 using testing::sample_table;
 
-ByteBuffer oid(std::initializer_list<std::uint8_t> content) { return der::element(der::kObjectId, ByteBuffer(content)); }
+ByteBuffer oid(std::initializer_list<std::uint8_t> content) {
+  return der::element(der::kObjectId, ByteBuffer(content));
+}
 ByteBuffer microsoft(std::initializer_list<std::uint8_t> arcs) {
   ByteBuffer content{0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37};
   content.insert(content.end(), arcs);
@@ -29,10 +31,13 @@ const ByteBuffer kSha256Oid = oid({0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x0
 const ByteBuffer kMd5Oid = oid({0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x02, 0x05});
 
 ByteBuffer indirect_data(const ByteBuffer& algorithm, ByteView digest) {
-  const auto info = der::element(
-      der::kSequence, {der::element(der::kSequence, {algorithm}), der::element(der::kOctetString, digest)});
-  return der::element(der::kSequence, {microsoft({0x02, 0x01, 0x04}),
-                                       der::element(der::kSet, {der::element(der::kSequence, {der::element(der::kSequence, {microsoft({0x02, 0x01, 0x19})}), info})})});
+  const auto info = der::element(der::kSequence,
+                                 {der::element(der::kSequence, {algorithm}), der::element(der::kOctetString, digest)});
+  return der::element(
+      der::kSequence,
+      {microsoft({0x02, 0x01, 0x04}),
+       der::element(der::kSet, {der::element(der::kSequence,
+                                             {der::element(der::kSequence, {microsoft({0x02, 0x01, 0x19})}), info})})});
 }
 ByteBuffer member(std::string_view tag, std::initializer_list<ByteBuffer> attributes) {
   auto utf16 = *core::utf16le_from_utf8(tag);
@@ -42,9 +47,10 @@ ByteBuffer member(std::string_view tag, std::initializer_list<ByteBuffer> attrib
 }
 // A catalog around these fields of the trust list; an empty buffer leaves the members out.
 ByteBuffer catalog_of(const ByteBuffer& members, const ByteBuffer& usage = microsoft({0x0C, 0x01, 0x01})) {
-  const auto list = der::element(
-      der::kSequence, {der::element(der::kSequence, {usage}), der::element(der::kUtcTime, core::as_bytes("260615120000Z")),
-                       der::element(der::kSequence, {microsoft({0x0C, 0x01, 0x02})}), members});
+  const auto list =
+      der::element(der::kSequence,
+                   {der::element(der::kSequence, {usage}), der::element(der::kUtcTime, core::as_bytes("260615120000Z")),
+                    der::element(der::kSequence, {microsoft({0x0C, 0x01, 0x02})}), members});
   const auto content = der::element(der::kSequence, {microsoft({0x0A, 0x01}), der::element(der::kContext0, list)});
   const auto data = der::element(der::kSequence, {{der::kInteger, 1, 1}, {der::kSet, 0}, content, {der::kSet, 0}});
   return der::element(der::kSequence, {oid({0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02}),

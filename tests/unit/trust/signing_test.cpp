@@ -43,8 +43,8 @@ TEST_CASE("osslsigncode verifies what we sign, with RSA and with an elliptic cur
   for (const Key& key : {rsa_key(2048), ec_key()}) {
     const auto signer = issue(today.at(signer_spec("signer of today")), &today.middle, key);
     const auto unsigned_catalog = must(build_catalog(sample_table(), today.now));
-    const auto catalog = must(
-        make_signer(today.folder.path(), signer, {&today.middle}).sign(unsigned_catalog, today.now));
+    const auto catalog =
+        must(make_signer(today.folder.path(), signer, {&today.middle}).sign(unsigned_catalog, today.now));
     write_text(today.path("signed.cat"), core::as_text(catalog));
     const auto verdict = osslsigncode({"verify", "-CAfile", today.path("root.pem"), "-in", today.path("signed.cat")});
     INFO((verdict ? *verdict : verdict.error().message()));
@@ -79,8 +79,8 @@ TEST_CASE("osslsigncode refuses what we sign when its content is changed") {
   const Today today;
   const auto signer = issue(today.at(signer_spec("signer of today")), &today.root);
   write_text(today.path("root.pem"), today.root.pem());
-  auto catalog = must(make_signer(today.folder.path(), signer)
-                          .sign(must(build_catalog(sample_table(), today.now)), today.now));
+  auto catalog =
+      must(make_signer(today.folder.path(), signer).sign(must(build_catalog(sample_table(), today.now)), today.now));
   const auto offset = must(read_catalog(catalog)).digest_offset;
   catalog[offset] ^= 1;
   write_text(today.path("signed.cat"), core::as_text(catalog));
@@ -139,8 +139,7 @@ TEST_CASE("a key that cannot make such a signature fails in signing") {
   auto certificate = signer;
   X509_set_pubkey(certificate.certificate.get(), edwards.get());
   certificate.key = edwards;
-  const auto result =
-      make_signer(folder.path(), certificate).sign(must(build_catalog(sample_table(), kNow)), kNow);
+  const auto result = make_signer(folder.path(), certificate).sign(must(build_catalog(sample_table(), kNow)), kNow);
   REQUIRE_FALSE(result);
   CHECK(result.error().id() == "sign.failed");
 }
@@ -219,12 +218,12 @@ TEST_CASE("the demonstration authority signs for the test policy, and neither fo
   CHECK(decide(image, Policy::retail, trust, now).refusal().id() == "trust.test-root");
   CHECK(decide(image, Policy::test, trust, now + days(31)).refusal().id() == "trust.expired");
 
-  struct stat info {};
+  struct stat info{};
   REQUIRE(stat(files.signer_key.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);
   write_text(folder.path() / "signed.cat", core::as_text(catalog));
-  CHECK(osslsigncode({"verify", "-CAfile", files.root_certificate.native(), "-in",
-                      (folder.path() / "signed.cat").native()}));
+  CHECK(osslsigncode(
+      {"verify", "-CAfile", files.root_certificate.native(), "-in", (folder.path() / "signed.cat").native()}));
 }
 
 TEST_CASE("each demonstration authority has keys of its own and takes the place of the one before") {
