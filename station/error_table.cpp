@@ -20,7 +20,9 @@ namespace imprint::station {
 
 std::vector<core::ErrorRow> all_error_rows() {
   std::vector<core::ErrorRow> rows;
-  const auto add = [&](const auto& folder) { rows.insert(rows.end(), folder.begin(), folder.end()); };
+  const auto add = [&](const auto& folder) {
+    for (const core::ErrorRow& row : folder) rows.push_back(row);
+  };
   add(core::kErrorRows);
   add(disk::kErrorRows);
   add(ffu::kErrorRows);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string>
@@ -49,6 +50,14 @@ class FileDescriptor {
  private:
   int fd_;
 };
+
+// hivex writes whatever number the file has, and loading one that the enumeration does not have is undefined.
+std::uint32_t number_of(const hive_type& type) {
+  static_assert(sizeof(hive_type) == sizeof(std::uint32_t));
+  std::uint32_t number = 0;
+  std::memcpy(&number, &type, sizeof(number));
+  return number;
+}
 
 std::uint32_t base_block_checksum(core::ByteView hive) {
   std::uint32_t sum = 0;
@@ -169,7 +178,7 @@ class HiveWalk {
       return fail("bcd.damaged", "the data of a value cannot be read").with("key", where).with("offset", handle);
     }
     const core::ByteView view = core::as_bytes({data.get(), length});
-    return RegistryValue{static_cast<std::uint32_t>(type), core::ByteBuffer(view.begin(), view.end())};
+    return RegistryValue{number_of(type), core::ByteBuffer(view.begin(), view.end())};
   }
 
   core::Result<std::uint32_t> object_type(hive_node_h key, const std::string& where) {

@@ -119,10 +119,4 @@ core::Result<FoundHive> DiskView::read_hive(bool& present) const {
   return fail("bcd.store-present", tried.empty() ? "there is no EFI system partition" : "looked on " + tried);
 }
 
-core::Result<bcd::Store> read_boot_store(const Disk& disk) {
-  bool present = false;
-  IMPRINT_TRY(const auto hive, DiskView(disk).read_hive(present));
-  return bcd::Store::read(hive.bytes);
-}
-
 }  // namespace imprint::inspect

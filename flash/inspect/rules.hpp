@@ -35,9 +35,6 @@ struct Disk {
 // reads.
 [[nodiscard]] core::Result<bcd::Store> read_bcd(const Disk& disk);
 
-// The BCD store that the rules look at, for showing it. `bcd.store-present`, or why it could not be read.
-[[nodiscard]] core::Result<bcd::Store> read_boot_store(const Disk& disk);
-
 enum class RecoveryProfile { iot_mmos, winre };
 // iot-mmos: MMOS partition present, FAT32, large enough (2*10^9 bytes); BCD: default object's recoverysequence names
 // the MMOS loader object and recoveryenabled is set; that loader is winpe from a ramdisk whose parent is the actual

@@ -87,7 +87,7 @@ ExitStatus inspect_bcd_command(const InspectOptions& options) {
   } else {
     auto disk = open_inspect_source(options.source);
     if (!disk) return report_error(disk.error(), options.json);
-    store = inspect::read_boot_store(*disk);
+    store = inspect::read_bcd(*disk);
   }
   if (!store) return report_error(store.error(), options.json);
   print_line(options.json ? inspect::to_json(*store, nullptr) : inspect::to_text(*store));

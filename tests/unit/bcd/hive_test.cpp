@@ -148,6 +148,7 @@ TEST_CASE("Values that do not fit their format are kept as bytes and written the
       {"26000010", {kRegBinary, {1, 0}}},
       {"27000030", {kRegBinary, core::ByteBuffer(12)}},
       {"2f000001", {kRegBinary, odd}},
+      {"25000004", {0x40000, odd}},
   };
   for (const auto& [id, value] : values) {
     const Element element = read_one(id, value);

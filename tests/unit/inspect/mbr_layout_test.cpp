@@ -22,11 +22,12 @@ struct Entry {
   bool active = false;
 };
 
-void put_table(core::ByteBuffer& disk, std::uint64_t sector, const std::vector<Entry>& entries) {
-  std::uint8_t* at = disk.data() + sector * 512;
-  at[510] = 0x55;
-  at[511] = 0xAA;
-  at += 446;
+std::shared_ptr<const core::BlockSource> table_sector(const std::vector<Entry>& entries, std::uint32_t signature) {
+  core::ByteBuffer sector(512);
+  core::store_le<std::uint32_t>(sector.data() + 440, signature);
+  sector[510] = 0x55;
+  sector[511] = 0xAA;
+  std::uint8_t* at = sector.data() + 446;
   for (const Entry& entry : entries) {
     at[0] = entry.active ? 0x80 : 0;
     at[4] = entry.type;
@@ -34,6 +35,7 @@ void put_table(core::ByteBuffer& disk, std::uint64_t sector, const std::vector<E
     core::store_le<std::uint32_t>(at + 12, entry.count);
     at += 16;
   }
+  return std::make_shared<core::MemorySource>(std::move(sector));
 }
 
 // EFIESP, MainOS, then an extended partition with MMOS (number 5) and Data (number 6).
@@ -59,12 +61,12 @@ struct MbrDisk {
     add("Data", "0x07", 65536, false);
   }
   [[nodiscard]] Report report() const {
-    core::ByteBuffer bytes(kSectors * 512);
-    core::store_le<std::uint32_t>(bytes.data() + 440, 0xAE420040);
-    put_table(bytes, 0, primary);
-    put_table(bytes, 36864, first_logical);
-    if (!second_logical.empty()) put_table(bytes, 36864 + 24576, second_logical);
-    return inspect_layout({"mbr", std::make_shared<core::MemorySource>(std::move(bytes)), 512}, layout, std::nullopt);
+    auto bytes = std::make_shared<core::CompositeSource>(kSectors * 512);
+    REQUIRE(bytes->add(0, table_sector(primary, 0xAE420040)).has_value());
+    REQUIRE(bytes->add(36864 * 512, table_sector(first_logical, 0)).has_value());
+    if (!second_logical.empty())
+      REQUIRE(bytes->add((36864 + 24576) * 512, table_sector(second_logical, 0)).has_value());
+    return inspect_layout({"mbr", bytes, 512}, layout, std::nullopt);
   }
 };
 
