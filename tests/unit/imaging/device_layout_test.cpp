@@ -87,7 +87,7 @@ TEST_CASE("a value that is not allowed is refused with its line and element") {
       disk::parse_device_layout(layout_xml("<Partition><Name>P</Name><Type>0x07</Type>\n<TotalSectors>many</TotalSectors></Partition>"), "x.xml");
   REQUIRE_FALSE(layout);
   CHECK(layout.error().id() == "workspace.value-invalid");
-  CHECK(layout.error().context_value("line") == "6");
+  CHECK(layout.error().context_value("line") == "7");
   CHECK(layout.error().context_value("element") == "TotalSectors");
 }
 
