@@ -6,8 +6,9 @@
 
 namespace imprint::station {
 
-core::Result<ArmedImage> arm_image(const std::filesystem::path& file, trust::Policy policy, const trust::TrustStore& trust,
-                                   core::UtcTime now, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+core::Result<ArmedImage> arm_image(const std::filesystem::path& file, trust::Policy policy,
+                                   const trust::TrustStore& trust, core::UtcTime now,
+                                   const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   IMPRINT_TRY(std::shared_ptr<const core::BlockSource> source, core::FileSource::open(file));
   IMPRINT_TRY(auto image, engine::VerifiedImage::open(std::move(source)));
   ArmedImage armed{image, trust::decide(image->image(), policy, trust, now), trust.digest()};

@@ -105,7 +105,8 @@ class AttemptRun {
     IMPRINT_CHECK(step("write", SlotPhase::write, image_bytes, [this](StepNotes& notes) { return write(notes); }));
     result_.proof = db::ProofLevel::device_confirmed;
     if (context_.recipe.flash.read_back) {
-      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_, [this](StepNotes& notes) { return read_back(notes); }));
+      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
+                         [this](StepNotes& notes) { return read_back(notes); }));
       result_.proof = db::ProofLevel::read_back;
     }
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
@@ -119,7 +120,8 @@ class AttemptRun {
   }
 
   // Runs one step and records it. A step whose row could not be written counts as failed: there is no proof of it.
-  core::Status step(const char* name, SlotPhase phase, std::uint64_t due, const std::function<core::Status(StepNotes&)>& work) {
+  core::Status step(const char* name, SlotPhase phase, std::uint64_t due,
+                    const std::function<core::Status(StepNotes&)>& work) {
     if (stop_.stop_requested()) return core::fail("job.cancelled");
     phase_ = phase;
     observer_.on_phase(phase, due);
@@ -154,7 +156,7 @@ class AttemptRun {
 
   core::Status admit() {
     IMPRINT_TRY(const auto unit, context_.records.identify(*result_.id, {identity_.serial, identity_.unique_id,
-                                                                        identity_.platform_id, identity_.protocol}));
+                                                                         identity_.platform_id, identity_.protocol}));
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(unit));
     if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
     IMPRINT_CHECK(engine::check_fit(context_.image.image->image(), identity_));
@@ -196,10 +198,12 @@ class AttemptRun {
     for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
     IMPRINT_CHECK(context_.records.add_findings(*result_.id, rows));
     switch (result_.report.verdict()) {
-      case inspect::ReportVerdict::pass: return {};
+      case inspect::ReportVerdict::pass:
+        return {};
       case inspect::ReportVerdict::fail:
         return fail("inspect.failed", detail_of(inspect::FindingVerdict::fail));
-      case inspect::ReportVerdict::incomplete: break;
+      case inspect::ReportVerdict::incomplete:
+        break;
     }
     return fail("inspect.incomplete", detail_of(inspect::FindingVerdict::not_checked));
   }
@@ -214,7 +218,8 @@ class AttemptRun {
     const std::string_view id = status.error().id();
     if (id == "job.cancelled") return db::AttemptVerdict::aborted;
     // Only what admission decides about the device is a refusal; a record that could not be written is not.
-    if (phase_ == SlotPhase::admit && !id.starts_with("records.") && !id.starts_with("io.")) return db::AttemptVerdict::refused;
+    if (phase_ == SlotPhase::admit && !id.starts_with("records.") && !id.starts_with("io."))
+      return db::AttemptVerdict::refused;
     if (id == "inspect.incomplete" || id == "device.read-back-unsupported") return db::AttemptVerdict::incomplete;
     return db::AttemptVerdict::failed;
   }

@@ -50,9 +50,9 @@ class AttemptObserver {
   virtual void on_identity(const engine::DeviceIdentity& identity) = 0;
 };
 
-// Runs the attempt on the calling thread. Never throws; a passed result means that the device confirmed, that everything
-// the recipe asks for was proved, and that the record says so and is closed.
-[[nodiscard]] AttemptResult run_attempt(const AttemptContext& context, const std::string& slot, const devices::PortPath& port,
-                                        AttemptObserver& observer, std::stop_token stop);
+// Runs the attempt on the calling thread. Never throws; a passed result means that the device confirmed, that
+// everything the recipe asks for was proved, and that the record says so and is closed.
+[[nodiscard]] AttemptResult run_attempt(const AttemptContext& context, const std::string& slot,
+                                        const devices::PortPath& port, AttemptObserver& observer, std::stop_token stop);
 
 }  // namespace imprint::station

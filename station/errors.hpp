@@ -11,19 +11,21 @@ namespace imprint::station {
 
 inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"unit.serial-duplicate", "A unit with this serial has already passed",
-     "Set the device aside and ask the line's engineer; imprint report units shows its history.", core::FaultClass::operator_},
-    {"unit.serial-missing", "The device has no serial number", "Set the device aside; it cannot be told apart from others.",
-     core::FaultClass::unit},
+     "Set the device aside and ask the line's engineer; imprint report units shows its history.",
+     core::FaultClass::operator_},
+    {"unit.serial-missing", "The device has no serial number",
+     "Set the device aside; it cannot be told apart from others.", core::FaultClass::unit},
     {"station.training-only", "Virtual devices are for training, and this station is in production",
      "Start the station as training, with records of its own.", core::FaultClass::operator_},
     {"station.slot-map-invalid", "The slot map names a slot or a port twice", "Give every slot one name and one port.",
      core::FaultClass::operator_},
     {"inspect.incomplete", "A check that the recipe asks for could not be made",
      "See the findings; the unit is not proved and does not count as passed.", core::FaultClass::unit},
-    {"inspect.failed", "The device does not follow the rules", "See the findings; set the device aside if it fails again.",
-     core::FaultClass::unit},
+    {"inspect.failed", "The device does not follow the rules",
+     "See the findings; set the device aside if it fails again.", core::FaultClass::unit},
     {"usage.invalid", "The command line is not understood", "See imprint --help.", core::FaultClass::operator_},
-    {"report.no-rows", "There is nothing to report", "Check the period and the records that were opened.", core::FaultClass::operator_},
+    {"report.no-rows", "There is nothing to report", "Check the period and the records that were opened.",
+     core::FaultClass::operator_},
 });
 
 using ErrorId = core::RowRef<kErrorRows>;

@@ -10,16 +10,18 @@
 namespace imprint::station {
 
 std::string Recipe::digest() const {
-  std::string text = fmt::format("product={}\npolicy={}\nread_back={}\nbcd={}\nrecovery={}\nafter={}\nreboot_ms={}\n", product,
-                                 trust::to_string(policy), flash.read_back, check_bcd,
-                                 recovery ? static_cast<int>(*recovery) : -1, static_cast<int>(after_pass), reboot_time.count());
+  std::string text =
+      fmt::format("product={}\npolicy={}\nread_back={}\nbcd={}\nrecovery={}\nafter={}\nreboot_ms={}\n", product,
+                  trust::to_string(policy), flash.read_back, check_bcd, recovery ? static_cast<int>(*recovery) : -1,
+                  static_cast<int>(after_pass), reboot_time.count());
   if (layout) {
-    text += fmt::format("layout={},{},{},{}\n", layout->sector_size, layout->chunk_size, layout->default_partition_byte_alignment,
-                        layout->version_tag);
+    text += fmt::format("layout={},{},{},{}\n", layout->sector_size, layout->chunk_size,
+                        layout->default_partition_byte_alignment, layout->version_tag);
     for (const disk::LayoutPartition& p : layout->partitions) {
-      text += fmt::format("partition={},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", p.name, p.type, p.id ? p.id->to_string() : "",
-                          static_cast<int>(p.file_system), p.total_sectors, p.min_free_sectors, p.use_all_space, p.bootable,
-                          p.read_only, p.hidden, p.attach_drive_letter, p.required_to_flash, p.byte_alignment, p.cluster_size);
+      text += fmt::format("partition={},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", p.name, p.type,
+                          p.id ? p.id->to_string() : "", static_cast<int>(p.file_system), p.total_sectors,
+                          p.min_free_sectors, p.use_all_space, p.bootable, p.read_only, p.hidden, p.attach_drive_letter,
+                          p.required_to_flash, p.byte_alignment, p.cluster_size);
     }
   }
   if (platform) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a product asks for: how its image has to be signed, and what has to be proved before a unit may be called passed.
+// What a product asks for: how its image has to be signed, and what has to be proved before a unit may be called
+// passed.
 #pragma once
 
 #include <chrono>

@@ -79,7 +79,8 @@ class Session::Slot final : public AttemptObserver {
     if (status_.rate <= 0) return std::nullopt;
     const std::uint64_t later = status_.phase == SlotPhase::write ? read_back_due_ : 0;
     const std::uint64_t rest = status_.due > status_.done ? status_.due - status_.done : 0;
-    return std::chrono::ceil<std::chrono::seconds>(std::chrono::duration<double>(static_cast<double>(rest + later) / status_.rate));
+    return std::chrono::ceil<std::chrono::seconds>(
+        std::chrono::duration<double>(static_cast<double>(rest + later) / status_.rate));
   }
 
   void work(const std::stop_token& stop) {
@@ -138,17 +139,19 @@ class Session::Slot final : public AttemptObserver {
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
     : config_(std::move(config)), context_{records, bus, clock, config_.image, config_.recipe, config_.scratch} {}
 
-core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus, db::Records& records,
-                                                      const core::WallClock& clock) {
+core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
+                                                      db::Records& records, const core::WallClock& clock) {
   if (bus.is_virtual() && !config.training) return fail("station.training-only");
   std::set<std::string> names;
   std::set<devices::PortPath> ports;
   for (const SlotConfig& slot : config.slots) {
-    if (slot.name.empty() || !names.insert(slot.name).second) return fail("station.slot-map-invalid").with("slot", slot.name);
+    if (slot.name.empty() || !names.insert(slot.name).second)
+      return fail("station.slot-map-invalid").with("slot", slot.name);
     if (!ports.insert(slot.port).second) return fail("station.slot-map-invalid").with("port", slot.port.text);
   }
   std::unique_ptr<Session> session(new Session(std::move(config), bus, records, clock));
-  for (const SlotConfig& slot : session->config_.slots) session->slots_.push_back(std::make_unique<Slot>(*session, slot));
+  for (const SlotConfig& slot : session->config_.slots)
+    session->slots_.push_back(std::make_unique<Slot>(*session, slot));
   session->subscription_ = bus.subscribe(*session);
   return session;
 }

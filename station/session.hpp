@@ -29,12 +29,12 @@ struct SessionConfig {
   bool training = false;
 };
 
-// Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does not
-// touch another. Ports that are not in the slot map are left alone.
+// Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does
+// not touch another. Ports that are not in the slot map are left alone.
 class Session final : public devices::BusObserver {
  public:
-  // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training. Devices
-  // that are plugged in already start at once. The bus, the records and the clock outlive the session.
+  // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training.
+  // Devices that are plugged in already start at once. The bus, the records and the clock outlive the session.
   [[nodiscard]] static core::Result<std::unique_ptr<Session>> start(SessionConfig config, devices::DeviceBus& bus,
                                                                     db::Records& records, const core::WallClock& clock);
   // Cancels what runs; attempts close as aborted.

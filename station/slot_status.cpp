@@ -6,14 +6,22 @@ namespace imprint::station {
 
 std::string_view to_string(SlotPhase phase) {
   switch (phase) {
-    case SlotPhase::empty: return "empty";
-    case SlotPhase::identify: return "identify";
-    case SlotPhase::admit: return "admit";
-    case SlotPhase::write: return "write";
-    case SlotPhase::read_back: return "read back";
-    case SlotPhase::inspect: return "inspect";
-    case SlotPhase::finish: return "finish";
-    case SlotPhase::done: return "done";
+    case SlotPhase::empty:
+      return "empty";
+    case SlotPhase::identify:
+      return "identify";
+    case SlotPhase::admit:
+      return "admit";
+    case SlotPhase::write:
+      return "write";
+    case SlotPhase::read_back:
+      return "read back";
+    case SlotPhase::inspect:
+      return "inspect";
+    case SlotPhase::finish:
+      return "finish";
+    case SlotPhase::done:
+      return "done";
   }
   return "empty";
 }

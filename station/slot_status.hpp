@@ -21,9 +21,9 @@ struct SlotStatus {
   SlotPhase phase = SlotPhase::empty;
   unsigned attempt = 0;  // of this slot in this session, from 1
   std::string serial;
-  std::uint64_t done = 0;  // bytes of this phase
-  std::uint64_t due = 0;   // bytes of this phase
-  double rate = 0;         // bytes a second over the last two seconds
+  std::uint64_t done = 0;                    // bytes of this phase
+  std::uint64_t due = 0;                     // bytes of this phase
+  double rate = 0;                           // bytes a second over the last two seconds
   std::optional<std::chrono::seconds> left;  // of the whole attempt
   // Once done:
   std::optional<db::AttemptVerdict> verdict;

@@ -21,6 +21,8 @@ inline constexpr auto kErrorRows = std::to_array<ErrorRow>({
     {"io.write-failed", "Writing failed", "Check the medium and the system log for disk errors.", FaultClass::station},
     {"io.out-of-range", "An access lies outside of the disk or file",
      "The structure that pointed there is damaged; get the file again from its source.", FaultClass::image},
+    {"io.out-of-memory", "This machine is out of memory", "Close other programs, or give the machine more memory.",
+     FaultClass::station},
     {"format.truncated", "The data ends before the structure does",
      "The file is cut off or damaged; get it again from its source.", FaultClass::image},
     {"process.not-found", "A program that is needed is not installed",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Reads DeviceLayout.xml and OEMDevicePlatform.xml. Every rule of the schema is checked here, so that the planner and the
-// image builder can trust the values.
+// Reads DeviceLayout.xml and OEMDevicePlatform.xml. Every rule of the schema is checked here, so that the planner and
+// the image builder can trust the values.
 #include "flash/disk/device_layout.hpp"
 
 #include <array>
@@ -20,8 +20,8 @@ using core::Result;
 using core::Status;
 
 constexpr std::string_view kNamespace = "http://schemas.microsoft.com/embedded/2004/10/ImageUpdate";
-constexpr std::size_t kMaxPartitions = 128;     // entries of a GPT as Windows writes it
-constexpr std::size_t kMaxNameUnits = 36;       // UTF-16 units of a GPT entry
+constexpr std::size_t kMaxPartitions = 128;       // entries of a GPT as Windows writes it
+constexpr std::size_t kMaxNameUnits = 36;         // UTF-16 units of a GPT entry
 constexpr std::size_t kPlatformFieldBytes = 191;  // of the 192 bytes in an FFU's store header, one ends the list
 constexpr std::uint64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
 
@@ -64,7 +64,8 @@ bool is_mbr_type(std::string_view type) {
 }
 
 // One child of a Partition element. Elements that say how a device is serviced later are checked by name only.
-Status read_partition_child(const XmlDocument& xml, const pugi::xml_node& node, LayoutPartition& out, bool& single_sector) {
+Status read_partition_child(const XmlDocument& xml, const pugi::xml_node& node, LayoutPartition& out,
+                            bool& single_sector) {
   const std::string_view element = XmlDocument::local_name(node);
   const std::array<std::pair<std::string_view, bool*>, 7> flags{{{"UseAllSpace", &out.use_all_space},
                                                                  {"Bootable", &out.bootable},
@@ -111,7 +112,8 @@ Status read_partition_child(const XmlDocument& xml, const pugi::xml_node& node, 
 }
 
 Status check_partition_sizes(const XmlDocument& xml, const pugi::xml_node& node, const LayoutPartition& partition) {
-  const int ways = (partition.total_sectors != 0 ? 1 : 0) + (partition.min_free_sectors != 0 ? 1 : 0) + (partition.use_all_space ? 1 : 0);
+  const int ways = (partition.total_sectors != 0 ? 1 : 0) + (partition.min_free_sectors != 0 ? 1 : 0) +
+                   (partition.use_all_space ? 1 : 0);
   if (ways != 1) return invalid(xml, node, "exactly one of TotalSectors, MinFreeSectors and UseAllSpace is needed");
   if (partition.min_free_sectors != 0 && partition.min_free_sectors < 8192) {
     return invalid(xml, node, "MinFreeSectors is at least 8192");
@@ -128,7 +130,8 @@ Status check_partition(const XmlDocument& xml, const pugi::xml_node& node, const
   if (partition.name.empty() || !utf16 || utf16->size() / 2 > kMaxNameUnits) {
     return invalid(xml, node, "a partition needs a Name of 1 to 36 characters");
   }
-  if (layout.find(partition.name) != nullptr) return invalid(xml, node, "this Name is used twice").with("partition", partition.name);
+  if (layout.find(partition.name) != nullptr)
+    return invalid(xml, node, "this Name is used twice").with("partition", partition.name);
   if (!is_gpt_type(partition.type) && !is_mbr_type(partition.type)) {
     return invalid(xml, node, "Type is neither {GUID} nor 0xNN").with("partition", partition.name);
   }
@@ -137,12 +140,14 @@ Status check_partition(const XmlDocument& xml, const pugi::xml_node& node, const
   }
   if (partition.byte_alignment != 0 &&
       (!std::has_single_bit(partition.byte_alignment) || partition.byte_alignment < layout.sector_size)) {
-    return invalid(xml, node, "ByteAlignment is not a power of 2 of at least a sector").with("partition", partition.name);
+    return invalid(xml, node, "ByteAlignment is not a power of 2 of at least a sector")
+        .with("partition", partition.name);
   }
   if (partition.cluster_size != 0 &&
       (!std::has_single_bit(partition.cluster_size) || partition.cluster_size < layout.sector_size ||
        partition.cluster_size > (2U << 20))) {
-    return invalid(xml, node, "ClusterSize is not a power of 2 between a sector and 2 MiB").with("partition", partition.name);
+    return invalid(xml, node, "ClusterSize is not a power of 2 between a sector and 2 MiB")
+        .with("partition", partition.name);
   }
   return check_partition_sizes(xml, node, partition);
 }
@@ -181,7 +186,8 @@ Status read_partitions(const XmlDocument& xml, const pugi::xml_node& list, Devic
   return {};
 }
 
-Status read_layout_head(const XmlDocument& xml, const pugi::xml_node& node, DeviceLayout& layout, bool& has_sector_size) {
+Status read_layout_head(const XmlDocument& xml, const pugi::xml_node& node, DeviceLayout& layout,
+                        bool& has_sector_size) {
   const std::string_view element = XmlDocument::local_name(node);
   if (element == "SectorSize") {
     IMPRINT_TRY(const auto size, number_of(xml, node, 65536));
@@ -215,16 +221,19 @@ Status add_platform_id(const XmlDocument& xml, const pugi::xml_node& node, Devic
   return {};
 }
 
-Status read_platform_child(const XmlDocument& xml, const pugi::xml_node& node, DevicePlatform& out, std::size_t& id_bytes) {
+Status read_platform_child(const XmlDocument& xml, const pugi::xml_node& node, DevicePlatform& out,
+                           std::size_t& id_bytes) {
   const std::string_view element = XmlDocument::local_name(node);
   if (element == "MinSectorCount") {
     IMPRINT_TRY(out.min_sector_count, number_of(xml, node));
     if (out.min_sector_count == 0) return invalid(xml, node, "a disk of no sectors");
   } else if (element == "DevicePlatformID") {
-    if (!out.platform_ids.empty()) return invalid(xml, node, "DevicePlatformID and DevicePlatformIDs exclude each other");
+    if (!out.platform_ids.empty())
+      return invalid(xml, node, "DevicePlatformID and DevicePlatformIDs exclude each other");
     return add_platform_id(xml, node, out, id_bytes);
   } else if (element == "DevicePlatformIDs") {
-    if (!out.platform_ids.empty()) return invalid(xml, node, "DevicePlatformID and DevicePlatformIDs exclude each other");
+    if (!out.platform_ids.empty())
+      return invalid(xml, node, "DevicePlatformID and DevicePlatformIDs exclude each other");
     for (const pugi::xml_node id : node.children()) {
       if (id.type() != pugi::node_element) continue;
       if (XmlDocument::local_name(id) != "ID") return invalid(xml, id, "only ID is known here");
@@ -276,7 +285,8 @@ Result<DeviceLayout> parse_device_layout(std::string_view text, std::string_view
     partitions = node;
   }
   if (!has_sector_size) return invalid(xml, xml.root(), "SectorSize is missing");
-  if (layout.chunk_size % layout.sector_size != 0) return invalid(xml, xml.root(), "ChunkSize is not a multiple of SectorSize");
+  if (layout.chunk_size % layout.sector_size != 0)
+    return invalid(xml, xml.root(), "ChunkSize is not a multiple of SectorSize");
   if (layout.default_partition_byte_alignment < layout.sector_size) {
     return invalid(xml, xml.root(), "DefaultPartitionByteAlignment is less than a sector");
   }

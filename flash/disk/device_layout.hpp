@@ -32,16 +32,16 @@ struct LayoutPartition {
   bool hidden = false;
   bool attach_drive_letter = false;
   bool required_to_flash = false;
-  std::uint64_t byte_alignment = 0;  // bytes; 0: the layout's default
-  std::uint32_t cluster_size = 0;    // bytes; 0: the file system's default
+  std::uint64_t byte_alignment = 0;                   // bytes; 0: the layout's default
+  std::uint32_t cluster_size = 0;                     // bytes; 0: the file system's default
   std::uint64_t generated_file_overhead_sectors = 0;  // added to min_free_sectors
   std::uint64_t offset_in_sectors = 0;                // fixed start; 0: not given
   std::string primary_partition;                      // empty: the partition itself
 };
 
 struct DeviceLayout {
-  std::uint32_t sector_size = 512;                        // bytes
-  std::uint32_t chunk_size = 256 * 1024;                  // bytes
+  std::uint32_t sector_size = 512;                         // bytes
+  std::uint32_t chunk_size = 256 * 1024;                   // bytes
   std::uint64_t default_partition_byte_alignment = 65536;  // bytes
   std::string version_tag;
   std::vector<LayoutPartition> partitions;
@@ -53,7 +53,7 @@ struct DevicePlatform {
   std::uint64_t min_sector_count = 0;  // in sectors of 512 bytes, as the schema has it
   std::vector<std::string> platform_ids;
   std::uint64_t mmos_total_sectors_override = 0;  // 0: none
-  std::uint64_t mainos_extra_free_sectors = 0;     // what both elements that enlarge MainOS ask for together
+  std::uint64_t mainos_extra_free_sectors = 0;    // what both elements that enlarge MainOS ask for together
 };
 
 // Fixed ids of the platform's own partitions, where the layout gives none: MainOS, EFIESP, MMOS and the disk itself

@@ -131,7 +131,8 @@ Status Planner::place(std::size_t index) {
   }
   if (partition.offset_in_sectors != 0) {
     if (partition.offset_in_sectors < cursor_) {
-      return fail("layout.does-not-fit", "OffsetInSectors lies in what is used before it").with("partition", partition.name);
+      return fail("layout.does-not-fit", "OffsetInSectors lies in what is used before it")
+          .with("partition", partition.name);
     }
     cursor_ = partition.offset_in_sectors;
   } else {

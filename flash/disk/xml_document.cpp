@@ -29,7 +29,8 @@ core::Result<XmlDocument> XmlDocument::parse(std::string_view xml, std::string_v
   XmlDocument out;
   out.name_ = name;
   out.text_ = to_utf8(xml);
-  const auto result = out.document_->load_buffer(out.text_.data(), out.text_.size(), pugi::parse_default, pugi::encoding_utf8);
+  const auto result =
+      out.document_->load_buffer(out.text_.data(), out.text_.size(), pugi::parse_default, pugi::encoding_utf8);
   if (!result) {
     return fail("workspace.xml-malformed", result.description())
         .with("file", name)

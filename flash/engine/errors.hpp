@@ -14,14 +14,14 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      "Copy the image to the station again and check the station's disk.", core::FaultClass::station},
     {"device.platform-mismatch", "This device is of another kind than the image is made for",
      "Remove it; check the product that is armed and the device's label.", core::FaultClass::operator_},
-    {"device.disk-too-small", "The device's disk is smaller than the image needs", "Set the device aside: it has the wrong disk.",
-     core::FaultClass::unit},
+    {"device.disk-too-small", "The device's disk is smaller than the image needs",
+     "Set the device aside: it has the wrong disk.", core::FaultClass::unit},
     {"device.sector-size-mismatch", "The device's disk has another sector size than the image is made for",
      "Use an image that is built for this sector size.", core::FaultClass::image},
-    {"device.disk-unknown", "The device does not say how large its disk is", "Connect the device again; if it stays, set it aside.",
-     core::FaultClass::unit},
-    {"readback.mismatch", "What the device holds is not what was written", "Flash it again; if it fails again, set it aside.",
-     core::FaultClass::unit},
+    {"device.disk-unknown", "The device does not say how large its disk is",
+     "Connect the device again; if it stays, set it aside.", core::FaultClass::unit},
+    {"readback.mismatch", "What the device holds is not what was written",
+     "Flash it again; if it fails again, set it aside.", core::FaultClass::unit},
 });
 
 using ErrorId = core::RowRef<kErrorRows>;

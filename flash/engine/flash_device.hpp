@@ -18,14 +18,15 @@ struct FlashPolicy {
   bool read_back = true;  // every described block hashed from the device
 };
 
-// May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`, `device.sector-size-mismatch`,
-// `device.disk-unknown`. Asked before a byte of the image is sent.
+// May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
+// `device.sector-size-mismatch`, `device.disk-unknown`. Asked before a byte of the image is sent.
 [[nodiscard]] core::Status check_fit(const ffu::Image& image, const DeviceIdentity& identity);
 
-// Reads every described block from the device's disk and holds it against the signed hash table; blocks that share a chunk
-// with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names the
-// place. `progress(bytes done, bytes due)`.
+// Reads every described block from the device's disk and holds it against the signed hash table; blocks that share a
+// chunk with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names
+// the place. `progress(bytes done, bytes due)`.
 [[nodiscard]] core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
-                                     const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::stop_token stop);
+                                     const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                                     std::stop_token stop);
 
 }  // namespace imprint::engine

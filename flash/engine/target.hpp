@@ -20,10 +20,10 @@ struct DiskGeometry {
 };
 
 struct DeviceIdentity {
-  std::string protocol;     // "simple-io"
-  std::string platform_id;  // "Manufacturer.Family.Product.Version", control characters replaced
-  std::string serial;       // the device's own, e.g. Simple I/O's serial GUID
-  std::string unique_id;    // the device's unique id, when the protocol has one
+  std::string protocol;              // "simple-io"
+  std::string platform_id;           // "Manufacturer.Family.Product.Version", control characters replaced
+  std::string serial;                // the device's own, e.g. Simple I/O's serial GUID
+  std::string unique_id;             // the device's unique id, when the protocol has one
   std::optional<DiskGeometry> disk;  // when the device can tell
 };
 
@@ -64,7 +64,8 @@ class StreamTarget {
   virtual ~StreamTarget() = default;
 
   [[nodiscard]] virtual core::Result<DeviceIdentity> identify() = 0;
-  // Sends the whole image. Good only when the device gave its own final confirmation. `job.cancelled` on a stop request.
+  // Sends the whole image. Good only when the device gave its own final confirmation. `job.cancelled` on a stop
+  // request.
   [[nodiscard]] virtual core::Status flash(ImageStream& image, TransferObserver& observer, std::stop_token stop) = 0;
   // The device's disk, for read-back and the rules; `device.read-back-unsupported`. The target outlives the source.
   [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;

@@ -26,7 +26,8 @@ class VerifiedSource final : public core::BlockSource {
 
 }  // namespace
 
-VerifiedImage::VerifiedImage(std::shared_ptr<const core::BlockSource> file, ffu::OpenedImage opened, std::uint64_t cache_bytes)
+VerifiedImage::VerifiedImage(std::shared_ptr<const core::BlockSource> file, ffu::OpenedImage opened,
+                             std::uint64_t cache_bytes)
     : file_(std::move(file)),
       opened_(std::move(opened)),
       identity_(core::to_hex(core::sha256(opened_.header_area))),
@@ -47,7 +48,8 @@ core::Status VerifiedImage::check_header_chunks() const {
     const core::Extent extent = ffu::chunk_extent(image, index);
     if (extent.offset >= image.payload_offset) break;
     if (extent.end() <= image.payload_offset) {
-      IMPRINT_CHECK(ffu::check_chunk(image, index, core::ByteView(opened_.header_area).subspan(extent.offset, extent.length)));
+      IMPRINT_CHECK(
+          ffu::check_chunk(image, index, core::ByteView(opened_.header_area).subspan(extent.offset, extent.length)));
     } else {
       IMPRINT_TRY(const auto loaded, load(index));
     }
@@ -117,9 +119,13 @@ void VerifiedImage::evict() {
 core::Status VerifiedImage::read(std::uint64_t offset, core::ByteSpan out) {
   const ffu::Image& image = opened_.image;
   if (offset > image.file_size || out.size() > image.file_size - offset) {
-    return core::fail("io.out-of-range").with("offset", offset).with("length", out.size()).with("size", image.file_size);
+    return core::fail("io.out-of-range")
+        .with("offset", offset)
+        .with("length", out.size())
+        .with("size", image.file_size);
   }
-  // Before the first chunk lie the security header, the catalog and the table, which were parsed and judged from memory.
+  // Before the first chunk lie the security header, the catalog and the table, which were parsed and judged from
+  // memory.
   if (offset < image.hashed_offset) {
     const std::uint64_t count = std::min<std::uint64_t>(out.size(), image.hashed_offset - offset);
     std::copy_n(opened_.header_area.begin() + static_cast<std::ptrdiff_t>(offset), count, out.begin());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One verified image for any number of targets: chunks enter a bounded cache once, are hashed against the signed table as
-// they enter, and leave only from there. The file is never mapped: an evicted page would come back unchecked.
+// One verified image for any number of targets: chunks enter a bounded cache once, are hashed against the signed table
+// as they enter, and leave only from there. The file is never mapped: an evicted page would come back unchecked.
 #pragma once
 
 #include <array>
@@ -27,8 +27,8 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
 
   // Parses the headers and hashes them; the payload is hashed as it is read. What the header chunks fail is
   // `image.hash-mismatch`.
-  [[nodiscard]] static core::Result<std::shared_ptr<VerifiedImage>> open(std::shared_ptr<const core::BlockSource> file,
-                                                                         std::uint64_t cache_bytes = kDefaultCacheBytes);
+  [[nodiscard]] static core::Result<std::shared_ptr<VerifiedImage>> open(
+      std::shared_ptr<const core::BlockSource> file, std::uint64_t cache_bytes = kDefaultCacheBytes);
 
   [[nodiscard]] const ffu::Image& image() const { return opened_.image; }
   [[nodiscard]] const ffu::OpenedImage& opened() const { return opened_; }
@@ -74,7 +74,8 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
 
   struct ValueShard {
     std::mutex mutex;
-    std::unordered_map<std::uint64_t, std::unordered_map<std::uint64_t, std::uint32_t>> values;  // family -> index -> value
+    std::unordered_map<std::uint64_t, std::unordered_map<std::uint64_t, std::uint32_t>>
+        values;  // family -> index -> value
   };
   std::array<ValueShard, 16> shards_;
 };

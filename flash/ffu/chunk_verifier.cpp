@@ -32,7 +32,8 @@ struct Walk {
   }
 };
 
-core::Status load_chunk(const OpenedImage& opened, const core::BlockSource& file, core::Extent extent, core::ByteSpan out) {
+core::Status load_chunk(const OpenedImage& opened, const core::BlockSource& file, core::Extent extent,
+                        core::ByteSpan out) {
   const std::uint64_t header_end = opened.header_area.size();
   std::uint64_t from_memory = 0;
   if (extent.offset < header_end) {

@@ -18,9 +18,9 @@ namespace imprint::ffu {
 // `bytes` are the chunk's bytes as in chunk_extent. `image.hash-mismatch` with chunk and offset.
 [[nodiscard]] core::Status check_chunk(const Image& image, std::uint64_t chunk, core::ByteView bytes);
 
-// Every chunk, on `threads` threads (0: one for each core), in memory that does not grow with the image. The header area
-// is taken from `opened`, so that what was parsed is what is hashed. `progress(bytes done, bytes of all)` is called from
-// any of the threads, one at a time. Fails with the lowest chunk that is wrong.
+// Every chunk, on `threads` threads (0: one for each core), in memory that does not grow with the image. The header
+// area is taken from `opened`, so that what was parsed is what is hashed. `progress(bytes done, bytes of all)` is
+// called from any of the threads, one at a time. Fails with the lowest chunk that is wrong.
 [[nodiscard]] core::Status verify_chunks(const OpenedImage& opened, const core::BlockSource& file, unsigned threads,
                                          const std::function<void(std::uint64_t, std::uint64_t)>& progress,
                                          std::stop_token stop = {});

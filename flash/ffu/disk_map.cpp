@@ -112,8 +112,10 @@ core::Result<std::optional<core::Extent>> DescribedDisk::next_data(std::uint64_t
   return std::optional<core::Extent>{core::Extent{it->disk_offset, it->length}};
 }
 
-core::Result<std::uint64_t> disk_bytes_for(const Image& image, std::size_t index, std::optional<std::uint64_t> requested) {
-  if (index >= image.stores.size()) return fail("ffu.store-missing").with("store", index).with("stores", image.stores.size());
+core::Result<std::uint64_t> disk_bytes_for(const Image& image, std::size_t index,
+                                           std::optional<std::uint64_t> requested) {
+  if (index >= image.stores.size())
+    return fail("ffu.store-missing").with("store", index).with("stores", image.stores.size());
   if (requested) return *requested;
   if (index >= image.manifest.stores.size() || image.manifest.stores[index].min_disk_bytes() == 0) {
     return fail("ffu.disk-size-unknown").with("store", index);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which byte of an FFU's payload ends up where on a disk, after all descriptors were applied in order: the last write to
-// a place wins.
+// Which byte of an FFU's payload ends up where on a disk, after all descriptors were applied in order: the last write
+// to a place wins.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +36,12 @@ class DiskMap {
   std::uint64_t disk_bytes_ = 0;
 };
 
-// The disk that a store describes; what it leaves out reads as zeros and is a hole. `file` is the whole FFU: hand in one
-// that checks what it reads (engine::VerifiedImage) wherever the bytes are used for anything.
+// The disk that a store describes; what it leaves out reads as zeros and is a hole. `file` is the whole FFU: hand in
+// one that checks what it reads (engine::VerifiedImage) wherever the bytes are used for anything.
 class DescribedDisk final : public core::BlockSource {
  public:
-  DescribedDisk(DiskMap map, std::shared_ptr<const core::BlockSource> file) : map_(std::move(map)), file_(std::move(file)) {}
+  DescribedDisk(DiskMap map, std::shared_ptr<const core::BlockSource> file)
+      : map_(std::move(map)), file_(std::move(file)) {}
   [[nodiscard]] std::uint64_t size() const override { return map_.disk_bytes(); }
   [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out) const override;
   [[nodiscard]] core::Result<std::optional<core::Extent>> next_data(std::uint64_t from) const override;

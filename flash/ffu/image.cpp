@@ -20,9 +20,11 @@ using core::checked_add;
 using core::checked_mul;
 using core::round_up;
 
-// How writers pad the store headers. With blocks smaller or larger than a chunk, tools differ; the file's size settles it.
+// How writers pad the store headers. With blocks smaller or larger than a chunk, tools differ; the file's size settles
+// it.
 enum class PaddingRule { to_chunk, to_block, to_block_from_image_header };
-constexpr PaddingRule kPaddingRules[] = {PaddingRule::to_chunk, PaddingRule::to_block, PaddingRule::to_block_from_image_header};
+constexpr PaddingRule kPaddingRules[] = {PaddingRule::to_chunk, PaddingRule::to_block,
+                                         PaddingRule::to_block_from_image_header};
 
 // Stops the parse where more of the file is needed, which is not an error while it is being streamed in.
 struct Needed {
@@ -44,7 +46,8 @@ class HeaderParser {
   core::Result<std::optional<Needed>> skip_targets(std::uint32_t count);
   core::Result<std::optional<Needed>> parse_stores();
   core::Result<std::optional<Needed>> parse_store(Store& store, std::uint16_t index);
-  core::Result<std::optional<Needed>> parse_extension(Store& store, std::uint16_t index, std::uint64_t& claimed_payload);
+  core::Result<std::optional<Needed>> parse_extension(Store& store, std::uint16_t index,
+                                                      std::uint64_t& claimed_payload);
   core::Status parse_validation(const format::StoreHeader& header);
   core::Status parse_descriptors(Store& store, const format::StoreHeader& header);
   core::Status place_payloads();
@@ -63,7 +66,7 @@ class HeaderParser {
   std::vector<std::uint64_t> claimed_payloads_;
 };
 
-#define IMPRINT_NEED(expression)                                       \
+#define IMPRINT_NEED(expression) \
   if (auto needed = (expression); !needed || *needed) return needed
 
 core::Result<std::optional<Needed>> HeaderParser::parse() {
@@ -85,18 +88,23 @@ core::Result<std::optional<Needed>> HeaderParser::parse_security_header() {
     return fail("ffu.security-header", "its size is not 32").with("offset", 0).with("actual", header.size);
   }
   std::uint64_t chunk = 0;
-  if (!checked_mul(header.chunk_size_kb, 1024, chunk) || chunk < format::kMinChunkBytes || chunk > format::kMaxChunkBytes ||
-      !std::has_single_bit(chunk)) {
+  if (!checked_mul(header.chunk_size_kb, 1024, chunk) || chunk < format::kMinChunkBytes ||
+      chunk > format::kMaxChunkBytes || !std::has_single_bit(chunk)) {
     return fail("ffu.chunk-size").with("offset", 16).with("actual", std::to_string(header.chunk_size_kb) + " KiB");
   }
   if (header.algorithm != format::kSha256Algorithm) {
-    return fail("ffu.hash-algorithm").with("offset", 20).with("expected", format::kSha256Algorithm).with("actual", header.algorithm);
+    return fail("ffu.hash-algorithm")
+        .with("offset", 20)
+        .with("expected", format::kSha256Algorithm)
+        .with("actual", header.algorithm);
   }
   if (header.catalog_size == 0 || header.catalog_size > format::kMaxCatalogBytes) {
     return fail("ffu.catalog-size").with("offset", 24).with("actual", header.catalog_size);
   }
   if (header.hash_table_size == 0 || header.hash_table_size % format::kHashSize != 0) {
-    return fail("ffu.hash-table-size", "not a positive multiple of 32").with("offset", 28).with("actual", header.hash_table_size);
+    return fail("ffu.hash-table-size", "not a positive multiple of 32")
+        .with("offset", 28)
+        .with("actual", header.hash_table_size);
   }
   image_.chunk_size = static_cast<std::uint32_t>(chunk);
   const std::uint64_t end = std::uint64_t{header.size} + header.catalog_size + header.hash_table_size;
@@ -115,10 +123,13 @@ core::Result<std::optional<Needed>> HeaderParser::parse_image_header() {
   ByteReader reader(bytes_.subspan(position_), position_);
   IMPRINT_TRY(const auto header, core::read_struct<format::ImageHeader>(reader));
   if (std::string_view(header.signature.data(), header.signature.size()) != format::kImageSignature) {
-    return fail("ffu.image-header", "no ImageFlash signature where the image header has to be").with("offset", position_ + 4);
+    return fail("ffu.image-header", "no ImageFlash signature where the image header has to be")
+        .with("offset", position_ + 4);
   }
   if (header.size != 24 && header.size != 28) {
-    return fail("ffu.image-header", "its size is neither 24 nor 28").with("offset", position_).with("actual", header.size);
+    return fail("ffu.image-header", "its size is neither 24 nor 28")
+        .with("offset", position_)
+        .with("actual", header.size);
   }
   if (std::uint64_t{header.chunk_size_kb} * 1024 != image_.chunk_size) {
     return fail("ffu.chunk-size", "the image header names another chunk size than the security header")
@@ -127,7 +138,9 @@ core::Result<std::optional<Needed>> HeaderParser::parse_image_header() {
         .with("actual", header.chunk_size_kb);
   }
   if (header.manifest_length > format::kMaxManifestBytes) {
-    return fail("ffu.manifest", "it claims to be too long").with("offset", position_ + 16).with("actual", header.manifest_length);
+    return fail("ffu.manifest", "it claims to be too long")
+        .with("offset", position_ + 16)
+        .with("actual", header.manifest_length);
   }
   std::uint32_t targets = 0;
   if (header.size == 28) {
@@ -160,7 +173,8 @@ core::Result<std::optional<Needed>> HeaderParser::skip_targets(std::uint32_t cou
     std::uint64_t text = 0;
     for (int part = 0; part < 7; ++part) {
       IMPRINT_TRY(const auto length, reader.le<std::uint32_t>());
-      if (length > kMaxText) return fail("ffu.device-targeting", "a text is too long").with("offset", reader.offset() - 4);
+      if (length > kMaxText)
+        return fail("ffu.device-targeting", "a text is too long").with("offset", reader.offset() - 4);
       text += length;
     }
     IMPRINT_NEED(need(position_ + 28 + text));
@@ -171,8 +185,10 @@ core::Result<std::optional<Needed>> HeaderParser::skip_targets(std::uint32_t cou
 
 std::uint64_t HeaderParser::padded(std::uint64_t offset, std::uint32_t block_size) const {
   switch (rule_) {
-    case PaddingRule::to_chunk: return round_up(offset, image_.chunk_size);
-    case PaddingRule::to_block: return round_up(offset, block_size);
+    case PaddingRule::to_chunk:
+      return round_up(offset, image_.chunk_size);
+    case PaddingRule::to_block:
+      return round_up(offset, block_size);
     case PaddingRule::to_block_from_image_header:
       return image_.hashed_offset + round_up(offset - image_.hashed_offset, block_size);
   }
@@ -248,7 +264,8 @@ core::Result<std::optional<Needed>> HeaderParser::parse_extension(Store& store, 
   ByteReader reader(bytes_.subspan(position_), position_);
   IMPRINT_TRY(const auto extension, core::read_struct<format::StoreExtension>(reader));
   if (index == 0) store_count_ = extension.store_count;
-  if (extension.store_count == 0 || extension.store_count > format::kMaxStores || extension.store_count != store_count_) {
+  if (extension.store_count == 0 || extension.store_count > format::kMaxStores ||
+      extension.store_count != store_count_) {
     return fail("ffu.store-count").with("offset", position_).with("actual", extension.store_count);
   }
   if (extension.store_index != index + 1) {
@@ -288,13 +305,18 @@ core::Status HeaderParser::parse_descriptors(Store& store, const format::StoreHe
     const std::uint64_t offset = reader.offset();
     const auto entry = core::read_struct<format::BlockDataEntry>(reader);
     if (!entry || entry->location_count > reader.remaining() / core::kWireSize<format::Location>) {
-      return fail("ffu.write-descriptors", "a descriptor reaches past the table").with("offset", offset).with("descriptor", i);
+      return fail("ffu.write-descriptors", "a descriptor reaches past the table")
+          .with("offset", offset)
+          .with("descriptor", i);
     }
     WriteDescriptor descriptor{entry->block_count, entry->location_count, store.locations.size(), 0};
     for (std::uint32_t k = 0; k < entry->location_count; ++k) {
       IMPRINT_TRY(const auto location, core::read_struct<format::Location>(reader));
       if (location.access_method != 0 && location.access_method != 2) {
-        return fail("ffu.access-method").with("offset", reader.offset() - 8).with("descriptor", i).with("actual", location.access_method);
+        return fail("ffu.access-method")
+            .with("offset", reader.offset() - 8)
+            .with("descriptor", i)
+            .with("actual", location.access_method);
       }
       if (location.access_method == 2 && entry->block_count > 1) {
         return fail("ffu.end-run-ambiguous").with("offset", reader.offset() - 8).with("descriptor", i);
@@ -304,7 +326,9 @@ core::Status HeaderParser::parse_descriptors(Store& store, const format::StoreHe
     // Below 2^52 for one descriptor; the sum is held below 2^56 so that no later offset can overflow.
     store.payload_size += std::uint64_t{entry->block_count} * store.block_size;
     if (store.payload_size > (1ULL << 56)) {
-      return fail("ffu.write-descriptors", "the payload is larger than any file").with("offset", offset).with("descriptor", i);
+      return fail("ffu.write-descriptors", "the payload is larger than any file")
+          .with("offset", offset)
+          .with("descriptor", i);
     }
     store.descriptors.push_back(descriptor);
   }
@@ -342,7 +366,8 @@ core::Status check_file_size(Image& image, std::uint64_t file_size) {
   if (file_size < end) {
     return core::fail("format.truncated").with("offset", file_size).with("expected", end).with("actual", file_size);
   }
-  if (file_size - end >= image.chunk_size || (file_size != end && (file_size - image.hashed_offset) % image.chunk_size != 0)) {
+  if (file_size - end >= image.chunk_size ||
+      (file_size != end && (file_size - image.hashed_offset) % image.chunk_size != 0)) {
     return fail("ffu.trailing-bytes").with("offset", end).with("actual", file_size);
   }
   image.file_size = file_size;
@@ -350,7 +375,8 @@ core::Status check_file_size(Image& image, std::uint64_t file_size) {
 }
 
 core::Status check_hash_count(const Image& image) {
-  const std::uint64_t chunks = core::round_up(image.file_size - image.hashed_offset, image.chunk_size) / image.chunk_size;
+  const std::uint64_t chunks =
+      core::round_up(image.file_size - image.hashed_offset, image.chunk_size) / image.chunk_size;
   if (chunks != image.chunk_count()) {
     return fail("ffu.hash-count").with("offset", 28).with("expected", chunks).with("actual", image.chunk_count());
   }
@@ -361,75 +387,16 @@ core::Result<Image> parse_with_rule(ByteView start, std::optional<std::uint64_t>
   HeaderParser parser(start, rule);
   IMPRINT_TRY(const auto needed, parser.parse());
   if (needed) {
-    return core::fail("format.truncated").with("offset", start.size()).with("expected", needed->bytes).with("actual", start.size());
+    return core::fail("format.truncated")
+        .with("offset", start.size())
+        .with("expected", needed->bytes)
+        .with("actual", start.size());
   }
   Image image = parser.take();
   if (file_size) IMPRINT_CHECK(check_file_size(image, *file_size));
   IMPRINT_CHECK(check_hash_count(image));
   return image;
 }
-
-// Reads the header area, each byte once. Whole chunks are hashed against the table as they come in, before anything parses
-// them: a changed byte is named as what it is, and no field of an unchecked chunk is believed.
-class HeaderAreaReader {
- public:
-  explicit HeaderAreaReader(const core::BlockSource& file) : file_(file) {}
-
-  [[nodiscard]] const core::ByteBuffer& bytes() const { return bytes_; }
-  [[nodiscard]] core::ByteBuffer take() { return std::move(bytes_); }
-
-  // At least `wanted` bytes, or as many as the file has. False when there are no more.
-  core::Result<bool> extend(std::uint64_t wanted) {
-    if (chunk_size_ != 0 && wanted > hashed_offset_) {
-      wanted = hashed_offset_ + round_up(wanted - hashed_offset_, chunk_size_);
-    }
-    wanted = std::min(wanted, file_.size());
-    const std::size_t have = bytes_.size();
-    if (wanted <= have) return false;
-    bytes_.resize(wanted);
-    IMPRINT_CHECK(file_.read_at(have, core::ByteSpan(bytes_).subspan(have)));
-    if (chunk_size_ == 0) IMPRINT_CHECK(note_security_header());
-    IMPRINT_CHECK(check_new_chunks());
-    return true;
-  }
-
- private:
-  // The fields are believed only after header_bytes() has checked them, which happens before the next extend().
-  core::Status note_security_header() {
-    if (bytes_.size() < core::kWireSize<format::SecurityHeader>) return {};
-    IMPRINT_TRY(const auto needed, header_bytes(bytes_));
-    ByteReader reader(bytes_);
-    IMPRINT_TRY(const auto header, core::read_struct<format::SecurityHeader>(reader));
-    chunk_size_ = header.chunk_size_kb * 1024;
-    hashed_offset_ = needed;
-    table_ = core::Extent{std::uint64_t{header.size} + header.catalog_size, header.hash_table_size};
-    return {};
-  }
-
-  core::Status check_new_chunks() {
-    while (bytes_.size() >= table_.end() && bytes_.size() >= hashed_offset_ + (checked_ + 1) * std::uint64_t{chunk_size_}) {
-      if (chunk_size_ == 0) return {};
-      if (checked_ * format::kHashSize >= table_.length) {
-        return fail("ffu.hash-count", "the headers are longer than the table covers").with("offset", 28);
-      }
-      const std::uint64_t offset = hashed_offset_ + checked_ * chunk_size_;
-      const auto digest = core::sha256(ByteView(bytes_).subspan(offset, chunk_size_));
-      const auto expected = ByteView(bytes_).subspan(table_.offset + checked_ * format::kHashSize, format::kHashSize);
-      if (!std::ranges::equal(digest, expected)) {
-        return fail("image.hash-mismatch", "chunk " + std::to_string(checked_)).with("chunk", checked_).with("offset", offset);
-      }
-      ++checked_;
-    }
-    return {};
-  }
-
-  const core::BlockSource& file_;
-  core::ByteBuffer bytes_;
-  std::uint32_t chunk_size_ = 0;
-  std::uint64_t hashed_offset_ = 0;
-  core::Extent table_;
-  std::uint64_t checked_ = 0;  // chunks
-};
 
 }  // namespace
 
@@ -465,27 +432,15 @@ core::Result<Image> parse_image(ByteView start, std::optional<std::uint64_t> fil
   return first;
 }
 
-core::Result<OpenedImage> open_image(const core::BlockSource& file) {
-  HeaderAreaReader reader(file);
-  std::uint64_t wanted = core::kWireSize<format::SecurityHeader>;
-  while (wanted > reader.bytes().size()) {
-    IMPRINT_TRY(const bool grew, reader.extend(wanted));
-    if (!grew) break;  // the file ends here: the parser below says what is missing
-    IMPRINT_TRY(wanted, header_bytes(reader.bytes()));
-  }
-  OpenedImage opened;
-  IMPRINT_TRY(opened.image, parse_image(reader.bytes(), file.size()));
-  opened.header_area = reader.take();
-  opened.header_area.resize(opened.image.payload_offset);
-  return opened;
-}
-
 core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint64_t block, std::uint32_t block_size,
                                         std::uint64_t disk_bytes) {
   const std::uint64_t index = location.block_index + block;
   std::uint64_t reach = 0;
   if (!checked_mul(index + 1, block_size, reach) || reach > disk_bytes) {
-    return fail("ffu.location-out-of-disk").with("block", index).with("block_size", block_size).with("disk_bytes", disk_bytes);
+    return fail("ffu.location-out-of-disk")
+        .with("block", index)
+        .with("block_size", block_size)
+        .with("disk_bytes", disk_bytes);
   }
   return location.method == AccessMethod::disk_begin ? reach - block_size : disk_bytes - reach;
 }
@@ -505,7 +460,8 @@ bool platform_matches(std::span<const std::string> image_ids, std::string_view d
     if (id == "*" || id == device_id) return true;
     const auto wanted = split(id);
     // Manufacturer.Family.Product without a version fits every version.
-    if (wanted.size() < 3 || device.size() < wanted.size() || (wanted.size() > 3 && device.size() != wanted.size())) return false;
+    if (wanted.size() < 3 || device.size() < wanted.size() || (wanted.size() > 3 && device.size() != wanted.size()))
+      return false;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (wanted[i] != "*" && wanted[i] != device[i]) return false;
     }

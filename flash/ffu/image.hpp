@@ -30,8 +30,8 @@ struct DiskLocation {
 struct WriteDescriptor {
   std::uint32_t block_count = 0;
   std::uint32_t location_count = 0;
-  std::size_t first_location = 0;     // index into Store::locations
-  std::uint64_t payload_offset = 0;   // bytes from the file's start
+  std::size_t first_location = 0;    // index into Store::locations
+  std::uint64_t payload_offset = 0;  // bytes from the file's start
 };
 
 struct Store {
@@ -40,7 +40,7 @@ struct Store {
   std::uint16_t full_flash_major = 0;
   std::uint16_t full_flash_minor = 0;
   std::vector<std::string> platform_ids;
-  std::uint32_t block_size = 0;  // bytes
+  std::uint32_t block_size = 0;              // bytes
   std::vector<WriteDescriptor> descriptors;  // in file order; a later write to the same block wins
   std::vector<DiskLocation> locations;
   std::uint64_t payload_offset = 0;  // bytes from the file's start
@@ -53,8 +53,8 @@ struct Store {
 };
 
 struct ManifestSection {
-  std::string name;                                          // "FullFlash", "Store", "Partition"
-  std::vector<std::pair<std::string, std::string>> values;  // in file order
+  std::string name;                                                  // "FullFlash", "Store", "Partition"
+  std::vector<std::pair<std::string, std::string>> values;           // in file order
   [[nodiscard]] std::string_view value(std::string_view key) const;  // empty when it is not there
 };
 
@@ -86,11 +86,11 @@ struct Manifest {
 
 struct Image {
   std::uint64_t file_size = 0;
-  std::uint32_t chunk_size = 0;       // bytes
+  std::uint32_t chunk_size = 0;  // bytes
   core::ByteBuffer catalog;
-  core::ByteBuffer hash_table;        // SHA-256 of each chunk, 32 bytes each
-  std::uint64_t hashed_offset = 0;    // where chunk 0 starts: the image header
-  std::uint64_t payload_offset = 0;   // where the first store's payload starts: a multiple of a block from hashed_offset
+  core::ByteBuffer hash_table;       // SHA-256 of each chunk, 32 bytes each
+  std::uint64_t hashed_offset = 0;   // where chunk 0 starts: the image header
+  std::uint64_t payload_offset = 0;  // where the first store's payload starts: a multiple of a block from hashed_offset
   std::string manifest_text;
   Manifest manifest;
   std::vector<Store> stores;
@@ -119,13 +119,13 @@ struct OpenedImage {
 };
 [[nodiscard]] core::Result<OpenedImage> open_image(const core::BlockSource& file);
 
-// Where a block lies on a disk: from its start, or from its end (block 0 is the last one, ending at the disk's end, also
-// when the disk's size is no multiple of the block). `ffu.location-out-of-disk`.
+// Where a block lies on a disk: from its start, or from its end (block 0 is the last one, ending at the disk's end,
+// also when the disk's size is no multiple of the block). `ffu.location-out-of-disk`.
 [[nodiscard]] core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint64_t block,
                                                       std::uint32_t block_size, std::uint64_t disk_bytes);
 
-// Does the device's platform id ("Manufacturer.Family.Product[.Version]") match one of the image's? Components may be '*';
-// an image id of three components matches any version. Compared as written, with case.
+// Does the device's platform id ("Manufacturer.Family.Product[.Version]") match one of the image's? Components may be
+// '*'; an image id of three components matches any version. Compared as written, with case.
 [[nodiscard]] bool platform_matches(std::span<const std::string> image_ids, std::string_view device_id);
 
 }  // namespace imprint::ffu

@@ -54,7 +54,8 @@ void add_full_flash(Manifest& manifest, const ManifestSection& section) {
   manifest.os_version = core::printable(section.value("OSVersion"));
   manifest.description = core::printable(section.value("Description"));
   for (const auto& [key, value] : section.values) {
-    if (core::to_lower_ascii(key).starts_with("deviceplatformid")) manifest.platform_ids.push_back(core::printable(value));
+    if (core::to_lower_ascii(key).starts_with("deviceplatformid"))
+      manifest.platform_ids.push_back(core::printable(value));
   }
 }
 

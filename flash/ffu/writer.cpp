@@ -30,7 +30,8 @@ core::Status check_request(const WriteRequest& request) {
     return fail("ffu.chunk-size").with("actual", request.chunk_size);
   }
   if (request.disk->size() < request.block_size || request.disk->size() / request.block_size > UINT32_MAX) {
-    return fail("ffu.unwritable", "the disk is smaller than one block or larger than 2^32 blocks").with("size", request.disk->size());
+    return fail("ffu.unwritable", "the disk is smaller than one block or larger than 2^32 blocks")
+        .with("size", request.disk->size());
   }
   std::size_t ids = 1;
   for (const std::string& id : request.platform_ids) ids += id.size() + 1;
@@ -173,7 +174,8 @@ core::ByteBuffer make_security_area(std::uint32_t chunk_size, core::ByteView cat
   return out.release();
 }
 
-core::Status write_payload(const WriteRequest& request, const std::vector<PlannedBlock>& plan, HashedPartWriter& writer) {
+core::Status write_payload(const WriteRequest& request, const std::vector<PlannedBlock>& plan,
+                           HashedPartWriter& writer) {
   core::ByteBuffer block(request.block_size);
   for (std::size_t i = 0; i < plan.size(); ++i) {
     if (plan[i].disk_offset) {
@@ -187,8 +189,8 @@ core::Status write_payload(const WriteRequest& request, const std::vector<Planne
   return writer.finish();
 }
 
-core::Status copy_range(const core::BlockSource& from, std::uint64_t from_offset, core::BlockSink& to, std::uint64_t to_offset,
-                        std::uint64_t length) {
+core::Status copy_range(const core::BlockSource& from, std::uint64_t from_offset, core::BlockSink& to,
+                        std::uint64_t to_offset, std::uint64_t length) {
   core::ByteBuffer buffer(std::min<std::uint64_t>(length, 1U << 20));
   for (std::uint64_t done = 0; done < length;) {
     const auto piece = core::ByteSpan(buffer).first(std::min<std::uint64_t>(buffer.size(), length - done));
@@ -231,7 +233,8 @@ core::Status write_ffu(const WriteRequest& request, const std::filesystem::path&
 
 core::Status replace_catalog(const core::BlockSource& file, const Image& image, core::ByteView catalog,
                              const std::filesystem::path& out) {
-  if (catalog.empty() || catalog.size() > format::kMaxCatalogBytes) return fail("ffu.catalog-size").with("actual", catalog.size());
+  if (catalog.empty() || catalog.size() > format::kMaxCatalogBytes)
+    return fail("ffu.catalog-size").with("actual", catalog.size());
   const core::ByteBuffer security = make_security_area(image.chunk_size, catalog, image.hash_table);
   const std::uint64_t hashed_bytes = image.file_size - image.hashed_offset;
   core::AtomicFile target(out);

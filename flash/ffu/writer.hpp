@@ -20,9 +20,9 @@ using CatalogMaker = std::function<core::Result<core::ByteBuffer>(core::ByteView
 
 struct WriteRequest {
   const core::BlockSource* disk = nullptr;
-  core::ExtentSet allocated;               // bytes that must be on a device; every block that touches them is written
-  std::vector<core::Extent> final_extents;  // written last, e.g. the partition tables; those in the disk's second half are
-                                            // addressed from its end, so that they follow a larger disk's end
+  core::ExtentSet allocated;                // bytes that must be on a device; every block that touches them is written
+  std::vector<core::Extent> final_extents;  // written last, e.g. the partition tables; those in the disk's second half
+                                            // are addressed from its end, so that they follow a larger disk's end
   std::string manifest;
   std::vector<std::string> platform_ids;
   std::uint32_t block_size = 131072;  // bytes
@@ -35,8 +35,8 @@ struct WriteRequest {
 // bring them back, so that an interrupted device never looks complete. `ffu.unwritable`, and what the disk answers.
 [[nodiscard]] core::Status write_ffu(const WriteRequest& request, const std::filesystem::path& out);
 
-// The image with another catalog, in a new file (aside, then renamed; `out` may be the image's own path). When the catalog
-// outgrows its padding the rest moves by whole chunks.
+// The image with another catalog, in a new file (aside, then renamed; `out` may be the image's own path). When the
+// catalog outgrows its padding the rest moves by whole chunks.
 [[nodiscard]] core::Status replace_catalog(const core::BlockSource& file, const Image& image, core::ByteView catalog,
                                            const std::filesystem::path& out);
 

@@ -41,7 +41,8 @@ struct ValueText {
 std::string to_text(const bcd::Store& store) {
   std::string out;
   for (const bcd::Object& object : store.objects()) {
-    out += fmt::format("{}{}  type 0x{:08x}\n", out.empty() ? "" : "\n", core::printable(reference(object.id)), object.type);
+    out += fmt::format("{}{}  type 0x{:08x}\n", out.empty() ? "" : "\n", core::printable(reference(object.id)),
+                       object.type);
     for (const bcd::Element& element : object.elements) {
       const auto name = bcd::element_name(element.id);
       const std::string label = name.empty() ? fmt::format("{:08x}", element.id) : std::string(name);

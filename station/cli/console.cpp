@@ -43,7 +43,8 @@ ExitStatus report_error(const core::Error& error, bool json) {
 }
 
 void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) std::_Exit(static_cast<int>(ExitStatus::environment));
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
+    std::_Exit(static_cast<int>(ExitStatus::environment));
 }
 
 void print_line(std::string_view text) {
@@ -52,7 +53,10 @@ void print_line(std::string_view text) {
 }
 
 Progress::Progress(std::string label, bool quiet)
-    : label_(std::move(label)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0), start_(std::chrono::steady_clock::now()) {}
+    : label_(std::move(label)),
+      quiet_(quiet),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      start_(std::chrono::steady_clock::now()) {}
 
 Progress::~Progress() {
   if (drawn_ && terminal_) fmt::print(stderr, "\r\x1b[K");

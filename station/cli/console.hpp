@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How every command talks: results to standard output, errors to standard error in one form, progress that fits what it is
-// shown on, and exit statuses as the contract has them.
+// How every command talks: results to standard output, errors to standard error in one form, progress that fits what it
+// is shown on, and exit statuses as the contract has them.
 #pragma once
 
 #include <chrono>
@@ -32,8 +32,8 @@ ExitStatus report_error(const core::Error& error, bool json);
 void print(std::string_view text);
 void print_line(std::string_view text);
 
-// A bar that is redrawn on a terminal, and a line at every tenth elsewhere. Writes to standard error. Any thread, one at
-// a time. Nothing is shown when `quiet`.
+// A bar that is redrawn on a terminal, and a line at every tenth elsewhere. Writes to standard error. Any thread, one
+// at a time. Nothing is shown when `quiet`.
 class Progress {
  public:
   Progress(std::string label, bool quiet);

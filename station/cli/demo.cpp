@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// imprint demo: the product's whole way in one run, with virtual devices. Nothing of it is made up for the occasion but the
-// devices: the image, its signature, the protocol, the proofs and the records are the ones of a real line.
+// imprint demo: the product's whole way in one run, with virtual devices. Nothing of it is made up for the occasion but
+// the devices: the image, its signature, the protocol, the proofs and the records are the ones of a real line.
 #include <fmt/format.h>
 
 #include "db/export.hpp"
@@ -26,7 +26,8 @@ core::Status clear_former_results(const fs::path& out) {
   std::error_code error;
   fs::create_directories(out, error);
   if (error) return core::fail_errno(error.value(), "io.write-failed", out.native());
-  for (const char* name : {"image.ffu", "trust", "station.db", "station.db-wal", "station.db-shm", "station.db.lock", "yield.csv", "findings"}) {
+  for (const char* name : {"image.ffu", "trust", "station.db", "station.db-wal", "station.db-shm", "station.db.lock",
+                           "yield.csv", "findings"}) {
     fs::remove_all(out / name, error);
     if (error) return core::fail_errno(error.value(), "io.write-failed", (out / name).native());
   }
@@ -36,7 +37,8 @@ core::Status clear_former_results(const fs::path& out) {
   return {};
 }
 
-core::Status build(const DemoOptions& options, const fs::path& scratch, const trust::Signer& signer, core::UtcTime now) {
+core::Status build(const DemoOptions& options, const fs::path& scratch, const trust::Signer& signer,
+                   core::UtcTime now) {
   core::SystemProcessRunner runner;
   imaging::BuildRequest request;
   request.workspace = options.workspace;
@@ -55,10 +57,12 @@ core::Status build(const DemoOptions& options, const fs::path& scratch, const tr
   IMPRINT_TRY(const auto summary, imaging::build_image(request, runner));
   for (const disk::Partition& partition : summary.table.partitions) {
     print_line(fmt::format("  Partition {} {:<8} {:>10} from sector {}", partition.number, partition.name,
-                           core::format_mib(partition.sector_count * summary.table.sector_size), partition.first_sector));
+                           core::format_mib(partition.sector_count * summary.table.sector_size),
+                           partition.first_sector));
   }
-  print_line(fmt::format("  image.ffu: {} for a disk of {}, of which {} are allocated", core::format_mib(summary.image_bytes),
-                         core::format_mib(summary.disk_bytes), core::format_mib(summary.allocated_bytes)));
+  print_line(fmt::format("  image.ffu: {} for a disk of {}, of which {} are allocated",
+                         core::format_mib(summary.image_bytes), core::format_mib(summary.disk_bytes),
+                         core::format_mib(summary.allocated_bytes)));
   return {};
 }
 
@@ -77,13 +81,14 @@ core::Status write_findings(const std::vector<AttemptResult>& results, const fs:
   for (const AttemptResult& result : results) {
     if (!result.id || result.report.findings.empty()) continue;
     const std::string text = inspect::to_json(result.report) + "\n";
-    IMPRINT_CHECK(core::write_file(folder / fmt::format("slot-{}-attempt-{}.json", result.slot, *result.id), core::as_bytes(text)));
+    IMPRINT_CHECK(core::write_file(folder / fmt::format("slot-{}-attempt-{}.json", result.slot, *result.id),
+                                   core::as_bytes(text)));
   }
   return {};
 }
 
-// What the records have to say for the demonstration to have gone as described. The records are asked, not the memory of
-// this process: they are what counts.
+// What the records have to say for the demonstration to have gone as described. The records are asked, not the memory
+// of this process: they are what counts.
 std::vector<std::string> surprises(const std::vector<db::AttemptRow>& attempts, const db::YieldRow& yield) {
   std::vector<std::string> out;
   const auto expect = [&](bool holds, std::string text) {
@@ -95,33 +100,39 @@ std::vector<std::string> surprises(const std::vector<db::AttemptRow>& attempts, 
              (verdict != db::AttemptVerdict::passed || row.close->proof == db::ProofLevel::inspected);
     });
   };
-  expect(attempts.size() == DemoLine::kSlots + 1, fmt::format("{} attempts instead of {}", attempts.size(), DemoLine::kSlots + 1));
+  expect(attempts.size() == DemoLine::kSlots + 1,
+         fmt::format("{} attempts instead of {}", attempts.size(), DemoLine::kSlots + 1));
   for (unsigned slot = 1; slot <= DemoLine::kSlots; ++slot) {
     const std::string name = std::to_string(slot);
     if (slot == DemoLine::kWrongDeviceSlot) {
-      expect(count(name, db::AttemptVerdict::refused, "device.platform-mismatch") == 1, "slot " + name + " was not refused");
+      expect(count(name, db::AttemptVerdict::refused, "device.platform-mismatch") == 1,
+             "slot " + name + " was not refused");
       continue;
     }
     expect(count(name, db::AttemptVerdict::passed, "") == 1, "slot " + name + " did not pass with every proof");
     if (slot == DemoLine::kPulledCableSlot) {
-      expect(count(name, db::AttemptVerdict::failed, "device.disconnected") == 1, "slot " + name + " did not fail by its cable first");
+      expect(count(name, db::AttemptVerdict::failed, "device.disconnected") == 1,
+             "slot " + name + " did not fail by its cable first");
     }
   }
-  expect(yield.units == 7 && yield.first_pass == 6 && yield.final_pass == 7 && yield.refused == 1, "the yield is not 6 and 7 of 7");
+  expect(yield.units == 7 && yield.first_pass == 6 && yield.final_pass == 7 && yield.refused == 1,
+         "the yield is not 6 and 7 of 7");
   return out;
 }
 
 std::vector<std::vector<std::string>> slot_rows(const std::vector<db::AttemptRow>& attempts) {
   std::vector<std::vector<std::string>> rows;
   for (const db::AttemptRow& row : attempts) {
-    rows.push_back({row.opening.slot, row.identity.serial, row.close ? std::string(db::to_string(row.close->verdict)) : "open",
-                    row.close ? std::string(db::to_string(row.close->proof)) : "", row.close ? row.close->error_id : ""});
+    rows.push_back(
+        {row.opening.slot, row.identity.serial, row.close ? std::string(db::to_string(row.close->verdict)) : "open",
+         row.close ? std::string(db::to_string(row.close->proof)) : "", row.close ? row.close->error_id : ""});
   }
   std::ranges::stable_sort(rows, {}, [](const auto& row) { return row[0]; });
   return rows;
 }
 
-core::Result<bool> summarise(const db::Records& records, const std::vector<AttemptResult>& results, const fs::path& out) {
+core::Result<bool> summarise(const db::Records& records, const std::vector<AttemptResult>& results,
+                             const fs::path& out) {
   IMPRINT_CHECK(write_findings(results, out / "findings"));
   IMPRINT_TRY(const auto attempts, records.attempts({}));
   IMPRINT_TRY(const auto yield, records.yield({}, db::YieldKey::all));
@@ -145,7 +156,8 @@ core::Result<bool> demonstrate(const DemoOptions& options) {
   heading(1, "A throw-away test root and FFU signer");
   IMPRINT_TRY(const auto authority, trust::make_test_authority(options.out / "trust", keys, now));
   IMPRINT_TRY(const auto signer, trust::Signer::from_pem(authority.signer_certificate, authority.signer_key));
-  print_line(fmt::format("  {}: good for this demonstration only; its key is gone already", authority.root_certificate.native()));
+  print_line(fmt::format("  {}: good for this demonstration only; its key is gone already",
+                         authority.root_certificate.native()));
 
   heading(2, "The image, from the workspace " + options.workspace.native());
   IMPRINT_CHECK(build(options, scratch.path(), signer, now));
@@ -180,11 +192,12 @@ ExitStatus run_demo(const DemoOptions& options) {
   if (!*good) return ExitStatus::not_good;
   print_line("\nWhat to try next:");
   const std::string out = options.out.native();
-  for (const std::string& command : {
-           "imprint ffu info " + out + "/image.ffu", "imprint ffu verify " + out + "/image.ffu --policy test --trust " + out + "/trust",
-           "imprint inspect recovery " + out + "/image.ffu --profile iot-mmos", "imprint inspect bcd " + out + "/image.ffu",
-           "imprint report units --db " + out + "/station.db",
-           "sqlite3 " + out + "/station.db 'SELECT serial, slot, verdict, proof, error_id FROM attempts'"}) {
+  for (const std::string& command :
+       {"imprint ffu info " + out + "/image.ffu",
+        "imprint ffu verify " + out + "/image.ffu --policy test --trust " + out + "/trust",
+        "imprint inspect recovery " + out + "/image.ffu --profile iot-mmos",
+        "imprint inspect bcd " + out + "/image.ffu", "imprint report units --db " + out + "/station.db",
+        "sqlite3 " + out + "/station.db 'SELECT serial, slot, verdict, proof, error_id FROM attempts'"}) {
     print_line("  " + std::string(command.starts_with("imprint") ? "build/bin/" : "") + command);
   }
   return ExitStatus::good;

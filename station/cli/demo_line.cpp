@@ -62,7 +62,8 @@ core::Result<std::vector<AttemptResult>> DemoLine::run(db::Records& records, con
                         finished->error->id() == "device.disconnected";
     results.push_back(std::move(*finished));
     if (pulled && expected == kSlots) {
-      lines.say(fmt::format("Slot {}: the cable came out; plugging the device in again", kPulledCableSlot), session->snapshot());
+      lines.say(fmt::format("Slot {}: the cable came out; plugging the device in again", kPulledCableSlot),
+                session->snapshot());
       IMPRINT_CHECK(bus_.plug(virtual_device::VirtualBus::port(kPulledCableSlot), devices_[kPulledCableSlot - 1]));
       ++expected;
     }

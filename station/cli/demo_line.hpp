@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The flashing line of the demonstration: eight virtual devices in eight slots, one of the wrong kind, one whose cable is
-// pulled in the middle and plugged in again.
+// The flashing line of the demonstration: eight virtual devices in eight slots, one of the wrong kind, one whose cable
+// is pulled in the middle and plugged in again.
 #pragma once
 
 #include <array>

@@ -21,7 +21,8 @@ ExitStatus list_errors(bool json) {
     return ExitStatus::good;
   }
   for (const core::ErrorRow& row : all_error_rows()) {
-    print_line(fmt::format("{:<34} {:<9} {}\n{:<44} What to do: {}", row.id, core::to_string(row.fault), row.text, "", row.remedy));
+    print_line(fmt::format("{:<34} {:<9} {}\n{:<44} What to do: {}", row.id, core::to_string(row.fault), row.text, "",
+                           row.remedy));
   }
   return ExitStatus::good;
 }
@@ -31,7 +32,8 @@ std::filesystem::path default_sample_workspace(const char* program) {
   auto binary = std::filesystem::canonical("/proc/self/exe", error);
   if (error) binary = program;
   const auto root = binary.parent_path().parent_path();  // build/ or the prefix
-  for (const auto& candidate : {root.parent_path() / "config/samples/larkspur-kestrel", root / "share/imprint/samples/larkspur-kestrel"}) {
+  for (const auto& candidate :
+       {root.parent_path() / "config/samples/larkspur-kestrel", root / "share/imprint/samples/larkspur-kestrel"}) {
     if (std::filesystem::is_directory(candidate, error)) return candidate;
   }
   return "config/samples/larkspur-kestrel";

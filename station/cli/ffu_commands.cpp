@@ -42,8 +42,8 @@ core::Result<ffu::OpenedImage> open(const std::filesystem::path& path, std::uniq
 json::object store_json(const ffu::Image& image, std::size_t index) {
   const ffu::Store& store = image.stores[index];
   json::object out{{"index", index},
-                   {"version", fmt::format("{}.{}/{}.{}", store.major_version, store.minor_version, store.full_flash_major,
-                                           store.full_flash_minor)},
+                   {"version", fmt::format("{}.{}/{}.{}", store.major_version, store.minor_version,
+                                           store.full_flash_major, store.full_flash_minor)},
                    {"platform_ids", to_array(store.platform_ids)},
                    {"device_path", store.device_path},
                    {"block_size", store.block_size},
@@ -74,8 +74,8 @@ void print_store(const ffu::Image& image, std::size_t index) {
   const ffu::Store& store = image.stores[index];
   print_line(fmt::format("Store {}", index));
   if (!store.device_path.empty()) print_line(fmt::format("  Device path       {}", store.device_path));
-  print_line(fmt::format("  Payload           {} in {} writes of {} KiB blocks, not compressed", core::format_mib(store.payload_size),
-                         store.descriptors.size(), store.block_size / 1024));
+  print_line(fmt::format("  Payload           {} in {} writes of {} KiB blocks, not compressed",
+                         core::format_mib(store.payload_size), store.descriptors.size(), store.block_size / 1024));
   if (index >= image.manifest.stores.size()) return;
   const ffu::ManifestStore& manifest = image.manifest.stores[index];
   print_line(fmt::format("  Smallest disk     {} ({} sectors of {} bytes)", core::format_mib(manifest.min_disk_bytes()),
@@ -90,7 +90,8 @@ void print_store(const ffu::Image& image, std::size_t index) {
 
 void print_decision(const trust::Decision& decision) {
   for (const trust::Reason& reason : decision.reasons) {
-    print_line(fmt::format("  {} {}{}", reason.good ? "ok  " : "FAIL", reason.text, reason.good ? "" : " (" + reason.id + ")"));
+    print_line(fmt::format("  {} {}{}", reason.good ? "ok  " : "FAIL", reason.text,
+                           reason.good ? "" : " (" + reason.id + ")"));
   }
 }
 
@@ -99,12 +100,9 @@ json::object decision_json(const trust::Decision& decision) {
   for (const trust::Reason& reason : decision.reasons) {
     reasons.push_back(json::object{{"good", reason.good}, {"id", reason.id}, {"text", reason.text}});
   }
-  return {{"accepted", decision.accepted},
-          {"policy", trust::to_string(decision.policy)},
-          {"signer", to_json(decision.signer)},
-          {"root", to_json(decision.root)},
-          {"table_digest", decision.table_digest},
-          {"reasons", std::move(reasons)}};
+  return {{"accepted", decision.accepted},         {"policy", trust::to_string(decision.policy)},
+          {"signer", to_json(decision.signer)},    {"root", to_json(decision.root)},
+          {"table_digest", decision.table_digest}, {"reasons", std::move(reasons)}};
 }
 
 }  // namespace
@@ -135,10 +133,11 @@ ExitStatus ffu_info(const FfuInfoOptions& options) {
     return ExitStatus::good;
   }
   print_line(fmt::format("Image               {}", core::printable(options.file.native())));
-  print_line(fmt::format("Size on the wire    {} ({} bytes), {} chunks of {} KiB", core::format_mib(image.file_size), image.file_size,
-                         image.chunk_count(), image.chunk_size / 1024));
+  print_line(fmt::format("Size on the wire    {} ({} bytes), {} chunks of {} KiB", core::format_mib(image.file_size),
+                         image.file_size, image.chunk_count(), image.chunk_size / 1024));
   for (const std::string& id : image.platform_ids()) print_line(fmt::format("Platform            {}", id));
-  if (!image.manifest.description.empty()) print_line(fmt::format("Description         {}", image.manifest.description));
+  if (!image.manifest.description.empty())
+    print_line(fmt::format("Description         {}", image.manifest.description));
   if (!image.manifest.os_version.empty()) print_line(fmt::format("OS version          {}", image.manifest.os_version));
   print_line(fmt::format("Signer              {} (not checked here: imprint ffu verify does)",
                          decision.signer ? decision.signer->subject : "none, the catalog is not signed"));
@@ -159,7 +158,8 @@ ExitStatus ffu_verify(const FfuVerifyOptions& options) {
   if (!opened) return report_error(opened.error(), options.json);
   const trust::Decision decision = trust::decide(opened->image, policy, trust_store, core::SystemClock().now());
   Progress progress("Hashing", options.json);
-  const auto chunks = ffu::verify_chunks(*opened, *file, 0, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
+  const auto chunks = ffu::verify_chunks(
+      *opened, *file, 0, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
   const bool good = decision.accepted && chunks.has_value();
   if (options.json) {
     json::object out{{"file", options.file.native()},
@@ -172,9 +172,11 @@ ExitStatus ffu_verify(const FfuVerifyOptions& options) {
   } else {
     print_line(fmt::format("Image     {}", core::printable(options.file.native())));
     print_line(fmt::format("Policy    {}", trust::to_string(policy)));
-    if (policy == trust::Policy::none) print_line("WARNING   NO SIGNATURE WAS CHECKED: policy none looks at structure and hashes only");
+    if (policy == trust::Policy::none)
+      print_line("WARNING   NO SIGNATURE WAS CHECKED: policy none looks at structure and hashes only");
     print_decision(decision);
-    if (chunks) print_line(fmt::format("  ok   all {} chunks have the hash that the table says", opened->image.chunk_count()));
+    if (chunks)
+      print_line(fmt::format("  ok   all {} chunks have the hash that the table says", opened->image.chunk_count()));
     print_line(good ? "Verdict   PASS" : "Verdict   FAIL");
   }
   if (!chunks) {
@@ -197,16 +199,19 @@ ExitStatus ffu_extract(const FfuExtractOptions& options) {
     IMPRINT_TRY(auto map, ffu::DiskMap::build(image->image().stores[options.store], size));
     const ffu::DescribedDisk disk(std::move(map), image->as_source());
     Progress progress("Extracting", options.json);
-    IMPRINT_CHECK(ffu::extract_disk(disk, options.out, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }));
+    IMPRINT_CHECK(ffu::extract_disk(disk, options.out,
+                                    [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }));
     return size;
   };
   const auto size = extract();
   if (!size) return report_error(size.error(), options.json);
   if (options.json) {
-    print_line(json::serialize(json::object{{"file", options.file.native()}, {"out", options.out.native()}, {"disk_bytes", *size}}));
+    print_line(json::serialize(
+        json::object{{"file", options.file.native()}, {"out", options.out.native()}, {"disk_bytes", *size}}));
   } else {
-    print_line(fmt::format("Extracted {} as a disk of {} to {}; every chunk had its hash, the signature was not looked at",
-                           core::printable(options.file.native()), core::format_mib(*size), core::printable(options.out.native())));
+    print_line(fmt::format(
+        "Extracted {} as a disk of {} to {}; every chunk had its hash, the signature was not looked at",
+        core::printable(options.file.native()), core::format_mib(*size), core::printable(options.out.native())));
   }
   return ExitStatus::good;
 }

@@ -2,8 +2,8 @@
 // imprint inspect layout, bcd and recovery.
 #include <fmt/format.h>
 
-#include "flash/core/text.hpp"
 #include "flash/bcd/store.hpp"
+#include "flash/core/text.hpp"
 #include "flash/imaging/scratch_folder.hpp"
 #include "flash/inspect/bcd_json.hpp"
 #include "flash/inspect/bcd_text.hpp"
@@ -18,17 +18,31 @@ constexpr std::uint64_t kMaxHiveBytes = 64U << 20;
 
 const char* sign(const inspect::Finding& finding) {
   switch (finding.verdict) {
-    case inspect::FindingVerdict::pass: return "ok  ";
-    case inspect::FindingVerdict::fail: return finding.severity == inspect::Severity::error ? "FAIL" : "warn";
-    case inspect::FindingVerdict::not_checked: return "----";
+    case inspect::FindingVerdict::pass:
+      return "ok  ";
+    case inspect::FindingVerdict::fail:
+      return finding.severity == inspect::Severity::error ? "FAIL" : "warn";
+    case inspect::FindingVerdict::not_checked:
+      return "----";
   }
   return "----";
 }
 
+// What was found, where it is good, is a glance and not a study; the JSON has all of it.
+std::string shortened(std::string text) {
+  constexpr std::size_t kWidth = 90;
+  if (text.size() <= kWidth) return text;
+  std::size_t end = kWidth;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not in the middle of a character
+  return text.substr(0, end) + " ...";
+}
+
 void print_report(const inspect::Report& report) {
   for (const inspect::Finding& finding : report.findings) {
-    print_line(core::printable(fmt::format("  {} {:<30} {}", sign(finding), finding.check, finding.message)));
-    if (finding.verdict == inspect::FindingVerdict::pass) continue;
+    const bool passed = finding.verdict == inspect::FindingVerdict::pass;
+    const std::string text = shortened(core::printable(passed ? finding.actual : finding.message));
+    print_line(fmt::format("  {} {:<30} {}", sign(finding), core::printable(finding.check), text));
+    if (passed) continue;
     if (!finding.expected.empty() || !finding.actual.empty()) {
       print_line(core::printable(fmt::format("         expected {}; found {}", finding.expected, finding.actual)));
     }

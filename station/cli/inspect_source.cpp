@@ -35,7 +35,8 @@ core::Result<inspect::Disk> open_inspect_source(const std::filesystem::path& pat
   IMPRINT_TRY(const auto size, ffu::disk_bytes_for(image->image(), 0, std::nullopt));
   IMPRINT_TRY(auto map, ffu::DiskMap::build(image->image().stores[0], size));
   const std::uint32_t sector_size = image->image().manifest.stores.at(0).sector_size;
-  return inspect::Disk{path.native(), std::make_shared<ffu::DescribedDisk>(std::move(map), image->as_source()), sector_size};
+  return inspect::Disk{path.native(), std::make_shared<ffu::DescribedDisk>(std::move(map), image->as_source()),
+                       sector_size};
 }
 
 }  // namespace imprint::station::cli

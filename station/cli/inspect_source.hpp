@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a person names as SOURCE, opened as a disk: an FFU (its described disk, every chunk hashed on the way), a raw disk
-// image or a block device. Nothing is ever written to it.
+// What a person names as SOURCE, opened as a disk: an FFU (its described disk, every chunk hashed on the way), a raw
+// disk image or a block device. Nothing is ever written to it.
 #pragma once
 
 #include <filesystem>

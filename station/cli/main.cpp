@@ -42,13 +42,16 @@ void add_ffu(CLI::App& app, Chosen& chosen) {
   extract->add_option("FILE", extract_options->file, "The FFU")->required();
   extract->add_option("OUT", extract_options->out, "The disk image to write")->required();
   extract->add_option("--store", extract_options->store, "Store, counted from 0")->capture_default_str();
-  extract->add_option("--size", extract_options->size, "Size of the disk in bytes; MinSectorCount of the store unless given");
+  extract->add_option("--size", extract_options->size,
+                      "Size of the disk in bytes; MinSectorCount of the store unless given");
   extract->add_flag("--json", extract_options->json, "One JSON object");
-  extract->callback([&chosen, extract_options] { chosen = [extract_options] { return ffu_extract(*extract_options); }; });
+  extract->callback(
+      [&chosen, extract_options] { chosen = [extract_options] { return ffu_extract(*extract_options); }; });
 }
 
 void add_inspect(CLI::App& app, Chosen& chosen) {
-  CLI::App* inspect = app.add_subcommand("inspect", "Rules over an FFU, a raw disk image or a disk; nothing is written to it");
+  CLI::App* inspect =
+      app.add_subcommand("inspect", "Rules over an FFU, a raw disk image or a disk; nothing is written to it");
   inspect->require_subcommand(1);
   auto options = std::make_shared<InspectOptions>();
   const auto add_common = [options](CLI::App* command) {
@@ -73,8 +76,11 @@ void add_inspect(CLI::App& app, Chosen& chosen) {
   auto profile = std::make_shared<std::string>();
   CLI::App* recovery = inspect->add_subcommand("recovery", "The recovery partition, its files and the boot settings");
   add_common(recovery);
-  recovery->add_option("--profile", *profile, "iot-mmos or winre")->required()->check(CLI::IsMember({"iot-mmos", "winre"}));
-  recovery->callback([&chosen, options, profile] { chosen = [=] { return inspect_recovery_command(*options, *profile); }; });
+  recovery->add_option("--profile", *profile, "iot-mmos or winre")
+      ->required()
+      ->check(CLI::IsMember({"iot-mmos", "winre"}));
+  recovery->callback(
+      [&chosen, options, profile] { chosen = [=] { return inspect_recovery_command(*options, *profile); }; });
 }
 
 void add_report(CLI::App& app, Chosen& chosen) {
@@ -108,10 +114,12 @@ void add_report(CLI::App& app, Chosen& chosen) {
 
 void add_demo(CLI::App& app, Chosen& chosen, const char* program) {
   auto options = std::make_shared<DemoOptions>();
-  CLI::App* demo = app.add_subcommand("demo", "The whole way with eight virtual devices: build, sign, flash, prove, report");
+  CLI::App* demo =
+      app.add_subcommand("demo", "The whole way with eight virtual devices: build, sign, flash, prove, report");
   options->workspace = default_sample_workspace(program);
   demo->add_option("--workspace", options->workspace, "OEM workspace to build the image from")->capture_default_str();
-  demo->add_option("--out", options->out, "Folder for the results; its former results are replaced")->capture_default_str();
+  demo->add_option("--out", options->out, "Folder for the results; its former results are replaced")
+      ->capture_default_str();
   demo->callback([&chosen, options] { chosen = [options] { return run_demo(*options); }; });
 }
 
@@ -137,7 +145,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "imprint: usage.invalid: {}\n  What to do: see imprint --help, or --help after a command.\n", error.what());
+    fmt::print(stderr, "imprint: usage.invalid: {}\n  What to do: see imprint --help, or --help after a command.\n",
+               error.what());
     return static_cast<int>(ExitStatus::usage);
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "imprint: io.out-of-memory: This machine is out of memory\n");

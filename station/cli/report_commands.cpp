@@ -29,11 +29,11 @@ db::YieldKey key_of(const std::string& by) {
 core::Result<db::Period> period_of(const ReportOptions& options) {
   db::Period period;
   if (options.from) {
-      IMPRINT_TRY(period.from, parse_moment(*options.from));
-    }
+    IMPRINT_TRY(period.from, parse_moment(*options.from));
+  }
   if (options.to) {
-      IMPRINT_TRY(period.to, parse_moment(*options.to));
-    }
+    IMPRINT_TRY(period.to, parse_moment(*options.to));
+  }
   if (period.from && period.to && *period.from >= *period.to) return fail("usage.invalid", "--from is not before --to");
   return period;
 }
@@ -50,16 +50,11 @@ json::object yield_json(const db::YieldRow& row) {
   for (const auto& failure : row.failures) {
     failures.push_back(json::object{{"error_id", failure.error_id}, {"attempts", failure.attempts}});
   }
-  return {{"group", row.group},
-          {"units", row.units},
-          {"first_pass", row.first_pass},
-          {"first_pass_yield", share_json(row.first_pass, row.units)},
-          {"final_pass", row.final_pass},
-          {"final_yield", share_json(row.final_pass, row.units)},
-          {"attempts", row.attempts},
-          {"refused", row.refused},
-          {"aborted", row.aborted},
-          {"failures", std::move(failures)}};
+  return {{"group", row.group},           {"units", row.units},
+          {"first_pass", row.first_pass}, {"first_pass_yield", share_json(row.first_pass, row.units)},
+          {"final_pass", row.final_pass}, {"final_yield", share_json(row.final_pass, row.units)},
+          {"attempts", row.attempts},     {"refused", row.refused},
+          {"aborted", row.aborted},       {"failures", std::move(failures)}};
 }
 
 json::object attempt_json(const db::AttemptRow& row) {

@@ -12,7 +12,8 @@ namespace imprint::station::cli {
 namespace {
 
 std::string result_text(const SlotStatus& status) {
-  if (*status.verdict == db::AttemptVerdict::passed) return fmt::format("PASS ({}), remove", db::to_string(status.proof));
+  if (*status.verdict == db::AttemptVerdict::passed)
+    return fmt::format("PASS ({}), remove", db::to_string(status.proof));
   std::string word = *status.verdict == db::AttemptVerdict::refused      ? "REFUSED"
                      : *status.verdict == db::AttemptVerdict::incomplete ? "INCOMPLETE"
                      : *status.verdict == db::AttemptVerdict::aborted    ? "ABORTED"
@@ -54,7 +55,8 @@ void SlotLines::show(const std::vector<SlotStatus>& slots) {
     // Bytes only matter by quarters in a log; a change of phase or a result always does.
     const std::uint64_t quarter = status.due == 0 ? 0 : status.done * 4 / status.due;
     const bool fresh = status.due != 0 && status.done == 0;
-    const std::string mark = fmt::format("{}/{}/{}/{}", status.attempt, static_cast<int>(status.phase), quarter, status.error_id);
+    const std::string mark =
+        fmt::format("{}/{}/{}/{}", status.attempt, static_cast<int>(status.phase), quarter, status.error_id);
     auto& last = last_mark_[status.slot];
     if (mark == last || status.phase == SlotPhase::empty || fresh) continue;
     last = mark;

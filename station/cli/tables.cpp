@@ -14,14 +14,16 @@ namespace {
 
 // Characters as a terminal counts them, near enough for the text that tables hold: code points.
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::string share_text(std::uint64_t part, std::uint64_t whole) {
   const auto share = db::share(part, whole);
   if (!share) return "no units";
   const db::Interval interval = db::wilson_95(part, whole);
-  return fmt::format("{} of {} ({:.1f} %, 95 %: {:.0f} to {:.0f} %)", part, whole, *share * 100, interval.low * 100, interval.high * 100);
+  return fmt::format("{} of {} ({:.1f} %, 95 %: {:.0f} to {:.0f} %)", part, whole, *share * 100, interval.low * 100,
+                     interval.high * 100);
 }
 
 std::string verdict_word(const db::AttemptRow& row) {
@@ -58,7 +60,8 @@ std::string yield_table(std::span<const db::YieldRow> rows) {
     if (row.group != "all") out += core::printable(row.group) + "\n";
     out += fmt::format("First-pass yield   {}\n", share_text(row.first_pass, row.units));
     out += fmt::format("Final yield        {}\n", share_text(row.final_pass, row.units));
-    out += fmt::format("Attempts           {}, of them refused {}, aborted or interrupted {}\n", row.attempts, row.refused, row.aborted);
+    out += fmt::format("Attempts           {}, of them refused {}, aborted or interrupted {}\n", row.attempts,
+                       row.refused, row.aborted);
     for (const auto& failure : row.failures) {
       out += fmt::format("Failure            {} x {}\n", failure.attempts, failure.error_id);
     }
@@ -72,7 +75,8 @@ std::string attempts_table(std::span<const db::AttemptRow> rows) {
     cells.push_back({std::to_string(row.id), core::to_iso8601_local(row.opened), core::printable(row.opening.slot),
                      core::printable(row.identity.serial), verdict_word(row),
                      row.close ? std::string(db::to_string(row.close->proof)) : std::string(),
-                     row.close ? core::printable(row.close->error_id) : std::string(), row.opening.training ? "training" : ""});
+                     row.close ? core::printable(row.close->error_id) : std::string(),
+                     row.opening.training ? "training" : ""});
   }
   return format_table({"Attempt", "Opened", "Slot", "Serial", "Verdict", "Proof", "Error", ""}, cells);
 }

@@ -5,7 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
-#include "scratch_folder.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint::core;
 using imprint::core::test::ScratchFolder;

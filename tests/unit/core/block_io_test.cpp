@@ -10,7 +10,7 @@
 #include <numeric>
 #include <random>
 
-#include "scratch_folder.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint::core;
 using imprint::core::test::ScratchFolder;

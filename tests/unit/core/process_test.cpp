@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "scratch_folder.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint::core;
 using imprint::core::test::ScratchFolder;

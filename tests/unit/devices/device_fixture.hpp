@@ -10,7 +10,7 @@
 #include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/simple_io_messages.hpp"
 #include "devices/virtual/in_process_transport.hpp"
-#include "tests/unit/devices/ffu_fixture.hpp"
+#include "tests/unit/fixtures/ffu_fixture.hpp"
 
 namespace imprint::fixture {
 

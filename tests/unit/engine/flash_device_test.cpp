@@ -67,7 +67,9 @@ TEST_CASE("a disk that holds the image reads back, whatever lies where the image
     const core::MemorySource disk(fixture::expected_disk(f.options, 0xA5));
     std::uint64_t last = 0;
     std::uint64_t due = 0;
-    REQUIRE(engine::read_back(*f.image, disk, [&](std::uint64_t done, std::uint64_t total) { last = done, due = total; }, {}).has_value());
+    REQUIRE(engine::read_back(*f.image, disk,
+                              [&](std::uint64_t done, std::uint64_t total) { last = done, due = total; }, {})
+                .has_value());
     CHECK(last == due);
     CHECK(due > 0);
   }

@@ -36,7 +36,8 @@ TEST_CASE("random descriptors give the disk that applying them one by one gives"
       descriptor.block_count = from_end ? 1 : 1 + random() % 3;
       const std::uint32_t places = random() % 3;
       for (std::uint32_t k = 0; k < places; ++k) {
-        descriptor.locations.push_back({from_end ? 2U : 0U, static_cast<std::uint32_t>(random() % (blocks - descriptor.block_count))});
+        descriptor.locations.push_back(
+            {from_end ? 2U : 0U, static_cast<std::uint32_t>(random() % (blocks - descriptor.block_count))});
       }
       options.descriptors.push_back(descriptor);
     }
@@ -65,7 +66,8 @@ TEST_CASE("a block counted from the end ends where the disk ends, whatever the d
   CHECK(ffu::disk_offset(last, 0, 4096, 10000) == 10000 - 4096);
   CHECK(ffu::disk_offset({ffu::AccessMethod::disk_end, 1}, 0, 4096, 10000) == 10000 - 8192);
   CHECK_FALSE(ffu::disk_offset({ffu::AccessMethod::disk_end, 2}, 0, 4096, 10000).has_value());
-  CHECK_FALSE(ffu::disk_offset({ffu::AccessMethod::disk_begin, 0xFFFFFFFF}, 0xFFFFFFFF, 1U << 20, UINT64_MAX / 2).has_value());
+  CHECK_FALSE(
+      ffu::disk_offset({ffu::AccessMethod::disk_begin, 0xFFFFFFFF}, 0xFFFFFFFF, 1U << 20, UINT64_MAX / 2).has_value());
 }
 
 TEST_CASE("a described disk tells its holes") {

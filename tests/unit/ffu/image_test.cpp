@@ -10,7 +10,6 @@ using namespace imprint;
 
 namespace {
 
-
 // A small image whose fields a test can change; parse_image looks at fields only, not at hashes.
 struct Mutable {
   fixture::Image image = fixture::small_image();
@@ -54,7 +53,8 @@ TEST_CASE("a file that ends inside its headers is truncated wherever it ends") {
     const auto parsed = ffu::parse_image(core::ByteView(file.file).first(length), length);
     REQUIRE_FALSE(parsed.has_value());
     REQUIRE(parsed.error().id() == "format.truncated");
-    const core::MemorySource source(core::ByteBuffer(file.file.begin(), file.file.begin() + static_cast<std::ptrdiff_t>(length)));
+    const core::MemorySource source(
+        core::ByteBuffer(file.file.begin(), file.file.begin() + static_cast<std::ptrdiff_t>(length)));
     if (length % 97 == 0) REQUIRE(ffu::open_image(source).error().id() == "format.truncated");
   }
 }

@@ -13,7 +13,9 @@ TEST_CASE("every chunk of a sound image has its hash, on one thread and on sever
   REQUIRE(opened.has_value());
   for (const unsigned threads : {1U, 2U, 5U}) {
     std::uint64_t last = 0;
-    CHECK(ffu::verify_chunks(*opened, source, threads, [&](std::uint64_t done, std::uint64_t total) { last = std::max(last, done * 1000 / total); }).has_value());
+    CHECK(ffu::verify_chunks(*opened, source, threads, [&](std::uint64_t done, std::uint64_t total) {
+            last = std::max(last, done * 1000 / total);
+          }).has_value());
     CHECK(last == 1000);
   }
 }

@@ -10,7 +10,7 @@
 #include "flash/ffu/chunk_verifier.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/extract.hpp"
-#include "tests/unit/core/scratch_folder.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint;
 
@@ -70,7 +70,8 @@ TEST_CASE("what is allocated comes out as it went in, on whole and on odd disks"
     for (const core::Extent& extent : fixture.request.allocated.extents()) {
       const auto bytes = disk.read(extent.offset, extent.length);
       REQUIRE(bytes.has_value());
-      CHECK(std::equal(bytes->begin(), bytes->end(), fixture.disk_bytes.begin() + static_cast<std::ptrdiff_t>(extent.offset)));
+      CHECK(std::equal(bytes->begin(), bytes->end(),
+                       fixture.disk_bytes.begin() + static_cast<std::ptrdiff_t>(extent.offset)));
     }
   }
 }
@@ -154,7 +155,8 @@ TEST_CASE("a request that no FFU can express is refused") {
   SECTION("a catalog that is too large") {
     const auto opened = fixture.write();
     const auto file = core::FileSource::open(fixture.folder / "image.ffu");
-    CHECK(ffu::replace_catalog(**file, opened.image, core::ByteBuffer(17U << 20), fixture.folder / "x").error().id() == "ffu.catalog-size");
+    CHECK(ffu::replace_catalog(**file, opened.image, core::ByteBuffer(17U << 20), fixture.folder / "x").error().id() ==
+          "ffu.catalog-size");
   }
 }
 

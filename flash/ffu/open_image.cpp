@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads the header area of a file so that nothing unchecked is ever parsed.
+#include <algorithm>
+
+#include "flash/core/digest.hpp"
+#include "flash/core/wire.hpp"
+#include "flash/ffu/errors.hpp"
+#include "flash/ffu/format.hpp"
+#include "flash/ffu/image.hpp"
+
+namespace imprint::ffu {
+namespace {
+
+using core::ByteReader;
+using core::ByteView;
+
+// Reads the header area, each byte once. Whole chunks are hashed against the table as they come in, before anything parses
+// them: a changed byte is named as what it is, and no field of an unchecked chunk is believed.
+class HeaderAreaReader {
+ public:
+  explicit HeaderAreaReader(const core::BlockSource& file) : file_(file) {}
+
+  [[nodiscard]] const core::ByteBuffer& bytes() const { return bytes_; }
+  [[nodiscard]] core::ByteBuffer take() { return std::move(bytes_); }
+
+  // At least `wanted` bytes, or as many as the file has. False when there are no more.
+  core::Result<bool> extend(std::uint64_t wanted) {
+    if (chunk_size_ != 0 && wanted > hashed_offset_) {
+      wanted = hashed_offset_ + core::round_up(wanted - hashed_offset_, chunk_size_);
+    }
+    wanted = std::min(wanted, file_.size());
+    const std::size_t have = bytes_.size();
+    if (wanted <= have) return false;
+    bytes_.resize(wanted);
+    IMPRINT_CHECK(file_.read_at(have, core::ByteSpan(bytes_).subspan(have)));
+    if (chunk_size_ == 0) IMPRINT_CHECK(note_security_header());
+    IMPRINT_CHECK(check_new_chunks());
+    return true;
+  }
+
+ private:
+  // The fields are believed only after header_bytes() has checked them, which happens before the next extend().
+  core::Status note_security_header() {
+    if (bytes_.size() < core::kWireSize<format::SecurityHeader>) return {};
+    IMPRINT_TRY(const auto needed, header_bytes(bytes_));
+    ByteReader reader(bytes_);
+    IMPRINT_TRY(const auto header, core::read_struct<format::SecurityHeader>(reader));
+    chunk_size_ = header.chunk_size_kb * 1024;
+    hashed_offset_ = needed;
+    table_ = core::Extent{std::uint64_t{header.size} + header.catalog_size, header.hash_table_size};
+    return {};
+  }
+
+  core::Status check_new_chunks() {
+    while (bytes_.size() >= table_.end() && bytes_.size() >= hashed_offset_ + (checked_ + 1) * std::uint64_t{chunk_size_}) {
+      if (chunk_size_ == 0) return {};
+      if (checked_ * format::kHashSize >= table_.length) {
+        return fail("ffu.hash-count", "the headers are longer than the table covers").with("offset", 28);
+      }
+      const std::uint64_t offset = hashed_offset_ + checked_ * chunk_size_;
+      const auto digest = core::sha256(ByteView(bytes_).subspan(offset, chunk_size_));
+      const auto expected = ByteView(bytes_).subspan(table_.offset + checked_ * format::kHashSize, format::kHashSize);
+      if (!std::ranges::equal(digest, expected)) {
+        return fail("image.hash-mismatch", "chunk " + std::to_string(checked_)).with("chunk", checked_).with("offset", offset);
+      }
+      ++checked_;
+    }
+    return {};
+  }
+
+  const core::BlockSource& file_;
+  core::ByteBuffer bytes_;
+  std::uint32_t chunk_size_ = 0;
+  std::uint64_t hashed_offset_ = 0;
+  core::Extent table_;
+  std::uint64_t checked_ = 0;  // chunks
+};
+
+}  // namespace
+
+core::Result<OpenedImage> open_image(const core::BlockSource& file) {
+  HeaderAreaReader reader(file);
+  std::uint64_t wanted = core::kWireSize<format::SecurityHeader>;
+  while (wanted > reader.bytes().size()) {
+    IMPRINT_TRY(const bool grew, reader.extend(wanted));
+    if (!grew) break;  // the file ends here: the parser below says what is missing
+    IMPRINT_TRY(wanted, header_bytes(reader.bytes()));
+  }
+  OpenedImage opened;
+  IMPRINT_TRY(opened.image, parse_image(reader.bytes(), file.size()));
+  opened.header_area = reader.take();
+  opened.header_area.resize(opened.image.payload_offset);
+  return opened;
+}
+
+}  // namespace imprint::ffu
