@@ -26,9 +26,12 @@ core::Status check_name(std::string_view name) {
   const auto utf16 = core::utf16le_from_utf8(name);
   bool good = utf16 && utf16->size() / 2 <= kMaxNameUnits && !name.ends_with('.') && !name.ends_with(' ');
   for (const char c : name) {
-    good = good && static_cast<unsigned char>(c) >= 0x20 && std::string_view("<>:\"|?*").find(c) == std::string_view::npos;
+    good =
+        good && static_cast<unsigned char>(c) >= 0x20 && std::string_view("<>:\"|?*").find(c) == std::string_view::npos;
   }
-  if (!good) return disk::fail("workspace.value-invalid", "Windows does not allow this name").with("actual", core::printable(name));
+  if (!good)
+    return disk::fail("workspace.value-invalid", "Windows does not allow this name")
+        .with("actual", core::printable(name));
   return {};
 }
 
@@ -77,12 +80,14 @@ core::Status FileTree::add(std::string_view path, const fs::path& source) {
   // The folders on the way take the spelling that was used first.
   std::string actual;
   for (std::size_t slash = checked.find('/'), start = 0;; slash = checked.find('/', start)) {
-    const std::string_view name = std::string_view(checked).substr(start, slash == std::string::npos ? slash : slash - start);
+    const std::string_view name =
+        std::string_view(checked).substr(start, slash == std::string::npos ? slash : slash - start);
     if (!actual.empty()) actual += '/';
     actual += name;
     if (slash == std::string::npos) break;
     const std::string folder_key = core::to_lower_ascii(actual);
-    if (files_.contains(folder_key)) return fail("workspace.destination-taken", "a file is where a folder is needed").with("path", actual);
+    if (files_.contains(folder_key))
+      return fail("workspace.destination-taken", "a file is where a folder is needed").with("path", actual);
     actual = directories_.try_emplace(folder_key, actual).first->second;
     start = slash + 1;
   }
@@ -94,7 +99,8 @@ core::Status FileTree::add_folder(std::string_view path, const fs::path& folder)
   std::error_code error;
   const fs::path root = fs::canonical(folder, error);
   if (error || !fs::is_directory(root, error)) return fail("workspace.file-missing").with("path", folder.string());
-  for (auto it = fs::recursive_directory_iterator(root, error); !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+  for (auto it = fs::recursive_directory_iterator(root, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
     const fs::path real = fs::canonical(it->path(), error);
     if (error) return fail("workspace.file-missing").with("path", it->path().string());
     if (!lies_in(real, root)) return fail("workspace.path-escapes").with("path", it->path().string());
@@ -138,7 +144,8 @@ core::Status FileTree::write_to(const fs::path& folder, std::int64_t time) const
     IMPRINT_CHECK(set_time(target, time));
   }
   // Folders last and from the deepest up: a new file in a folder changes the folder's time.
-  for (auto it = directories_.rbegin(); it != directories_.rend(); ++it) IMPRINT_CHECK(set_time(folder / it->second, time));
+  for (auto it = directories_.rbegin(); it != directories_.rend(); ++it)
+    IMPRINT_CHECK(set_time(folder / it->second, time));
   return set_time(folder, time);
 }
 

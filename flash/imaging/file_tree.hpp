@@ -23,13 +23,14 @@ struct TreeFile {
 class FileTree {
  public:
   // `workspace.destination-taken` when the path is a file or folder already; `workspace.path-escapes` and
-  // `workspace.value-invalid` for paths that no Windows volume may hold; `workspace.file-missing` when `source` is no file.
+  // `workspace.value-invalid` for paths that no Windows volume may hold; `workspace.file-missing` when `source` is no
+  // file.
   [[nodiscard]] core::Status add(std::string_view path, const std::filesystem::path& source);
   // Every file below `folder`, under `path` ("" for the root). Symbolic links that leave `folder` are refused
   // (`workspace.path-escapes`).
   [[nodiscard]] core::Status add_folder(std::string_view path, const std::filesystem::path& folder);
 
-  [[nodiscard]] std::vector<TreeFile> files() const;          // by path without case
+  [[nodiscard]] std::vector<TreeFile> files() const;           // by path without case
   [[nodiscard]] std::vector<std::string> directories() const;  // parents before children
   [[nodiscard]] bool empty() const { return files_.empty(); }
   // At least this much of a volume with such clusters: whole clusters for each file and folder. Bytes.
@@ -43,8 +44,9 @@ class FileTree {
   std::map<std::string, std::string> directories_;  // lower-case path -> as first written
 };
 
-// A path of a partition from a package definition or a volume: '\' and '/' alike, "." dropped, without a slash in front.
-// `workspace.path-escapes` for ".." and drive letters, `workspace.value-invalid` for names that Windows does not allow.
+// A path of a partition from a package definition or a volume: '\' and '/' alike, "." dropped, without a slash in
+// front. `workspace.path-escapes` for ".." and drive letters, `workspace.value-invalid` for names that Windows does not
+// allow.
 [[nodiscard]] core::Result<std::string> partition_path(std::string_view text);
 
 }  // namespace imprint::imaging

@@ -69,7 +69,7 @@ class Build {
   std::uint64_t disk_sectors_ = 0;
   std::optional<fs::path> boot_store_;
   std::vector<std::optional<FinishedVolume>> finished_;  // by the layout's index
-  std::vector<std::uint64_t> used_bytes_;                 // by the layout's index
+  std::vector<std::uint64_t> used_bytes_;                // by the layout's index
   std::shared_ptr<core::CompositeSource> disk_;
   core::ExtentSet allocated_;
   BuildSummary summary_;
@@ -80,7 +80,8 @@ core::Result<std::vector<std::uint64_t>> Build::estimate_content() const {
   std::uint64_t all = 0;
   for (std::size_t i = 0; i < layout().partitions.size(); ++i) {
     const disk::LayoutPartition& partition = layout().partitions[i];
-    const std::uint64_t files = workspace_.tree(i).allocated_bytes(partition.cluster_size != 0 ? partition.cluster_size : 4096);
+    const std::uint64_t files =
+        workspace_.tree(i).allocated_bytes(partition.cluster_size != 0 ? partition.cluster_size : 4096);
     all += files;
     out.push_back(files);
   }
@@ -200,16 +201,25 @@ ffu::ManifestSection Build::manifest_partition(std::size_t index) const {
   const disk::LayoutPartition& partition = layout().partitions[index];
   const disk::Partition& planned = table_.partitions[index];
   ffu::ManifestSection section{.name = "Partition", .values = {}};
-  const auto add = [&section](std::string key, std::string value) { section.values.emplace_back(std::move(key), std::move(value)); };
+  const auto add = [&section](std::string key, std::string value) {
+    section.values.emplace_back(std::move(key), std::move(value));
+  };
   add("Name", partition.name);
   add("Type", partition.type);
   add("Id", planned.id.braced());
   add("Primary", partition.primary_partition.empty() ? partition.name : partition.primary_partition);
   switch (partition.file_system) {
-    case disk::LayoutFileSystem::none: break;
-    case disk::LayoutFileSystem::fat: add("FileSystem", "FAT"); break;
-    case disk::LayoutFileSystem::fat32: add("FileSystem", "FAT32"); break;
-    case disk::LayoutFileSystem::ntfs: add("FileSystem", "NTFS"); break;
+    case disk::LayoutFileSystem::none:
+      break;
+    case disk::LayoutFileSystem::fat:
+      add("FileSystem", "FAT");
+      break;
+    case disk::LayoutFileSystem::fat32:
+      add("FileSystem", "FAT32");
+      break;
+    case disk::LayoutFileSystem::ntfs:
+      add("FileSystem", "NTFS");
+      break;
   }
   // Microsoft's tools write these only where they are true.
   if (partition.read_only) add("ReadOnly", "true");

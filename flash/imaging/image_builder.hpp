@@ -17,7 +17,8 @@
 
 namespace imprint::imaging {
 
-// Files of an image carry this time unless the request says otherwise, so that the same workspace gives the same volumes.
+// Files of an image carry this time unless the request says otherwise, so that the same workspace gives the same
+// volumes.
 inline constexpr std::int64_t kDefaultImageTime = 1767225600;  // 2026-01-01T00:00:00Z
 
 struct BuildRequest {
@@ -40,8 +41,9 @@ struct BuildSummary {
   std::uint64_t image_bytes = 0;      // of the .ffu
 };
 
-// One thread; some hundred MiB of scratch space for a small image. Errors of the workspace (see workspace.hpp), of device
-// layouts, `bcd.*` for boot configurations, `image.*`, `process.*`, `io.disk-full` and what else the machine answers.
+// One thread; some hundred MiB of scratch space for a small image. Errors of the workspace (see workspace.hpp), of
+// device layouts, `bcd.*` for boot configurations, `image.*`, `process.*`, `io.disk-full` and what else the machine
+// answers.
 [[nodiscard]] core::Result<BuildSummary> build_image(const BuildRequest& request, core::ProcessRunner& runner);
 
 }  // namespace imprint::imaging

@@ -21,7 +21,8 @@ struct ProofRequest {
 };
 
 // Every chunk against the hash table; every allocated byte against `disk`, and that none is left out; both GPT copies;
-// every file system of the plan opens; the boot store opens. `image.self-check-failed` with what was wrong as its cause.
+// every file system of the plan opens; the boot store opens. `image.self-check-failed` with what was wrong as its
+// cause.
 [[nodiscard]] core::Status prove_image(const ProofRequest& request);
 
 }  // namespace imprint::imaging

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The package schema, as far as this version builds it: files and boot configuration. What it does not build is refused,
-// because an image that silently lacks a package's registry keys or drivers is worse than none.
+// The package schema, as far as this version builds it: files and boot configuration. What it does not build is
+// refused, because an image that silently lacks a package's registry keys or drivers is worse than none.
 #include "flash/imaging/package_reader.hpp"
 
 #include <algorithm>
@@ -33,10 +33,11 @@ core::Failure own_failure(const XmlDocument& xml, const pugi::xml_node& node, Er
 
 // The folders of a partition, relative to its root.
 const std::string* partition_folder(std::string_view macro) {
-  static const std::array<std::pair<std::string_view, std::string>, 4> kFolders{{{"runtime.root", ""},
-                                                                                 {"runtime.bootdrive", ""},
-                                                                                 {"runtime.windows", "Windows"},
-                                                                                 {"runtime.system32", "Windows\\System32"}}};
+  static const std::array<std::pair<std::string_view, std::string>, 4> kFolders{
+      {{"runtime.root", ""},
+       {"runtime.bootdrive", ""},
+       {"runtime.windows", "Windows"},
+       {"runtime.system32", "Windows\\System32"}}};
   for (const auto& [name, folder] : kFolders) {
     if (core::equals_ignoring_case(name, macro)) return &folder;
   }
@@ -93,7 +94,8 @@ core::Status PackageReader::read_identity(const XmlDocument& xml) {
     full += (full.empty() ? "" : ".") + value;
   }
   if (std::find(workspace_.packages_.begin(), workspace_.packages_.end(), full) != workspace_.packages_.end()) {
-    return xml.fail_at(xml.root(), "workspace.value-invalid", "another package has this identity").with("package", full);
+    return xml.fail_at(xml.root(), "workspace.value-invalid", "another package has this identity")
+        .with("package", full);
   }
   workspace_.packages_.push_back(std::move(full));
   return {};
@@ -172,7 +174,8 @@ core::Result<std::string> PackageReader::attribute(const XmlDocument& xml, const
                                                    bool required) const {
   const std::string_view raw = core::trimmed(node.attribute(name).value());
   if (raw.empty()) {
-    if (required) return xml.fail_at(node, "workspace.value-invalid", std::string("the attribute ") + name + " is missing");
+    if (required)
+      return xml.fail_at(node, "workspace.value-invalid", std::string("the attribute ") + name + " is missing");
     return std::string();
   }
   auto expanded = expand_macros(raw, variables_);

@@ -112,7 +112,8 @@ core::Result<fs::path> RecoveryContent::capture(const FinishedVolume& volume, co
   return out;
 }
 
-core::Status RecoveryContent::add_to(FileTree& tree, const RecoverySources& sources, const std::vector<FinishedVolume>& volumes) {
+core::Status RecoveryContent::add_to(FileTree& tree, const RecoverySources& sources,
+                                     const std::vector<FinishedVolume>& volumes) {
   IMPRINT_TRY(const fs::path winpe, make_winpe(sources));
   IMPRINT_CHECK(tree.add("winpe.wim", winpe));
   IMPRINT_CHECK(tree.add("startrecovery.cmd", sources.start_script));

@@ -30,7 +30,8 @@ class RecoveryContent {
 
   // Adds to `tree` (the recovery partition's): winpe.wim, startrecovery.cmd, RecoveryImageVersion.txt, and efiesp.wim,
   // mainos.wim and data.wim of the volumes with these names. `image.wim-failed`, `io.disk-full`, `volume.damaged`.
-  [[nodiscard]] core::Status add_to(FileTree& tree, const RecoverySources& sources, const std::vector<FinishedVolume>& volumes);
+  [[nodiscard]] core::Status add_to(FileTree& tree, const RecoverySources& sources,
+                                    const std::vector<FinishedVolume>& volumes);
 
  private:
   [[nodiscard]] core::Result<std::filesystem::path> make_winpe(const RecoverySources& sources);

@@ -97,7 +97,8 @@ std::uint64_t file_system_overhead(disk::LayoutFileSystem kind, std::uint64_t vo
   constexpr std::uint64_t kMiB = 1ULL << 20;
   if (kind == disk::LayoutFileSystem::none) return 0;
   // NTFS: the journal is half a percent of a volume and never over 64 MiB; then bitmap and first records.
-  if (kind == disk::LayoutFileSystem::ntfs) return 8 * kMiB + std::min(volume_bytes / 100, 80 * kMiB) + volume_bytes / 4096 / 8;
+  if (kind == disk::LayoutFileSystem::ntfs)
+    return 8 * kMiB + std::min(volume_bytes / 100, 80 * kMiB) + volume_bytes / 4096 / 8;
   return kMiB + volume_bytes / 100;
 }
 
@@ -105,7 +106,8 @@ core::Status VolumeBuilder::run(std::vector<std::string> arguments, const Volume
   const core::ProcessRequest process{
       .arguments = std::move(arguments),
       // mtools reads a user's own settings otherwise, and writes local time into FAT entries.
-      .environment = {{"SOURCE_DATE_EPOCH", std::to_string(time_)}, {"TZ", "UTC"}, {"MTOOLSRC", "/dev/null"}, {"LC_ALL", "C"}}};
+      .environment = {
+          {"SOURCE_DATE_EPOCH", std::to_string(time_)}, {"TZ", "UTC"}, {"MTOOLSRC", "/dev/null"}, {"LC_ALL", "C"}}};
   auto output = runner_.run(process);
   if (output) return {};
   core::Error error = std::move(output).error();
@@ -113,17 +115,21 @@ core::Status VolumeBuilder::run(std::vector<std::string> arguments, const Volume
     return core::fail("io.disk-full").with("file", scratch_.string()).caused_by(std::move(error));
   }
   if (error.detail().find("Disk full") != std::string::npos) {  // mtools' word for a full volume
-    return fail("image.partition-full", "partition " + request.name).with("partition", request.name).caused_by(std::move(error));
+    return fail("image.partition-full", "partition " + request.name)
+        .with("partition", request.name)
+        .caused_by(std::move(error));
   }
   error.add_context("partition", request.name);
   return core::Failure(std::move(error));
 }
 
 core::Status VolumeBuilder::format_fat(const VolumeRequest& request, const fs::path& volume) {
-  std::vector<std::string> arguments{"mkfs.fat", "--invariant", "-i",
-                                     fmt::format("{:08x}", static_cast<std::uint32_t>(serial_of(request.partition_id))), "-n",
-                                     fat_label(request.name), "-S", std::to_string(request.sector_size), "-h",
-                                     std::to_string(std::min<std::uint64_t>(request.first_sector, 0xFFFFFFFF))};
+  std::vector<std::string> arguments{
+      "mkfs.fat", "--invariant",
+      "-i",       fmt::format("{:08x}", static_cast<std::uint32_t>(serial_of(request.partition_id))),
+      "-n",       fat_label(request.name),
+      "-S",       std::to_string(request.sector_size),
+      "-h",       std::to_string(std::min<std::uint64_t>(request.first_sector, 0xFFFFFFFF))};
   if (request.file_system == disk::LayoutFileSystem::fat32) {
     arguments.insert(arguments.end(), {"-F", "32"});
   } else if (request.size >= kMaxFat16Bytes) {
@@ -137,8 +143,20 @@ core::Status VolumeBuilder::format_fat(const VolumeRequest& request, const fs::p
 }
 
 core::Status VolumeBuilder::format_ntfs(const VolumeRequest& request, const fs::path& volume) {
-  std::vector<std::string> arguments{"mkntfs", "-T", "-F", "-Q", "-q", "-L", request.name, "-H", "255", "-S", "63", "-s",
-                                     std::to_string(request.sector_size), "-p",
+  std::vector<std::string> arguments{"mkntfs",
+                                     "-T",
+                                     "-F",
+                                     "-Q",
+                                     "-q",
+                                     "-L",
+                                     request.name,
+                                     "-H",
+                                     "255",
+                                     "-S",
+                                     "63",
+                                     "-s",
+                                     std::to_string(request.sector_size),
+                                     "-p",
                                      std::to_string(std::min<std::uint64_t>(request.first_sector, 0xFFFFFFFF))};
   if (request.cluster_size != 0) arguments.insert(arguments.end(), {"-c", std::to_string(request.cluster_size)});
   arguments.push_back(volume.string());
@@ -150,12 +168,14 @@ core::Status VolumeBuilder::fill_fat(const VolumeRequest& request, const FileTre
   const auto folders = tree.directories();
   for (std::size_t first = 0; first < folders.size(); first += kFoldersPerCall) {
     std::vector<std::string> arguments{"mmd", "-i", volume.string()};
-    for (std::size_t i = first; i < std::min(first + kFoldersPerCall, folders.size()); ++i) arguments.push_back("::/" + folders[i]);
+    for (std::size_t i = first; i < std::min(first + kFoldersPerCall, folders.size()); ++i)
+      arguments.push_back("::/" + folders[i]);
     IMPRINT_CHECK(run(std::move(arguments), request));
   }
   // One by one and by name: a recursive copy would follow the order in which a folder happens to list its files.
   for (const TreeFile& file : tree.files()) {
-    IMPRINT_CHECK(run({"mcopy", "-i", volume.string(), fs::absolute(file.source).string(), "::/" + file.path}, request));
+    IMPRINT_CHECK(
+        run({"mcopy", "-i", volume.string(), fs::absolute(file.source).string(), "::/" + file.path}, request));
   }
   return {};
 }
@@ -180,7 +200,10 @@ core::Result<fs::path> VolumeBuilder::build(const VolumeRequest& request, const 
   const bool ntfs = request.file_system == disk::LayoutFileSystem::ntfs;
   for (const TreeFile& file : tree.files()) {
     if (ntfs || file.size < kFatFileLimit) continue;
-    return fail("image.file-too-large-for-fat32").with("partition", request.name).with("path", file.path).with("actual", file.size);
+    return fail("image.file-too-large-for-fat32")
+        .with("partition", request.name)
+        .with("path", file.path)
+        .with("actual", file.size);
   }
   const fs::path volume = scratch_ / fmt::format("{}.volume", request.partition_id.to_string());
   IMPRINT_CHECK(make_sparse_file(volume, request.size));

@@ -16,14 +16,14 @@
 namespace imprint::imaging {
 
 struct VolumeRequest {
-  std::string name;  // of the partition; the volume's label
+  std::string name;                                                   // of the partition; the volume's label
   disk::LayoutFileSystem file_system = disk::LayoutFileSystem::ntfs;  // not none
-  std::uint64_t size = 0;            // bytes
-  std::uint32_t sector_size = 512;   // bytes
-  std::uint32_t cluster_size = 0;    // bytes; 0: the formatter's own choice
-  std::uint64_t first_sector = 0;    // of the partition on its disk; boot sectors carry it
-  core::Guid partition_id;           // the volume's serial number follows from it
-  std::uint64_t min_free = 0;        // bytes that must be free in the end
+  std::uint64_t size = 0;                                             // bytes
+  std::uint32_t sector_size = 512;                                    // bytes
+  std::uint32_t cluster_size = 0;                                     // bytes; 0: the formatter's own choice
+  std::uint64_t first_sector = 0;  // of the partition on its disk; boot sectors carry it
+  core::Guid partition_id;         // the volume's serial number follows from it
+  std::uint64_t min_free = 0;      // bytes that must be free in the end
 };
 
 // One thread. `scratch` outlives the volumes.
@@ -40,8 +40,10 @@ class VolumeBuilder {
  private:
   [[nodiscard]] core::Status format_fat(const VolumeRequest& request, const std::filesystem::path& volume);
   [[nodiscard]] core::Status format_ntfs(const VolumeRequest& request, const std::filesystem::path& volume);
-  [[nodiscard]] core::Status fill_fat(const VolumeRequest& request, const FileTree& tree, const std::filesystem::path& volume);
-  [[nodiscard]] core::Status fill_ntfs(const VolumeRequest& request, const FileTree& tree, const std::filesystem::path& volume);
+  [[nodiscard]] core::Status fill_fat(const VolumeRequest& request, const FileTree& tree,
+                                      const std::filesystem::path& volume);
+  [[nodiscard]] core::Status fill_ntfs(const VolumeRequest& request, const FileTree& tree,
+                                       const std::filesystem::path& volume);
   [[nodiscard]] core::Status run(std::vector<std::string> arguments, const VolumeRequest& request);
 
   core::ProcessRunner& runner_;

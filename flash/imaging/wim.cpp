@@ -27,7 +27,8 @@ using Wim = std::unique_ptr<WIMStruct, FreeWim>;
 // wimlib's words for `code`. A full disk shows only in errno, which is cleared before every call for that reason.
 core::Failure wim_failure(int code, std::string_view step, const std::filesystem::path& path) {
   if (errno == ENOSPC && code != WIMLIB_ERR_NTFS_3G) return core::fail_errno(ENOSPC, "io.disk-full", path.string());
-  return fail("image.wim-failed", fmt::format("{}: {}", step, wimlib_get_error_string(static_cast<wimlib_error_code>(code))))
+  return fail("image.wim-failed",
+              fmt::format("{}: {}", step, wimlib_get_error_string(static_cast<wimlib_error_code>(code))))
       .with("file", path.string());
 }
 
@@ -46,16 +47,18 @@ core::Result<Wim> open_wim(const std::filesystem::path& path, int flags) {
   return Wim(raw);
 }
 
-// The XML of a WIM carries its times as two halves of a Windows time. Writing a new image puts the clock's time there, so
-// that they can be set only afterwards, which rewrites nothing but the XML.
+// The XML of a WIM carries its times as two halves of a Windows time. Writing a new image puts the clock's time there,
+// so that they can be set only afterwards, which rewrites nothing but the XML.
 core::Status set_image_times(const std::filesystem::path& path, std::int64_t unix_time) {
   constexpr std::int64_t kUnixEpoch = 116444736000000000;  // in 100 ns since 1601
   const auto ticks = static_cast<std::uint64_t>(kUnixEpoch + unix_time * 10000000);
   IMPRINT_TRY(const Wim wim, open_wim(path, WIMLIB_OPEN_FLAG_WRITE_ACCESS));
   for (const std::string property : {"CREATIONTIME", "LASTMODIFICATIONTIME"}) {
-    const std::array<std::pair<const char*, std::uint64_t>, 2> halves{{{"/HIGHPART", ticks >> 32}, {"/LOWPART", ticks & 0xFFFFFFFF}}};
+    const std::array<std::pair<const char*, std::uint64_t>, 2> halves{
+        {{"/HIGHPART", ticks >> 32}, {"/LOWPART", ticks & 0xFFFFFFFF}}};
     for (const auto& [half, value] : halves) {
-      const int code = wimlib_set_image_property(wim.get(), 1, (property + half).c_str(), fmt::format("0x{:08X}", value).c_str());
+      const int code =
+          wimlib_set_image_property(wim.get(), 1, (property + half).c_str(), fmt::format("0x{:08X}", value).c_str());
       if (code != 0) return wim_failure(code, "dating", path);
     }
   }
@@ -80,8 +83,8 @@ core::Status capture_wim(const std::filesystem::path& source, WimSource kind, co
   code = wimlib_set_wim_info(wim.get(), &info, WIMLIB_CHANGE_GUID | WIMLIB_CHANGE_BOOT_INDEX);
   if (code != 0) return wim_failure(code, "naming", out);
   errno = 0;
-  code = wimlib_write(wim.get(), out.c_str(), WIMLIB_ALL_IMAGES, WIMLIB_WRITE_FLAG_CHECK_INTEGRITY | WIMLIB_WRITE_FLAG_RETAIN_GUID,
-                      kThreads);
+  code = wimlib_write(wim.get(), out.c_str(), WIMLIB_ALL_IMAGES,
+                      WIMLIB_WRITE_FLAG_CHECK_INTEGRITY | WIMLIB_WRITE_FLAG_RETAIN_GUID, kThreads);
   if (code != 0) return wim_failure(code, "writing", out);
   return set_image_times(out, request.time);
 }
@@ -89,10 +92,12 @@ core::Status capture_wim(const std::filesystem::path& source, WimSource kind, co
 core::Status apply_folder_to_ntfs(const std::filesystem::path& folder, const std::filesystem::path& volume) {
   // Written and opened again: wimlib extracts only from images that are in a file.
   const std::filesystem::path aside = volume.string() + ".wim";
-  IMPRINT_CHECK(capture_wim(folder, WimSource::folder, {.image_name = "content", .compression = WimCompression::fast, .time = 0}, aside));
+  IMPRINT_CHECK(capture_wim(folder, WimSource::folder,
+                            {.image_name = "content", .compression = WimCompression::fast, .time = 0}, aside));
   IMPRINT_TRY(Wim wim, open_wim(aside, 0));
   errno = 0;
-  const int code = wimlib_extract_image(wim.get(), 1, volume.c_str(), WIMLIB_EXTRACT_FLAG_NTFS | WIMLIB_EXTRACT_FLAG_NO_ACLS);
+  const int code =
+      wimlib_extract_image(wim.get(), 1, volume.c_str(), WIMLIB_EXTRACT_FLAG_NTFS | WIMLIB_EXTRACT_FLAG_NO_ACLS);
   const int reason = errno;
   wim.reset();
   std::error_code ignored;

@@ -29,9 +29,11 @@ core::Status require(const fs::path& path, bool folder) {
 core::Result<std::vector<fs::path>> find_definitions(const fs::path& packages) {
   std::vector<fs::path> out;
   std::error_code error;
-  for (auto folder = fs::directory_iterator(packages, error); !error && folder != fs::directory_iterator(); folder.increment(error)) {
+  for (auto folder = fs::directory_iterator(packages, error); !error && folder != fs::directory_iterator();
+       folder.increment(error)) {
     if (!folder->is_directory(error)) continue;
-    for (auto file = fs::directory_iterator(folder->path(), error); !error && file != fs::directory_iterator(); file.increment(error)) {
+    for (auto file = fs::directory_iterator(folder->path(), error); !error && file != fs::directory_iterator();
+         file.increment(error)) {
       if (core::to_lower_ascii(file->path().filename().string()).ends_with(".wm.xml")) out.push_back(file->path());
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// An OEM workspace: the folder from which an image is built. It is read and checked as a whole, before anything is made.
+// An OEM workspace: the folder from which an image is built. It is read and checked as a whole, before anything is
+// made.
 //
 //   DeviceLayout.xml, OEMDevicePlatform.xml    the disk and the board
 //   Packages/<any>/<any>.wm.xml                 package definitions; all of them are in the image
@@ -39,9 +40,10 @@ struct RecoverySources {
 class Workspace {
  public:
   // Errors carry file and line: `workspace.file-missing`, `workspace.xml-malformed`, `workspace.value-invalid`,
-  // `workspace.macro-unknown`, `workspace.partition-unknown`, `workspace.path-escapes`, `workspace.element-unsupported`,
-  // `workspace.destination-taken`, and those of device layouts.
-  [[nodiscard]] static core::Result<Workspace> open(const std::filesystem::path& folder, const Variables& variables = {});
+  // `workspace.macro-unknown`, `workspace.partition-unknown`, `workspace.path-escapes`,
+  // `workspace.element-unsupported`, `workspace.destination-taken`, and those of device layouts.
+  [[nodiscard]] static core::Result<Workspace> open(const std::filesystem::path& folder,
+                                                    const Variables& variables = {});
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   [[nodiscard]] const disk::DeviceLayout& layout() const { return layout_; }
@@ -66,8 +68,8 @@ class Workspace {
   RecoverySources recovery_;
 };
 
-// $(name) replaced: the partition's own folders (runtime.root, runtime.bootDrive, runtime.windows, runtime.system32) and
-// `variables`. `workspace.macro-unknown`.
+// $(name) replaced: the partition's own folders (runtime.root, runtime.bootDrive, runtime.windows, runtime.system32)
+// and `variables`. `workspace.macro-unknown`.
 [[nodiscard]] core::Result<std::string> expand_macros(std::string_view text, const Variables& variables);
 
 }  // namespace imprint::imaging

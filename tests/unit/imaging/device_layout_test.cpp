@@ -26,7 +26,8 @@ std::string with(std::string_view children) {
 }
 std::string platform_refusal(std::string_view children) {
   const auto platform = disk::parse_device_platform(
-      fmt::format("<OEMDevicePlatform xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\">{}</OEMDevicePlatform>",
+      fmt::format("<OEMDevicePlatform "
+                  "xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\">{}</OEMDevicePlatform>",
                   children),
       "p.xml");
   return platform ? "" : std::string(platform.error().id());
@@ -37,8 +38,9 @@ std::string platform_refusal(std::string_view children) {
 TEST_CASE("a layout's values are read in the schema's units") {
   const auto layout = disk::parse_device_layout(
       layout_xml(partition_xml("EFIESP", "FAT", "<TotalSectors>65536</TotalSectors><Bootable>true</Bootable>") +
-                 partition_xml("Data", "NTFS", "<UseAllSpace>true</UseAllSpace><ClusterSize>0x4000</ClusterSize>"
-                                               "<ByteAlignment>0x800000</ByteAlignment>")),
+                 partition_xml("Data", "NTFS",
+                               "<UseAllSpace>true</UseAllSpace><ClusterSize>0x4000</ClusterSize>"
+                               "<ByteAlignment>0x800000</ByteAlignment>")),
       "x.xml");
   REQUIRE(layout);
   CHECK(layout->chunk_size == 131072);
@@ -65,8 +67,10 @@ TEST_CASE("a layout in UTF-16 with a byte order mark is read") {
 
 TEST_CASE("a layout whose elements carry a namespace prefix is read") {
   const auto layout = disk::parse_device_layout(
-      "<d:DeviceLayout xmlns:d=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\"><d:SectorSize>4096</d:SectorSize>"
-      "<d:Partitions><d:Partition><d:Name>P</d:Name><d:Type>0x07</d:Type><d:TotalSectors>1</d:TotalSectors></d:Partition>"
+      "<d:DeviceLayout "
+      "xmlns:d=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\"><d:SectorSize>4096</d:SectorSize>"
+      "<d:Partitions><d:Partition><d:Name>P</d:Name><d:Type>0x07</d:Type><d:TotalSectors>1</d:TotalSectors></"
+      "d:Partition>"
       "</d:Partitions></d:DeviceLayout>",
       "x.xml");
   REQUIRE(layout);
@@ -83,8 +87,8 @@ TEST_CASE("malformed XML is refused with its file and line") {
 }
 
 TEST_CASE("a value that is not allowed is refused with its line and element") {
-  const auto layout =
-      disk::parse_device_layout(layout_xml("<Partition><Name>P</Name><Type>0x07</Type>\n<TotalSectors>many</TotalSectors></Partition>"), "x.xml");
+  const auto layout = disk::parse_device_layout(
+      layout_xml("<Partition><Name>P</Name><Type>0x07</Type>\n<TotalSectors>many</TotalSectors></Partition>"), "x.xml");
   REQUIRE_FALSE(layout);
   CHECK(layout.error().id() == "workspace.value-invalid");
   CHECK(layout.error().context_value("line") == "7");
@@ -104,8 +108,8 @@ TEST_CASE("an unknown file system has an error of its own") {
 }
 
 TEST_CASE("a layout of schema v2 is refused as unsupported") {
-  const auto layout =
-      disk::parse_device_layout("<DeviceLayout xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate/v2\"/>", "x.xml");
+  const auto layout = disk::parse_device_layout(
+      "<DeviceLayout xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate/v2\"/>", "x.xml");
   REQUIRE_FALSE(layout);
   CHECK(layout.error().id() == "layout.schema-unsupported");
 }
@@ -149,11 +153,12 @@ TEST_CASE("a layout of more than 128 partitions is refused") {
 }
 
 TEST_CASE("the head of a layout is checked too") {
-  const auto bad = GENERATE(values<std::string>({"<SectorSize>500</SectorSize>", "<SectorSize>512</SectorSize><ChunkSize>0</ChunkSize>",
-                                                 "<SectorSize>512</SectorSize><ChunkSize>1025</ChunkSize>",
-                                                 "<SectorSize>4096</SectorSize><ChunkSize>3</ChunkSize>",
-                                                 "<SectorSize>512</SectorSize><DefaultPartitionByteAlignment>3</DefaultPartitionByteAlignment>",
-                                                 "<ChunkSize>128</ChunkSize>", "<SectorSize>512</SectorSize><Other/>"}));
+  const auto bad = GENERATE(values<std::string>(
+      {"<SectorSize>500</SectorSize>", "<SectorSize>512</SectorSize><ChunkSize>0</ChunkSize>",
+       "<SectorSize>512</SectorSize><ChunkSize>1025</ChunkSize>",
+       "<SectorSize>4096</SectorSize><ChunkSize>3</ChunkSize>",
+       "<SectorSize>512</SectorSize><DefaultPartitionByteAlignment>3</DefaultPartitionByteAlignment>",
+       "<ChunkSize>128</ChunkSize>", "<SectorSize>512</SectorSize><Other/>"}));
   CAPTURE(bad);
   const auto layout = disk::parse_device_layout(
       "<DeviceLayout xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\">" + bad + "<Partitions>" +
@@ -165,7 +170,8 @@ TEST_CASE("the head of a layout is checked too") {
 
 TEST_CASE("a platform file's values are read") {
   const auto platform = disk::parse_device_platform(
-      "<OEMDevicePlatform xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\"><MinSectorCount>15155200</MinSectorCount>"
+      "<OEMDevicePlatform "
+      "xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\"><MinSectorCount>15155200</MinSectorCount>"
       "<DevicePlatformIDs><ID>A.B.C</ID><ID>A.B.D.1</ID></DevicePlatformIDs>"
       "<MMOSPartitionTotalSectorsOverride>100</MMOSPartitionTotalSectorsOverride>"
       "<AdditionalMainOSFreeSectorsRequest>7</AdditionalMainOSFreeSectorsRequest>"
@@ -181,12 +187,12 @@ TEST_CASE("a platform file's values are read") {
 TEST_CASE("platform files that break a rule are refused") {
   const std::string id = "<DevicePlatformID>A.B.C</DevicePlatformID>";
   const std::string count = "<MinSectorCount>100</MinSectorCount>";
-  const auto bad = GENERATE_COPY(values<std::string>({id, count, "<MinSectorCount>0</MinSectorCount>" + id, count + id + "<Other/>",
-                                                      count + id + "<DevicePlatformIDs><ID>A.B.C</ID></DevicePlatformIDs>",
-                                                      count + "<DevicePlatformID>A..C</DevicePlatformID>",
-                                                      count + "<DevicePlatformID>A B</DevicePlatformID>",
-                                                      count + "<DevicePlatformID>" + std::string(191, 'x') + "</DevicePlatformID>",
-                                                      count + id + "<MainOSRTCDataReservedSectors>204801</MainOSRTCDataReservedSectors>"}));
+  const auto bad = GENERATE_COPY(values<std::string>(
+      {id, count, "<MinSectorCount>0</MinSectorCount>" + id, count + id + "<Other/>",
+       count + id + "<DevicePlatformIDs><ID>A.B.C</ID></DevicePlatformIDs>",
+       count + "<DevicePlatformID>A..C</DevicePlatformID>", count + "<DevicePlatformID>A B</DevicePlatformID>",
+       count + "<DevicePlatformID>" + std::string(191, 'x') + "</DevicePlatformID>",
+       count + id + "<MainOSRTCDataReservedSectors>204801</MainOSRTCDataReservedSectors>"}));
   CAPTURE(bad);
   CHECK(platform_refusal(bad) == "workspace.value-invalid");
 }

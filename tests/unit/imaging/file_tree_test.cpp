@@ -83,7 +83,7 @@ TEST_CASE("a written tree has the wanted content and one time everywhere") {
   CHECK(imaging::test::get_file(folder.path() / "out/top/sub/a") == "alpha");
   for (const char* path : {"out", "out/top", "out/top/sub", "out/top/sub/a"}) {
     CAPTURE(path);
-    struct stat info {};
+    struct stat info{};
     REQUIRE(stat((folder.path() / path).c_str(), &info) == 0);
     CHECK(info.st_mtime == 1000000000);
   }
@@ -111,7 +111,9 @@ TEST_CASE("a scratch folder is gone afterwards, with the parent that was made fo
 TEST_CASE("a scratch folder leaves alone what was in its parent before") {
   const TemporaryFolder folder;
   put_file(folder.path() / "kept", "x");
-  { CHECK(imaging::ScratchFolder::create(folder.path()).has_value()); }
+  {
+    CHECK(imaging::ScratchFolder::create(folder.path()).has_value());
+  }
   CHECK(fs::exists(folder.path() / "kept"));
 }
 

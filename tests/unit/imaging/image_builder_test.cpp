@@ -79,7 +79,8 @@ core::ByteBuffer flashed_device(const fs::path& image, std::uint64_t disk_bytes)
   return device;
 }
 
-std::shared_ptr<disk::Volume> volume_of(std::shared_ptr<const core::BlockSource> disk, const disk::PartitionTable& table, std::string_view name) {
+std::shared_ptr<disk::Volume> volume_of(std::shared_ptr<const core::BlockSource> disk,
+                                        const disk::PartitionTable& table, std::string_view name) {
   auto slice = disk::open_partition(std::move(disk), table, *table.find(name));
   REQUIRE(slice);
   auto volume = disk::open_volume(std::move(*slice));
@@ -119,10 +120,12 @@ TEST_CASE("a build gives an image that other programs find sound") {
   for (const disk::Partition& partition : built->table.partitions) {
     CAPTURE(partition.name);
     const std::string file = (work / (partition.name + ".img")).string();
-    REQUIRE(run_tool({"dd", "if=" + (work / "disk.img").string(), "of=" + file, "bs=512", "conv=sparse", "status=none",
-                      fmt::format("skip={}", partition.first_sector), fmt::format("count={}", partition.sector_count)}));
+    REQUIRE(
+        run_tool({"dd", "if=" + (work / "disk.img").string(), "of=" + file, "bs=512", "conv=sparse", "status=none",
+                  fmt::format("skip={}", partition.first_sector), fmt::format("count={}", partition.sector_count)}));
     const bool fat = partition.name == "EFIESP" || partition.name == "MMOS";
-    CHECK(run_tool(fat ? std::vector<std::string>{"fsck.vfat", "-n", file} : std::vector<std::string>{"ntfsfix", "-n", file}));
+    CHECK(run_tool(fat ? std::vector<std::string>{"fsck.vfat", "-n", file}
+                       : std::vector<std::string>{"ntfsfix", "-n", file}));
   }
 
   const auto mmos = volume_of(disk, built->table, "MMOS");
@@ -182,7 +185,8 @@ TEST_CASE("a device that held something before equals the image in every allocat
     const auto actual = core::ByteView(device).subspan(extent.offset, extent.length);
     REQUIRE(std::equal(expected->begin(), expected->end(), actual.begin(), actual.end()));
     for (std::size_t at = 0; at + 4096 <= expected->size(); at += 4096) {
-      if (std::all_of(expected->begin() + static_cast<std::ptrdiff_t>(at), expected->begin() + static_cast<std::ptrdiff_t>(at + 4096),
+      if (std::all_of(expected->begin() + static_cast<std::ptrdiff_t>(at),
+                      expected->begin() + static_cast<std::ptrdiff_t>(at + 4096),
                       [](std::uint8_t byte) { return byte == 0; })) {
         ++zero_blocks;
       }
@@ -219,7 +223,8 @@ TEST_CASE("progress is told stage by stage") {
     if (stages.empty() || stages.back() != stage) stages.emplace_back(stage);
   };
   REQUIRE(bench.build());
-  CHECK(stages == std::vector<std::string>{"workspace", "partition EFIESP", "partition MainOS", "partition Data", "partition MMOS", "image", "proof"});
+  CHECK(stages == std::vector<std::string>{"workspace", "partition EFIESP", "partition MainOS", "partition Data",
+                                           "partition MMOS", "image", "proof"});
 }
 
 TEST_CASE("a build that fails leaves nothing behind") {
@@ -234,9 +239,10 @@ TEST_CASE("a build that fails leaves nothing behind") {
   }
   SECTION("a layout with an MBR") {
     put_file(bench.folder.path() / "workspace/DeviceLayout.xml",
-             imaging::test::layout_xml("<Partition><Name>EFIESP</Name><Type>0x0c</Type><TotalSectors>32768</TotalSectors></Partition>"
-                                       "<Partition><Name>MainOS</Name><Type>0x07</Type><FileSystem>NTFS</FileSystem>"
-                                       "<UseAllSpace>true</UseAllSpace></Partition>"));
+             imaging::test::layout_xml(
+                 "<Partition><Name>EFIESP</Name><Type>0x0c</Type><TotalSectors>32768</TotalSectors></Partition>"
+                 "<Partition><Name>MainOS</Name><Type>0x07</Type><FileSystem>NTFS</FileSystem>"
+                 "<UseAllSpace>true</UseAllSpace></Partition>"));
     fs::remove_all(bench.folder.path() / "workspace/Packages/Boot");
     CHECK(bench.refusal() == "layout.schema-unsupported");
   }
@@ -249,14 +255,18 @@ TEST_CASE("a build that fails leaves nothing behind") {
     CHECK(bench.refusal() == "image.partition-full");
   }
   SECTION("a package that brings the boot store itself") {
-    put_file(bench.folder.path() / "workspace/Packages/Extra/Extra.wm.xml",
-             imaging::test::package_xml("Extra", "EFIESP",
-                                        "<files><file source=\"a\" destinationDir=\"$(runtime.root)\\efi\\microsoft\\boot\" name=\"bcd\"/></files>"));
+    put_file(
+        bench.folder.path() / "workspace/Packages/Extra/Extra.wm.xml",
+        imaging::test::package_xml("Extra", "EFIESP",
+                                   "<files><file source=\"a\" destinationDir=\"$(runtime.root)\\efi\\microsoft\\boot\" "
+                                   "name=\"bcd\"/></files>"));
     put_file(bench.folder.path() / "workspace/Packages/Extra/a", "a");
     CHECK(bench.refusal() == "workspace.destination-taken");
   }
   SECTION("a catalog that cannot be made") {
-    bench.request.make_catalog = [](core::ByteView) -> core::Result<core::ByteBuffer> { return core::fail("io.permission"); };
+    bench.request.make_catalog = [](core::ByteView) -> core::Result<core::ByteBuffer> {
+      return core::fail("io.permission");
+    };
     CHECK(bench.refusal() == "io.permission");
   }
 }
@@ -264,7 +274,9 @@ TEST_CASE("a build that fails leaves nothing behind") {
 TEST_CASE("a build that fails keeps the image that was there before") {
   Bench bench;
   put_file(bench.request.output, "the last good image");
-  bench.request.make_catalog = [](core::ByteView) -> core::Result<core::ByteBuffer> { return core::fail("io.disk-full"); };
+  bench.request.make_catalog = [](core::ByteView) -> core::Result<core::ByteBuffer> {
+    return core::fail("io.disk-full");
+  };
   CHECK(bench.build().error().id() == "io.disk-full");
   CHECK(get_file(bench.request.output) == "the last good image");
 }

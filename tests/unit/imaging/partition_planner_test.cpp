@@ -21,13 +21,16 @@ disk::DeviceLayout parse(const std::string& xml) {
   REQUIRE(layout);
   return std::move(*layout);
 }
-disk::DevicePlatform platform(std::uint64_t sectors) { return {.min_sector_count = sectors, .platform_ids = {"A.B.C"}}; }
+disk::DevicePlatform platform(std::uint64_t sectors) {
+  return {.min_sector_count = sectors, .platform_ids = {"A.B.C"}};
+}
 
 // The standard 8 GB layout with recovery, as its numbers are published.
 disk::DeviceLayout standard_layout() {
   auto layout = parse(layout_xml(
       partition_xml("EFIESP", "FAT", "<TotalSectors>65536</TotalSectors>") +
-      partition_xml("MainOS", "NTFS", "<MinFreeSectors>1048576</MinFreeSectors><ByteAlignment>0x800000</ByteAlignment>") +
+      partition_xml("MainOS", "NTFS",
+                    "<MinFreeSectors>1048576</MinFreeSectors><ByteAlignment>0x800000</ByteAlignment>") +
       partition_xml("MMOS", "FAT32", "<TotalSectors>4096000</TotalSectors>") +
       partition_xml("Data", "NTFS", "<UseAllSpace>true</UseAllSpace><ByteAlignment>0x800000</ByteAlignment>")));
   layout.default_partition_byte_alignment = 0x200000;
@@ -45,10 +48,11 @@ TEST_CASE("the standard layout with recovery lies where its published numbers sa
   const auto table = disk::plan_partitions(standard_layout(), platform(kDiskSectors), {});
   REQUIRE(table);
   REQUIRE(table->partitions.size() == 4);
-  const auto& [efiesp, main_os, mmos, data] = std::tie(table->partitions[0], table->partitions[1], table->partitions[2], table->partitions[3]);
+  const auto& [efiesp, main_os, mmos, data] =
+      std::tie(table->partitions[0], table->partitions[1], table->partitions[2], table->partitions[3]);
   CHECK(efiesp.first_sector == 4096);
   CHECK(efiesp.sector_count == 65536);
-  CHECK(main_os.first_sector == 81920);  // 40 MiB: the first multiple of 8 MiB behind EFIESP
+  CHECK(main_os.first_sector == 81920);       // 40 MiB: the first multiple of 8 MiB behind EFIESP
   CHECK(main_os.sector_count == 533 * 2048);  // 512 MiB and 4 %, up to a MiB
   CHECK(mmos.sector_count == 4096000);
   CHECK(mmos.first_sector % 4096 == 0);
@@ -103,10 +107,11 @@ TEST_CASE("the platform file can override the recovery partition and enlarge Mai
 }
 
 TEST_CASE("the fourth partition of an MBR is logical and has its own boot record") {
-  const auto layout = parse(layout_xml("<Partition><Name>A</Name><Type>0x0c</Type><TotalSectors>2048</TotalSectors><Bootable>true</Bootable></Partition>"
-                                       "<Partition><Name>B</Name><Type>0x07</Type><TotalSectors>2048</TotalSectors></Partition>"
-                                       "<Partition><Name>C</Name><Type>0x07</Type><TotalSectors>2048</TotalSectors></Partition>"
-                                       "<Partition><Name>D</Name><Type>0x07</Type><UseAllSpace>true</UseAllSpace></Partition>"));
+  const auto layout = parse(layout_xml(
+      "<Partition><Name>A</Name><Type>0x0c</Type><TotalSectors>2048</TotalSectors><Bootable>true</Bootable></Partition>"
+      "<Partition><Name>B</Name><Type>0x07</Type><TotalSectors>2048</TotalSectors></Partition>"
+      "<Partition><Name>C</Name><Type>0x07</Type><TotalSectors>2048</TotalSectors></Partition>"
+      "<Partition><Name>D</Name><Type>0x07</Type><UseAllSpace>true</UseAllSpace></Partition>"));
   const auto table = disk::plan_partitions(layout, platform(204800), {});
   REQUIRE(table);
   CHECK(table->style == disk::TableStyle::mbr);
@@ -127,7 +132,8 @@ TEST_CASE("partitions that do not fit the disk are refused by name") {
   CHECK(table.error().context_value("partition") == "MMOS");
   CHECK(refusal(standard_layout(), 1) == "layout.does-not-fit");
   CHECK(refusal(standard_layout(), 4100) == "layout.does-not-fit");
-  CHECK(refusal(standard_layout(), 81920 + 533 * 2048 + 4096000 + 8192) == "layout.does-not-fit");  // nothing is left for Data
+  CHECK(refusal(standard_layout(), 81920 + 533 * 2048 + 4096000 + 8192) ==
+        "layout.does-not-fit");  // nothing is left for Data
 }
 
 TEST_CASE("content larger than any disk is refused and does not overflow") {
@@ -142,7 +148,9 @@ TEST_CASE("a partition that is too small for its file system is refused") {
 }
 
 TEST_CASE("a fixed start is kept, and refused where something lies already") {
-  auto layout = parse(layout_xml(partition_xml("P", "", "<TotalSectors>16</TotalSectors>") + partition_xml("Q", "", "<TotalSectors>16</TotalSectors><OffsetInSectors>9000</OffsetInSectors>")));
+  auto layout = parse(
+      layout_xml(partition_xml("P", "", "<TotalSectors>16</TotalSectors>") +
+                 partition_xml("Q", "", "<TotalSectors>16</TotalSectors><OffsetInSectors>9000</OffsetInSectors>")));
   const auto table = disk::plan_partitions(layout, platform(100000), {});
   REQUIRE(table);
   CHECK(table->partitions[1].first_sector == 9000);
@@ -153,7 +161,8 @@ TEST_CASE("a fixed start is kept, and refused where something lies already") {
 }
 
 TEST_CASE("disks of 4096-byte sectors are planned in their own sectors") {
-  auto layout = parse(layout_xml(partition_xml("P", "FAT", "<TotalSectors>8192</TotalSectors>") + partition_xml("Q", "NTFS", "<UseAllSpace>true</UseAllSpace>")));
+  auto layout = parse(layout_xml(partition_xml("P", "FAT", "<TotalSectors>8192</TotalSectors>") +
+                                 partition_xml("Q", "NTFS", "<UseAllSpace>true</UseAllSpace>")));
   layout.sector_size = 4096;
   const auto table = disk::plan_partitions(layout, platform(819200), {});
   REQUIRE(table);
@@ -184,7 +193,8 @@ TEST_CASE("the sample kit's layouts are planned as their own numbers say") {
       CAPTURE(wanted.name);
       if (wanted.total_sectors != 0) CHECK(planned.sector_count == wanted.total_sectors);
       CHECK(planned.sector_count >= wanted.min_free_sectors);
-      const auto alignment = wanted.byte_alignment != 0 ? wanted.byte_alignment : layout->default_partition_byte_alignment;
+      const auto alignment =
+          wanted.byte_alignment != 0 ? wanted.byte_alignment : layout->default_partition_byte_alignment;
       CHECK(planned.first_sector * 512 % alignment == 0);
       CHECK(planned.first_sector >= end);
       end = planned.first_sector + planned.sector_count;

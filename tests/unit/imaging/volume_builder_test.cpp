@@ -28,8 +28,13 @@ constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::int64_t kTime = 1767225600;
 
 VolumeRequest request(disk::LayoutFileSystem kind, std::uint64_t size) {
-  return {.name = "Test", .file_system = kind, .size = size, .cluster_size = 0, .first_sector = 2048,
-          .partition_id = disk::default_partition_id("Test"), .min_free = 0};
+  return {.name = "Test",
+          .file_system = kind,
+          .size = size,
+          .cluster_size = 0,
+          .first_sector = 2048,
+          .partition_id = disk::default_partition_id("Test"),
+          .min_free = 0};
 }
 
 // Fails every call of one program with this output.
@@ -57,7 +62,9 @@ struct Bench {
     put_file(folder.path() / "in/Some Folder/deep/longer name.bin", std::string(100000, 'z'));
     REQUIRE(tree.add_folder("", folder.path() / "in"));
   }
-  core::Result<fs::path> build(const VolumeRequest& wanted) { return VolumeBuilder(runner, folder.path() / "scratch", kTime).build(wanted, tree); }
+  core::Result<fs::path> build(const VolumeRequest& wanted) {
+    return VolumeBuilder(runner, folder.path() / "scratch", kTime).build(wanted, tree);
+  }
   std::string refusal(const VolumeRequest& wanted, core::ProcessRunner& with) {
     const auto volume = VolumeBuilder(with, folder.path() / "scratch", kTime).build(wanted, tree);
     return volume ? "" : std::string(volume.error().id());
@@ -180,7 +187,8 @@ TEST_CASE("a captured WIM verifies, is the same at every capture, and damage to 
   const fs::path staged = bench.folder.path() / "staged";
   fs::create_directory(staged);
   REQUIRE(bench.tree.write_to(staged, kTime));
-  const imaging::WimRequest wanted{.image_name = "Test", .bootable = true, .id = core::Guid::from_name("t"), .time = kTime};
+  const imaging::WimRequest wanted{
+      .image_name = "Test", .bootable = true, .id = core::Guid::from_name("t"), .time = kTime};
   const fs::path wim = bench.folder.path() / "a.wim";
   REQUIRE(imaging::capture_wim(staged, imaging::WimSource::folder, wanted, wim));
   CHECK(run_tool({"wimverify", wim.string()}));
@@ -198,13 +206,15 @@ TEST_CASE("a captured WIM verifies, is the same at every capture, and damage to 
 
 TEST_CASE("capturing or applying what is not there says which step failed") {
   const TemporaryFolder folder;
-  const auto captured = imaging::capture_wim(folder.path() / "none", imaging::WimSource::folder, {}, folder.path() / "x.wim");
+  const auto captured =
+      imaging::capture_wim(folder.path() / "none", imaging::WimSource::folder, {}, folder.path() / "x.wim");
   REQUIRE_FALSE(captured);
   CHECK(captured.error().id() == "image.wim-failed");
   CHECK(captured.error().detail().starts_with("capturing"));
   fs::create_directory(folder.path() / "empty");
   put_file(folder.path() / "volume", std::string(65536, '\0'));
-  CHECK(imaging::apply_folder_to_ntfs(folder.path() / "empty", folder.path() / "volume").error().id() == "image.wim-failed");
+  CHECK(imaging::apply_folder_to_ntfs(folder.path() / "empty", folder.path() / "volume").error().id() ==
+        "image.wim-failed");
 }
 
 TEST_CASE("a volume is exported with all its files") {

@@ -24,7 +24,8 @@ std::string raw(std::string_view element_class, std::string_view subclass) {
   return fmt::format("<RawType><Class>{}</Class><SubClass>{}</SubClass></RawType>", element_class, subclass);
 }
 std::string gpt_device(std::string_view partition) {
-  return fmt::format("<GPTDevice><DiskId>{}</DiskId><Partition><Name>{}</Name></Partition></GPTDevice>", kDisk, partition);
+  return fmt::format("<GPTDevice><DiskId>{}</DiskId><Partition><Name>{}</Name></Partition></GPTDevice>", kDisk,
+                     partition);
 }
 
 std::string boot_configuration() {
@@ -32,13 +33,13 @@ std::string boot_configuration() {
   const std::string mmos = "{a5935ff2-32ba-4617-bf36-5ac314b3f9bf}";
   return "<BootConfigurationDatabase xmlns=\"http://schemas.microsoft.com/phone/2011/10/BootConfiguration\"><Objects>"
          "<Object><Id>{9dea862c-5cdd-4e70-acc1-f32b344d4795}</Id><RawType>0x10100002</RawType><Elements>" +
-         element(raw("Application", "0x000003"), "<ObjectValue>" + mobile + "</ObjectValue>") + "</Elements></Object><Object><Id>" +
-         mobile + "</Id><RawType>0x1020000A</RawType><Elements>" +
+         element(raw("Application", "0x000003"), "<ObjectValue>" + mobile + "</ObjectValue>") +
+         "</Elements></Object><Object><Id>" + mobile + "</Id><RawType>0x1020000A</RawType><Elements>" +
          element(raw("Library", "0x000001"), "<DeviceValue>" + gpt_device("MainOS") + "</DeviceValue>") +
-         element(raw("Library", "0x000008"),
-                 "<ObjectListValue><StringValues><StringValue>" + mmos + "</StringValue></StringValues></ObjectListValue>") +
-         element(raw("Library", "0x000009"), "<BooleanValue>true</BooleanValue>") + "</Elements></Object><Object><Id>" + mmos +
-         "</Id><RawType>0x10200003</RawType><Elements>" +
+         element(raw("Library", "0x000008"), "<ObjectListValue><StringValues><StringValue>" + mmos +
+                                                 "</StringValue></StringValues></ObjectListValue>") +
+         element(raw("Library", "0x000009"), "<BooleanValue>true</BooleanValue>") + "</Elements></Object><Object><Id>" +
+         mmos + "</Id><RawType>0x10200003</RawType><Elements>" +
          element(raw("Library", "0x000001"), "<DeviceValue><RamdiskDevice><ParentDevice>" + gpt_device("MMOS") +
                                                  "</ParentDevice><FilePath>\\winpe.wim</FilePath><RamdiskOptions>true"
                                                  "</RamdiskOptions></RamdiskDevice></DeviceValue>") +
@@ -69,7 +70,8 @@ std::string get_file(const fs::path& path) {
 
 std::string layout_xml(std::string_view partitions) {
   return fmt::format(
-      "<DeviceLayout xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\">\n<SectorSize>512</SectorSize>\n"
+      "<DeviceLayout "
+      "xmlns=\"http://schemas.microsoft.com/embedded/2004/10/ImageUpdate\">\n<SectorSize>512</SectorSize>\n"
       "<ChunkSize>128</ChunkSize>\n<DefaultPartitionByteAlignment>0x100000</DefaultPartitionByteAlignment>\n"
       "<Partitions>\n{}</Partitions>\n</DeviceLayout>\n",
       partitions);
@@ -91,22 +93,25 @@ std::string platform_xml(std::uint64_t min_sector_count) {
 
 std::string package_xml(std::string_view name, std::string_view partition, std::string_view elements) {
   return fmt::format(
-      "<identity xmlns=\"urn:Microsoft.CompPlat/ManifestSchema.v1.00\" name=\"{}\" namespace=\"Test\" owner=\"Acorn\">\n"
+      "<identity xmlns=\"urn:Microsoft.CompPlat/ManifestSchema.v1.00\" name=\"{}\" namespace=\"Test\" "
+      "owner=\"Acorn\">\n"
       "<onecorePackageInfo targetPartition=\"{}\" />\n{}\n</identity>\n",
       name, partition, elements);
 }
 
 void make_small_workspace(const fs::path& folder) {
-  put_file(folder / "DeviceLayout.xml",
-           layout_xml(partition_xml("EFIESP", "FAT", "<TotalSectors>32768</TotalSectors>") +
-                      partition_xml("MainOS", "NTFS", "<MinFreeSectors>8192</MinFreeSectors>") +
-                      partition_xml("MMOS", "FAT32", "<TotalSectors>81920</TotalSectors>") +
-                      partition_xml("Data", "NTFS", "<UseAllSpace>true</UseAllSpace><ClusterSize>0x4000</ClusterSize>")));
+  put_file(
+      folder / "DeviceLayout.xml",
+      layout_xml(partition_xml("EFIESP", "FAT", "<TotalSectors>32768</TotalSectors>") +
+                 partition_xml("MainOS", "NTFS", "<MinFreeSectors>8192</MinFreeSectors>") +
+                 partition_xml("MMOS", "FAT32", "<TotalSectors>81920</TotalSectors>") +
+                 partition_xml("Data", "NTFS", "<UseAllSpace>true</UseAllSpace><ClusterSize>0x4000</ClusterSize>")));
   put_file(folder / "OEMDevicePlatform.xml", platform_xml(262144));
-  put_file(folder / "Packages/Boot/Boot.wm.xml",
-           package_xml("Boot", "EFIESP",
-                       "<files><file source=\"bootmgr.efi\" destinationDir=\"$(runtime.bootDrive)\\EFI\\Boot\" /></files>"
-                       "<bcdStore source=\".\\Boot.BCD.xml\" />"));
+  put_file(
+      folder / "Packages/Boot/Boot.wm.xml",
+      package_xml("Boot", "EFIESP",
+                  "<files><file source=\"bootmgr.efi\" destinationDir=\"$(runtime.bootDrive)\\EFI\\Boot\" /></files>"
+                  "<bcdStore source=\".\\Boot.BCD.xml\" />"));
   put_file(folder / "Packages/Boot/bootmgr.efi", "boot");
   put_file(folder / "Packages/Boot/Boot.BCD.xml", boot_configuration());
   put_file(folder / "Packages/System/System.wm.xml",

@@ -29,7 +29,8 @@ void put_file(const std::filesystem::path& path, std::string_view content);
 
 // A layout of `partitions` (XML of Partition elements) with 512-byte sectors.
 [[nodiscard]] std::string layout_xml(std::string_view partitions);
-[[nodiscard]] std::string partition_xml(std::string_view name, std::string_view file_system, std::string_view size_elements);
+[[nodiscard]] std::string partition_xml(std::string_view name, std::string_view file_system,
+                                        std::string_view size_elements);
 [[nodiscard]] std::string platform_xml(std::uint64_t min_sector_count);
 // A package with these elements in it.
 [[nodiscard]] std::string package_xml(std::string_view name, std::string_view partition, std::string_view elements);

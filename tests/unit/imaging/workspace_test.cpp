@@ -55,8 +55,9 @@ TEST_CASE("the sample workspace opens") {
 }
 
 TEST_CASE("each fixed file of a workspace is missed by name") {
-  const auto missing = GENERATE(values<std::string>({"DeviceLayout.xml", "OEMDevicePlatform.xml", "Packages", "Recovery/WinPE",
-                                                     "Recovery/startrecovery.cmd", "Recovery/RecoveryImageVersion.txt"}));
+  const auto missing =
+      GENERATE(values<std::string>({"DeviceLayout.xml", "OEMDevicePlatform.xml", "Packages", "Recovery/WinPE",
+                                    "Recovery/startrecovery.cmd", "Recovery/RecoveryImageVersion.txt"}));
   const TemporaryFolder folder;
   make_small_workspace(folder.path());
   fs::remove_all(folder.path() / missing);
@@ -96,7 +97,8 @@ TEST_CASE("packages that break a rule of the schema are refused") {
   CHECK(refusal(folder.path(), file("source=\"a.txt\" name=\"b*\"")).id() == "workspace.value-invalid");
   put_file(folder.path() / "Packages/Extra/Extra.wm.xml", "<identity xmlns=\"urn:other\"/>");
   CHECK(Workspace::open(folder.path()).error().id() == "workspace.value-invalid");
-  put_file(folder.path() / "Packages/Extra/Extra.wm.xml", package_xml("Boot", "MainOS", ""));  // the identity of another
+  put_file(folder.path() / "Packages/Extra/Extra.wm.xml",
+           package_xml("Boot", "MainOS", ""));  // the identity of another
   CHECK(Workspace::open(folder.path()).error().id() == "workspace.value-invalid");
 }
 
@@ -110,7 +112,8 @@ TEST_CASE("macros that are not known are refused, and variables make them known"
   const auto workspace = Workspace::open(folder.path(), {{"Place", "There"}});
   REQUIRE(workspace);
   CHECK(workspace->tree(1).files()[0].path == "There/a.txt");
-  CHECK(refusal(folder.path(), file("source=\"a.txt\" destinationDir=\"$(runtime.windows\"")).id() == "workspace.macro-unknown");
+  CHECK(refusal(folder.path(), file("source=\"a.txt\" destinationDir=\"$(runtime.windows\"")).id() ==
+        "workspace.macro-unknown");
 }
 
 TEST_CASE("macros are replaced without regard to case") {
@@ -133,7 +136,8 @@ TEST_CASE("paths that leave the workspace or the partition are refused") {
   CHECK(refusal(folder, file("source=\"..\\..\\..\\secret.txt\"")).id() == "workspace.path-escapes");
   CHECK(refusal(folder, file("source=\"/etc/passwd\"")).id() == "workspace.path-escapes");
   CHECK(refusal(folder, file("source=\"C:\\secret.txt\"")).id() == "workspace.path-escapes");
-  CHECK(refusal(folder, file("source=\"a.txt\" destinationDir=\"$(runtime.root)\\..\\x\"")).id() == "workspace.path-escapes");
+  CHECK(refusal(folder, file("source=\"a.txt\" destinationDir=\"$(runtime.root)\\..\\x\"")).id() ==
+        "workspace.path-escapes");
   CHECK(refusal(folder, file("source=\"a.txt\" destinationDir=\"D:\\x\"")).id() == "workspace.path-escapes");
   fs::create_symlink(outer.path() / "secret.txt", folder / "Packages/Extra/link.txt");
   CHECK(refusal(folder, file("source=\"link.txt\"")).id() == "workspace.path-escapes");
@@ -143,7 +147,8 @@ TEST_CASE("a source elsewhere in the workspace is allowed") {
   const TemporaryFolder folder;
   make_small_workspace(folder.path());
   put_file(folder.path() / "Packages/Extra/Extra.wm.xml",
-           package_xml("Extra", "MainOS", file("source=\"..\\..\\DeviceLayout.xml\" destinationDir=\"$(runtime.windows)\\ImageUpdate\"")));
+           package_xml("Extra", "MainOS",
+                       file("source=\"..\\..\\DeviceLayout.xml\" destinationDir=\"$(runtime.windows)\\ImageUpdate\"")));
   const auto workspace = Workspace::open(folder.path());
   REQUIRE(workspace);
   CHECK(workspace->tree(1).files()[0].path == "Windows/ImageUpdate/DeviceLayout.xml");
@@ -160,7 +165,8 @@ TEST_CASE("what this version does not build is refused and not left out") {
 TEST_CASE("a file that another package brings already is refused with file and line") {
   const TemporaryFolder folder;
   make_small_workspace(folder.path());
-  const core::Error error = refusal(folder.path(), file("source=\"a.txt\" destinationDir=\"$(runtime.windows)\" name=\"ZEROS.bin\""), "MainOS");
+  const core::Error error = refusal(
+      folder.path(), file("source=\"a.txt\" destinationDir=\"$(runtime.windows)\" name=\"ZEROS.bin\""), "MainOS");
   // Extra is read before System, so that System's file is the second one.
   CHECK(error.id() == "workspace.destination-taken");
   CHECK(std::string(error.context_value("file")).ends_with("System.wm.xml"));
@@ -170,8 +176,8 @@ TEST_CASE("a file that another package brings already is refused with file and l
 TEST_CASE("boot configuration without an EFIESP partition is refused") {
   const TemporaryFolder folder;
   make_small_workspace(folder.path());
-  put_file(folder.path() / "DeviceLayout.xml",
-           imaging::test::layout_xml(imaging::test::partition_xml("MainOS", "NTFS", "<UseAllSpace>true</UseAllSpace>")));
+  put_file(folder.path() / "DeviceLayout.xml", imaging::test::layout_xml(imaging::test::partition_xml(
+                                                   "MainOS", "NTFS", "<UseAllSpace>true</UseAllSpace>")));
   fs::remove_all(folder.path() / "Packages/Boot");
   put_file(folder.path() / "Packages/Extra/b.xml", "<x/>");
   CHECK(refusal(folder.path(), "<bcdStore source=\"b.xml\" />").id() == "workspace.partition-unknown");
@@ -180,8 +186,9 @@ TEST_CASE("boot configuration without an EFIESP partition is refused") {
 TEST_CASE("files for a partition without a file system are refused") {
   const TemporaryFolder folder;
   make_small_workspace(folder.path());
-  put_file(folder.path() / "DeviceLayout.xml",
-           imaging::test::layout_xml(imaging::test::partition_xml("EFIESP", "FAT", "<TotalSectors>32768</TotalSectors>") +
-                                     imaging::test::partition_xml("MainOS", "", "<UseAllSpace>true</UseAllSpace>")));
+  put_file(
+      folder.path() / "DeviceLayout.xml",
+      imaging::test::layout_xml(imaging::test::partition_xml("EFIESP", "FAT", "<TotalSectors>32768</TotalSectors>") +
+                                imaging::test::partition_xml("MainOS", "", "<UseAllSpace>true</UseAllSpace>")));
   CHECK(refusal(folder.path(), file("source=\"a.txt\"")).id() == "workspace.value-invalid");
 }
