@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a recipe asks for decides what may be called passed.
+#include "station/attempt.hpp"
+
+#include <set>
+
+#include "tests/unit/station/station_fixture.hpp"
+
+using namespace imprint;
+using namespace imprint::station;
+using namespace imprint::station::test;
+
+TEST_CASE("a device whose disk does not follow the layout fails with its findings recorded") {
+  Line line;
+  auto strict = recipe();
+  strict.layout = disk::DeviceLayout{};
+  strict.layout->partitions.resize(1);
+  strict.layout->partitions[0].name = "EFIESP";
+  strict.layout->partitions[0].type = "{c12a7328-f81f-11d2-ba4b-00a0c93ec93b}";
+  strict.layout->partitions[0].total_sectors = 2048;
+  const auto session = line.start(strict);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  const AttemptResult result = Line::next(*session);
+  CHECK(result.verdict == db::AttemptVerdict::failed);
+  CHECK(result.error->id() == "inspect.failed");
+  CHECK_FALSE(result.report.findings.empty());
+  const auto rows = line.rows();
+  CHECK(rows.at(0).close->verdict == db::AttemptVerdict::failed);
+  const auto findings = line.records->findings(rows[0].id);
+  CHECK(findings->size() == result.report.findings.size());
+}
+
+TEST_CASE("a recipe without read-back passes on the device's own confirmation and says no more than that") {
+  Line line;
+  auto trusting = recipe();
+  trusting.flash.read_back = false;
+  const auto session = line.start(trusting);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  const AttemptResult result = Line::next(*session);
+  CHECK(result.verdict == db::AttemptVerdict::passed);
+  CHECK(result.proof == db::ProofLevel::device_confirmed);
+}
+
+TEST_CASE("a recipe that asks for a reboot ends with one") {
+  Line line;
+  auto rebooting = recipe();
+  rebooting.after_pass = AfterPass::reboot;
+  const auto session = line.start(rebooting);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+  const auto steps = line.records->steps(line.rows().at(0).id);
+  CHECK(steps->back().name == "reboot");
+  CHECK(line.bus.occupied().empty());
+}
+
+TEST_CASE("a device that cannot show its disk leaves the attempt incomplete and never passed") {
+  Line line;
+  virtual_device::DeviceOptions options;
+  options.platform_id = image_options().platform_id;
+  options.serial = core::Guid::from_name("mute");
+  options.disk_size = image_options().disk_size;
+  options.storage_folder = line.folder.path();
+  options.without = {devices::simple_io::Opcode::read_disk};
+  const auto session = line.start();
+  REQUIRE(line.bus.plug(VirtualBus::port(1), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
+  const AttemptResult result = Line::next(*session);
+  CHECK(result.verdict == db::AttemptVerdict::incomplete);
+  CHECK(result.error->id() == "device.read-back-unsupported");
+}
+
+TEST_CASE("recipes that differ in what they ask for have different digests") {
+  std::set<std::string> digests;
+  auto one = recipe();
+  digests.insert(one.digest());
+  CHECK(recipe().digest() == one.digest());
+  one.flash.read_back = false;
+  digests.insert(one.digest());
+  one.check_bcd = true;
+  digests.insert(one.digest());
+  one.recovery = inspect::RecoveryProfile::winre;
+  digests.insert(one.digest());
+  one.platform = disk::DevicePlatform{.min_sector_count = 5, .platform_ids = {"a"}};
+  digests.insert(one.digest());
+  one.layout = disk::DeviceLayout{};
+  digests.insert(one.digest());
+  CHECK(digests.size() == 6);
+}
