@@ -44,11 +44,11 @@ class Merge {
 
   core::Status run() {
     const pugi::xml_node root = xml_.root();
-    if (local_name(root) != "BootConfigurationDatabase") {
+    if (XmlDocument::local_name(root) != "BootConfigurationDatabase") {
       return xml_.fail_at("bcd.xml-malformed", root, "the root element is not BootConfigurationDatabase");
     }
     const std::string_view prefix =
-        std::string_view(root.name()).substr(0, std::string_view(root.name()).size() - local_name(root).size());
+        std::string_view(root.name()).substr(0, std::string_view(root.name()).size() - XmlDocument::local_name(root).size());
     const std::string attribute =
         prefix.empty() ? "xmlns" : fmt::format("xmlns:{}", prefix.substr(0, prefix.size() - 1));
     const pugi::xml_attribute declared = root.attribute(attribute.c_str());
@@ -57,10 +57,10 @@ class Merge {
     }
     IMPRINT_TRY(const auto lists, xml_.elements(root));
     for (const pugi::xml_node& list : lists) {
-      if (local_name(list) != "Objects") return unexpected(list);
+      if (XmlDocument::local_name(list) != "Objects") return unexpected(list);
       IMPRINT_TRY(const auto nodes, xml_.elements(list));
       for (const pugi::xml_node& node : nodes) {
-        if (local_name(node) != "Object") return unexpected(node);
+        if (XmlDocument::local_name(node) != "Object") return unexpected(node);
         IMPRINT_CHECK(read_object(node));
       }
     }
@@ -72,7 +72,7 @@ class Merge {
     std::vector<pugi::xml_node> nodes;
     [[nodiscard]] pugi::xml_node find(std::string_view name) const {
       for (const pugi::xml_node& node : nodes) {
-        if (local_name(node) == name) return node;
+        if (XmlDocument::local_name(node) == name) return node;
       }
       return {};
     }
@@ -87,9 +87,9 @@ class Merge {
     Parts out;
     IMPRINT_TRY(const auto children, xml_.elements(node));
     for (const pugi::xml_node& child : children) {
-      if (std::find(allowed.begin(), allowed.end(), local_name(child)) == allowed.end()) return unexpected(child);
-      if (out.find(local_name(child))) {
-        return xml_.fail_at("bcd.xml-malformed", child, fmt::format("{} is there twice", local_name(child)));
+      if (std::find(allowed.begin(), allowed.end(), XmlDocument::local_name(child)) == allowed.end()) return unexpected(child);
+      if (out.find(XmlDocument::local_name(child))) {
+        return xml_.fail_at("bcd.xml-malformed", child, fmt::format("{} is there twice", XmlDocument::local_name(child)));
       }
       out.nodes.push_back(child);
     }
@@ -98,13 +98,13 @@ class Merge {
 
   core::Result<pugi::xml_node> required(const Parts& in, const pugi::xml_node& parent, std::string_view name) const {
     const pugi::xml_node node = in.find(name);
-    if (!node) return xml_.fail_at("bcd.xml-malformed", parent, fmt::format("{} has no {}", local_name(parent), name));
+    if (!node) return xml_.fail_at("bcd.xml-malformed", parent, fmt::format("{} has no {}", XmlDocument::local_name(parent), name));
     return node;
   }
 
   core::Failure invalid(const pugi::xml_node& node, std::string_view text, std::string_view wanted) const {
     return xml_.fail_at("bcd.xml-value-invalid", node,
-                        fmt::format("{}: \"{}\" is not {}", local_name(node), core::printable(text), wanted));
+                        fmt::format("{}: \"{}\" is not {}", XmlDocument::local_name(node), core::printable(text), wanted));
   }
 
   core::Result<core::Guid> guid(const pugi::xml_node& node) const {
@@ -184,7 +184,7 @@ class Merge {
     if (!list) return {};
     IMPRINT_TRY(const auto elements, xml_.elements(list));
     for (const pugi::xml_node& element : elements) {
-      if (local_name(element) != "Element") return unexpected(element);
+      if (XmlDocument::local_name(element) != "Element") return unexpected(element);
       IMPRINT_CHECK(read_element(element, object));
     }
     return {};
@@ -199,7 +199,7 @@ class Merge {
     IMPRINT_TRY(const std::uint32_t id, element_id(data_type, value.format));
     if (format_digit(id) != static_cast<std::uint32_t>(value.format)) {
       return xml_.fail_at("bcd.xml-value-invalid", value_node,
-                          fmt::format("{} cannot be the value of element {:08x}", local_name(value_node), id));
+                          fmt::format("{} cannot be the value of element {:08x}", XmlDocument::local_name(value_node), id));
     }
     object.set(id, std::move(value.value));
     return {};
@@ -207,7 +207,7 @@ class Merge {
 
   core::Result<std::uint32_t> element_id(const pugi::xml_node& data_type, Format format) const {
     IMPRINT_TRY(const pugi::xml_node kind, xml_.only_element(data_type));
-    if (local_name(kind) == "WellKnownType") {
+    if (XmlDocument::local_name(kind) == "WellKnownType") {
       IMPRINT_TRY(const std::string name, xml_.text(kind));
       const auto id = element_of_schema_name(core::trimmed(name));
       if (!id) {
@@ -216,7 +216,7 @@ class Merge {
       }
       return *id;
     }
-    if (local_name(kind) != "RawType") return unexpected(kind);
+    if (XmlDocument::local_name(kind) != "RawType") return unexpected(kind);
     IMPRINT_TRY(const Parts in, parts(kind, {"Class", "SubClass"}));
     IMPRINT_TRY(const pugi::xml_node class_node, required(in, kind, "Class"));
     IMPRINT_TRY(const pugi::xml_node subclass_node, required(in, kind, "SubClass"));
@@ -238,16 +238,16 @@ class Merge {
 
   core::Result<std::vector<pugi::xml_node>> list_items(const pugi::xml_node& node) const {
     IMPRINT_TRY(const pugi::xml_node list, xml_.only_element(node));
-    if (local_name(list) != "StringValues") return unexpected(list);
+    if (XmlDocument::local_name(list) != "StringValues") return unexpected(list);
     IMPRINT_TRY(auto items, xml_.elements(list));
     for (const pugi::xml_node& item : items) {
-      if (local_name(item) != "StringValue") return unexpected(item);
+      if (XmlDocument::local_name(item) != "StringValue") return unexpected(item);
     }
     return items;
   }
 
   core::Result<TypedValue> read_value(const pugi::xml_node& node) const {
-    const std::string_view kind = local_name(node);
+    const std::string_view kind = XmlDocument::local_name(node);
     if (kind == "StringValue") {
       IMPRINT_TRY(std::string text, xml_.text(node));
       return TypedValue{Format::string, std::move(text)};
@@ -272,7 +272,7 @@ class Merge {
   }
 
   core::Result<TypedValue> read_list(const pugi::xml_node& node) const {
-    if (local_name(node) == "IntegerListValue") {
+    if (XmlDocument::local_name(node) == "IntegerListValue") {
       IMPRINT_TRY(const auto items, list_items(node));
       std::vector<std::uint64_t> values;
       for (const pugi::xml_node& item : items) {
@@ -281,7 +281,7 @@ class Merge {
       }
       return TypedValue{Format::integer_list, std::move(values)};
     }
-    if (local_name(node) == "ObjectListValue") {
+    if (XmlDocument::local_name(node) == "ObjectListValue") {
       IMPRINT_TRY(const auto items, list_items(node));
       std::vector<core::Guid> values;
       for (const pugi::xml_node& item : items) {
@@ -298,10 +298,10 @@ class Merge {
     IMPRINT_TRY(const pugi::xml_node device, xml_.only_element(node));
     if (nesting > kMaxRamdiskNesting)
       return xml_.fail_at("bcd.xml-value-invalid", device, "RAM disks are nested too deep");
-    if (local_name(device) == "GPTDevice") return gpt_device(device);
-    if (local_name(device) == "MBRDevice") return mbr_device(device);
-    if (local_name(device) == "RamdiskDevice") return ramdisk_device(device, nesting);
-    if (local_name(device) == "BootDevice") return Device{core::Guid{}, BootDevice{}};
+    if (XmlDocument::local_name(device) == "GPTDevice") return gpt_device(device);
+    if (XmlDocument::local_name(device) == "MBRDevice") return mbr_device(device);
+    if (XmlDocument::local_name(device) == "RamdiskDevice") return ramdisk_device(device, nesting);
+    if (XmlDocument::local_name(device) == "BootDevice") return Device{core::Guid{}, BootDevice{}};
     return unexpected(device);
   }
 
@@ -319,11 +319,11 @@ class Merge {
     IMPRINT_TRY(const core::Guid disk, guid(disk_node));
     IMPRINT_TRY(const pugi::xml_node partition, required(in, node, "Partition"));
     IMPRINT_TRY(const pugi::xml_node by, xml_.only_element(partition));
-    if (local_name(by) == "Id") {
+    if (XmlDocument::local_name(by) == "Id") {
       IMPRINT_TRY(const core::Guid id, guid(by));
       return Device{core::Guid{}, GptPartition{disk, id}};
     }
-    if (local_name(by) != "Name") return unexpected(by);
+    if (XmlDocument::local_name(by) != "Name") return unexpected(by);
     IMPRINT_TRY(Device device, resolved(by));
     if (!std::holds_alternative<GptPartition>(device.kind)) {
       return xml_.fail_at("bcd.xml-value-invalid", by,

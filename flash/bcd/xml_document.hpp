@@ -1,28 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// XML from outside, parsed once, whose nodes know their line: an error in a settings file has to be found by a person.
+// Boot settings as XML, with errors that name file and line, and the shapes that the schema is made of.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <pugixml.hpp>
-
 #include "flash/bcd/errors.hpp"
+#include "flash/core/xml_document.hpp"
 
 namespace imprint::bcd {
 
-// Name without a namespace prefix.
-[[nodiscard]] std::string_view local_name(const pugi::xml_node& node);
-
-class XmlDocument {
+class XmlDocument : public core::XmlDocument {
  public:
-  // UTF-8 with or without a byte order mark, or UTF-16 little-endian with one. `name` is the file's, for errors.
-  // `bcd.xml-malformed`, with the line.
+  // `bcd.xml-malformed`, with file and line.
   [[nodiscard]] static core::Result<XmlDocument> parse(std::string_view xml, std::string_view name);
 
-  [[nodiscard]] pugi::xml_node root() const { return document_->document_element(); }
   [[nodiscard]] core::Failure fail_at(ErrorId id, const pugi::xml_node& node, std::string detail) const;
 
   // The elements in `node`; text beside them is `bcd.xml-malformed`.
@@ -33,11 +26,7 @@ class XmlDocument {
   [[nodiscard]] core::Result<std::string> text(const pugi::xml_node& node) const;
 
  private:
-  [[nodiscard]] std::size_t line_of(std::ptrdiff_t offset) const;
-
-  std::string source_;
-  std::string name_;
-  std::unique_ptr<pugi::xml_document> document_;  // nodes point into it, so it stays where it is when this is moved
+  explicit XmlDocument(core::XmlDocument&& document) : core::XmlDocument(std::move(document)) {}
 };
 
 }  // namespace imprint::bcd

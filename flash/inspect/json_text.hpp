@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The pieces that both JSON writers are put together from. Included by .cpp files only: Boost.JSON is slow to compile.
+// The pieces that both JSON writers are put together from. Boost.JSON is only declared here: it is slow to compile.
 #pragma once
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 #include <string>
 #include <string_view>
 
 #include "flash/inspect/finding.hpp"
+
+namespace boost::json {
+class array;
+class object;
+}  // namespace boost::json
 
 namespace imprint::inspect {
 

@@ -2,6 +2,8 @@
 // Writes reports as JSON.
 #include "flash/inspect/report_json.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 

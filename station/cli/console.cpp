@@ -16,6 +16,7 @@ ExitStatus exit_status(const core::Error& error) {
   const std::string_view id = error.id();
   if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown") return ExitStatus::usage;
   if (id == "report.no-rows") return ExitStatus::nothing;
+  if (id == "workspace.file-missing") return ExitStatus::environment;
   // The input is at fault where the file itself was readable; the machine where it was not.
   return error.row().fault == core::FaultClass::station ? ExitStatus::environment : ExitStatus::not_good;
 }

@@ -174,9 +174,11 @@ step_inspections() {
   # A recovery partition without its WIM is found.
   cp --sparse=always "$disk" "$folder/broken.img"
   MTOOLS_SKIP_CHECK=1 mdel -i "$folder/broken.img@@$((512 * $(sgdisk -i 3 "$disk" | awk '/^First sector/ { print $3 }')))" ::winpe.wim || die "mdel"
-  "$imprint" inspect recovery "$folder/broken.img" --profile iot-mmos --json |
-    jq -e '.verdict == "fail" and any(.findings[]; .check == "recovery.file-missing" and .verdict == "fail")' >/dev/null ||
-    die "a missing winpe.wim is not found"
+  local report
+  report=$("$imprint" inspect recovery "$folder/broken.img" --profile iot-mmos --json)
+  same "status of a disk without winpe.wim" "$?" 1
+  jq -e '.verdict == "fail" and any(.findings[]; .check == "recovery.file-missing" and .verdict == "fail")' <<<"$report" >/dev/null ||
+    die "a missing winpe.wim is not found: $report"
   rm -f "$folder/broken.img"
 }
 
@@ -201,13 +203,17 @@ step_exit_statuses() {
   [ -e "$folder/x.img" ] && die "a failed extract left its file"
   head -c 300000 "$out/image.ffu" >"$folder/short.ffu"
   gives 1 "$imprint" ffu verify "$folder/short.ffu" --policy none
-  "$imprint" ffu verify "$folder/short.ffu" --policy none 2>&1 | grep -q '^imprint: format.truncated: ' || die "the form of errors"
+  local text
+  text=$("$imprint" ffu verify "$folder/short.ffu" --policy none 2>&1)
+  grep -q '^imprint: format.truncated: ' <<<"$text" || die "the form of errors: $text"
 }
 
 step_json_outputs() {
   "$imprint" ffu info "$out/image.ffu" --json | jq -e '.stores[0].min_disk_bytes == 7759462400' >/dev/null || die "info"
   "$imprint" ffu verify "$out/image.ffu" --policy test --trust "$out/trust" --json | jq -e '.verdict == "pass"' >/dev/null || die "verify"
-  "$imprint" ffu info "$folder/none" --json 2>&1 >/dev/null | jq -e '.error.id == "io.not-found"' >/dev/null || die "errors as JSON"
+  local text
+  text=$("$imprint" ffu info "$folder/none" --json 2>&1 >/dev/null)
+  jq -e '.error.id == "io.not-found"' <<<"$text" >/dev/null || die "errors as JSON: $text"
 }
 
 # A disk that fills up during the build: said so, status 4, and nothing under the final name.

@@ -2,6 +2,7 @@
 // What people read: slot lines, tables, moments, exit statuses.
 #include <catch2/catch.hpp>
 
+#include "flash/core/errors.hpp"
 #include "flash/ffu/errors.hpp"
 #include "station/cli/console.hpp"
 #include "station/cli/period.hpp"
