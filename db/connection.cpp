@@ -80,8 +80,8 @@ void Records::Connection::take_back() noexcept {
     const int version = database->execAndGet("PRAGMA user_version").getInt();
     database->exec("PRAGMA user_version = " + std::to_string(version));
     transaction.commit();
-  } catch (
-      const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch): the disk is gone; the caller has the first error
+  } catch (const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch): see below
+    // The disk is gone; the caller has the first error.
   }
 }
 

@@ -155,6 +155,8 @@ class Records {
 
   // In the order in which they were opened, whatever the clock said.
   [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period) const;
+  // Whether there is any attempt of training, or of production: the two do not share records.
+  [[nodiscard]] core::Result<bool> has_attempts(bool training) const;
   // Whether an attempt with this unit has passed.
   [[nodiscard]] core::Result<bool> has_passed(UnitId unit) const;
   [[nodiscard]] core::Result<std::vector<Step>> steps(AttemptId attempt) const;

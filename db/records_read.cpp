@@ -63,6 +63,13 @@ core::Status check_known(SQLite::Database& database, AttemptId attempt) {
 
 }  // namespace
 
+core::Result<bool> Records::has_attempts(bool training) const {
+  return connection_->read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
+    Query query(database, "SELECT 1 FROM attempt_openings WHERE training = ? LIMIT 1");
+    return query.number(training ? 1 : 0).next();
+  });
+}
+
 core::Result<bool> Records::has_passed(UnitId unit) const {
   return connection_->read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
     Query query(database, "SELECT 1 FROM attempts WHERE unit_id = ? AND verdict = 'passed' LIMIT 1");

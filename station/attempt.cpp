@@ -3,12 +3,13 @@
 // closed with what is known, and nothing is called passed that the record does not hold.
 #include "station/attempt.hpp"
 
+#include <exception>
 #include <functional>
+#include <new>
 #include <utility>
 
 #include "flash/core/text.hpp"
 #include "flash/engine/flash_device.hpp"
-#include "flash/ffu/disk_map.hpp"
 #include "station/errors.hpp"
 #include "station/version.hpp"
 
@@ -63,6 +64,12 @@ class AttemptRun {
     result_.slot = std::move(slot);
   }
 
+  ~AttemptRun() {
+    if (claimed_) context_.active.release(identity_.serial);
+  }
+  AttemptRun(const AttemptRun&) = delete;
+  AttemptRun& operator=(const AttemptRun&) = delete;
+
   AttemptResult run() {
     auto opened = context_.records.open_attempt(opening());
     if (!opened) {
@@ -70,9 +77,11 @@ class AttemptRun {
       return std::move(result_);
     }
     result_.id = *opened;
-    const core::Status status = all_steps();
-    target_.reset();  // the device is let go before the slot is called done
-    close(status);
+    close(guarded_steps());
+    if (result_.verdict == db::AttemptVerdict::passed) after_pass();
+    // The device is let go before the slot is called done.
+    disk_.reset();
+    target_.reset();
     return std::move(result_);
   }
 
@@ -98,6 +107,17 @@ class AttemptRun {
     return attempt;
   }
 
+  // One slot's trouble must not end the program and with it the other slots.
+  core::Status guarded_steps() {
+    try {
+      return all_steps();
+    } catch (const std::bad_alloc&) {
+      return core::fail("io.out-of-memory");
+    } catch (const std::exception& exception) {
+      return fail("station.internal-error", exception.what());
+    }
+  }
+
   core::Status all_steps() {
     IMPRINT_CHECK(step("identify", SlotPhase::identify, 0, [this](StepNotes& notes) { return identify(notes); }));
     IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes&) { return admit(); }));
@@ -113,10 +133,16 @@ class AttemptRun {
       IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
       if (context_.recipe.flash.read_back) result_.proof = db::ProofLevel::inspected;
     }
-    if (context_.recipe.after_pass == AfterPass::reboot) {
-      IMPRINT_CHECK(step("reboot", SlotPhase::finish, 0, [this](StepNotes&) { return target_->reboot(); }));
-    }
     return {};
+  }
+
+  // The unit is proved and recorded: what happens to the device from here on does not change that.
+  void after_pass() {
+    observer_.on_passed();
+    if (context_.recipe.after_pass != AfterPass::reboot) return;
+    observer_.on_phase(SlotPhase::finish, 0);
+    auto rebooted = target_->reboot();
+    if (!rebooted) result_.note = "passed, but not rebooted: " + rebooted.error().message();
   }
 
   // Runs one step and records it. A step whose row could not be written counts as failed: there is no proof of it.
@@ -157,11 +183,15 @@ class AttemptRun {
   core::Status admit() {
     IMPRINT_TRY(const auto unit, context_.records.identify(*result_.id, {identity_.serial, identity_.unique_id,
                                                                          identity_.platform_id, identity_.protocol}));
+    // Claimed before the records are asked: of two devices with one serial only one can get past both.
+    claimed_ = context_.active.claim(identity_.serial);
+    if (!claimed_)
+      return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", identity_.serial);
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(unit));
     if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
-    IMPRINT_CHECK(engine::check_fit(context_.image.image->image(), identity_));
-    IMPRINT_TRY(const auto map, ffu::DiskMap::build(context_.image.image->image().stores.at(0), identity_.disk->size));
+    IMPRINT_TRY(const auto map, engine::check_fit(context_.image.image->image(), identity_));
     described_bytes_ = map.described_bytes();
+    observer_.on_plan(context_.recipe.flash.read_back ? described_bytes_ : 0);
     return {};
   }
 
@@ -236,10 +266,13 @@ class AttemptRun {
       close.detail = status.error().message();
     }
     auto closed = context_.records.close_attempt(*result_.id, close);
-    if (!closed && result_.verdict == db::AttemptVerdict::passed) {
+    if (!closed) closed = context_.records.close_attempt(*result_.id, close);  // a disk that was busy for a moment
+    if (closed) return;
+    if (!result_.error) result_.error = closed.error();
+    result_.note = "the end of this attempt is not in the records: " + closed.error().message();
+    if (result_.verdict == db::AttemptVerdict::passed) {
       // The unit may be good, but nothing proves it: never shown as passed.
       result_.verdict = db::AttemptVerdict::incomplete;
-      result_.error = std::move(closed).error();
     }
   }
 
@@ -253,9 +286,20 @@ class AttemptRun {
   engine::DeviceIdentity identity_;
   std::shared_ptr<const core::BlockSource> disk_;
   std::uint64_t described_bytes_ = 0;
+  bool claimed_ = false;
 };
 
 }  // namespace
+
+bool ActiveSerials::claim(const std::string& serial) {
+  const std::scoped_lock lock(mutex_);
+  return serials_.insert(serial).second;
+}
+
+void ActiveSerials::release(const std::string& serial) {
+  const std::scoped_lock lock(mutex_);
+  serials_.erase(serial);
+}
 
 AttemptResult run_attempt(const AttemptContext& context, const std::string& slot, const devices::PortPath& port,
                           AttemptObserver& observer, std::stop_token stop) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <filesystem>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -18,6 +20,19 @@
 
 namespace imprint::station {
 
+// The serials that attempts are working on right now: two devices that carry one serial never flash side by side.
+// Thread-safe.
+class ActiveSerials {
+ public:
+  // False when the serial is taken; otherwise it is this caller's until release().
+  [[nodiscard]] bool claim(const std::string& serial);
+  void release(const std::string& serial);
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> serials_;
+};
+
 // What every attempt of a session shares. Outlives the attempts.
 struct AttemptContext {
   db::Records& records;
@@ -25,6 +40,7 @@ struct AttemptContext {
   const core::WallClock& clock;
   const ArmedImage& image;
   const Recipe& recipe;
+  ActiveSerials& active;
   std::filesystem::path scratch;  // a folder for files taken out of devices; emptied again
 };
 
@@ -36,6 +52,7 @@ struct AttemptResult {
   db::ProofLevel proof = db::ProofLevel::none;
   std::optional<core::Error> error;  // nothing only when passed
   inspect::Report report;            // empty when no rule was run
+  std::string note;                  // what else there is to say, for the log and the screen
 };
 
 // Called from the attempt's thread.
@@ -48,9 +65,13 @@ class AttemptObserver {
   virtual void on_phase(SlotPhase phase, std::uint64_t due) = 0;  // bytes due in it, 0 where bytes do not measure it
   virtual void on_progress(std::uint64_t done) = 0;               // bytes of the phase
   virtual void on_identity(const engine::DeviceIdentity& identity) = 0;
+  virtual void on_plan(std::uint64_t read_back_due) = 0;  // bytes that will be read back, known once admitted
+  // The PASS is in the records; what the recipe wants done with the device afterwards comes now.
+  virtual void on_passed() = 0;
 };
 
-// Runs the attempt on the calling thread. Never throws; a passed result means that the device confirmed, that
+// Runs the attempt on the calling thread. Never throws (what a library throws becomes `station.internal-error` or
+// `io.out-of-memory`); a passed result means that the device confirmed, that
 // everything the recipe asks for was proved, and that the record says so and is closed.
 [[nodiscard]] AttemptResult run_attempt(const AttemptContext& context, const std::string& slot,
                                         const devices::PortPath& port, AttemptObserver& observer, std::stop_token stop);

@@ -18,7 +18,9 @@ std::string Recipe::digest() const {
     text += fmt::format("layout={},{},{},{}\n", layout->sector_size, layout->chunk_size,
                         layout->default_partition_byte_alignment, layout->version_tag);
     for (const disk::LayoutPartition& p : layout->partitions) {
-      text += fmt::format("partition={},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", p.name, p.type,
+      text += fmt::format("more={},{},{}:{}\n", p.generated_file_overhead_sectors, p.offset_in_sectors,
+                          p.primary_partition.size(), p.primary_partition);
+      text += fmt::format("partition={}:{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", p.name.size(), p.name, p.type,
                           p.id ? p.id->to_string() : "", static_cast<int>(p.file_system), p.total_sectors,
                           p.min_free_sectors, p.use_all_space, p.bootable, p.read_only, p.hidden, p.attach_drive_letter,
                           p.required_to_flash, p.byte_alignment, p.cluster_size);
@@ -26,6 +28,7 @@ std::string Recipe::digest() const {
   }
   if (platform) {
     text += fmt::format("platform={},{}\n", platform->min_sector_count, platform->mmos_total_sectors_override);
+    text += fmt::format("mainos_extra={}\n", platform->mainos_extra_free_sectors);
     for (const std::string& id : platform->platform_ids) text += "id=" + id + "\n";
   }
   return core::to_hex(core::sha256(core::as_bytes(text)));

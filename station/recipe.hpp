@@ -26,7 +26,8 @@ struct Recipe {
   bool check_bcd = false;
   std::optional<inspect::RecoveryProfile> recovery;
   AfterPass after_pass = AfterPass::nothing;
-  // A device that comes back to its slot within this time after a PASS has rebooted; it is not a new unit.
+  // With a reboot: a device that comes to its slot within this time after a PASS may be the rebooted one; nothing is
+  // started with it.
   std::chrono::milliseconds reboot_time = std::chrono::seconds(30);
 
   // SHA-256 over everything above, lower-case hex: attempts record it.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <set>
 
-#include "flash/ffu/disk_map.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station {
@@ -27,9 +26,12 @@ class Session::Slot final : public AttemptObserver {
 
   void arrived() {
     const std::scoped_lock lock(mutex_);
-    // After a PASS the slot is latched: a device that was away no longer than its reboot takes is the same one.
-    const bool rebooted = latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time;
-    if (rebooted) return;
+    // A device that was rebooted after its PASS comes back to the slot. It may be that one, or another that was put in
+    // quickly: nothing is started, and nothing is called passed, until the slot stayed empty for the time of a reboot.
+    if (latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time) {
+      status_.phase = SlotPhase::latched;
+      return;
+    }
     latched_ = false;
     waiting_ = true;
     changed_.notify_all();
@@ -39,12 +41,18 @@ class Session::Slot final : public AttemptObserver {
     const std::scoped_lock lock(mutex_);
     waiting_ = false;
     departed_ = Clock::now();
+    // The result belongs to the device that left; whoever looks at the slot now must not take it for the next one's.
+    if (status_.phase == SlotPhase::done || status_.phase == SlotPhase::latched) reset_status(SlotPhase::empty);
   }
 
   void cancel() {
     const std::scoped_lock lock(mutex_);
+    waiting_ = false;
     attempt_stop_.request_stop();
   }
+
+  // Asks the thread to end; its destructor waits for it. Apart, so that all slots stop at once.
+  void stop() { thread_.request_stop(); }
 
   void on_phase(SlotPhase phase, std::uint64_t due) override {
     const std::scoped_lock lock(mutex_);
@@ -66,9 +74,16 @@ class Session::Slot final : public AttemptObserver {
   void on_identity(const engine::DeviceIdentity& identity) override {
     const std::scoped_lock lock(mutex_);
     status_.serial = identity.serial;
-    if (!identity.disk) return;
-    const auto map = ffu::DiskMap::build(session_.context_.image.image->image().stores.at(0), identity.disk->size);
-    read_back_due_ = map && session_.config_.recipe.flash.read_back ? map->described_bytes() : 0;
+  }
+
+  void on_plan(std::uint64_t read_back_due) override {
+    const std::scoped_lock lock(mutex_);
+    read_back_due_ = read_back_due;
+  }
+
+  void on_passed() override {
+    const std::scoped_lock lock(mutex_);
+    latched_ = session_.config_.recipe.after_pass == AfterPass::reboot;
   }
 
  private:
@@ -98,10 +113,10 @@ class Session::Slot final : public AttemptObserver {
         waiting_ = false;
         attempt_stop_ = std::stop_source();
         attempt_stop = attempt_stop_.get_token();
-        const unsigned attempt = status_.attempt + 1;
-        status_ = SlotStatus{};
-        status_.slot = config_.name;
-        status_.attempt = attempt;
+        reset_status(SlotPhase::identify);
+        ++status_.attempt;
+        latched_ = false;
+        departed_.reset();
       }
       AttemptResult result = run_attempt(session_.context_, config_.name, config_.port, *this, attempt_stop);
       show(result);
@@ -109,9 +124,19 @@ class Session::Slot final : public AttemptObserver {
     }
   }
 
+  void reset_status(SlotPhase phase) {
+    const unsigned attempt = status_.attempt;
+    status_ = SlotStatus{};
+    status_.slot = config_.name;
+    status_.training = session_.config_.training;
+    status_.attempt = attempt;
+    status_.phase = phase;
+  }
+
   void show(const AttemptResult& result) {
     const std::scoped_lock lock(mutex_);
-    latched_ = result.verdict == db::AttemptVerdict::passed;
+    // Gone already (pulled, or rebooting): the result is in the records, the slot is empty.
+    if (departed_ && result.verdict == db::AttemptVerdict::passed) return reset_status(SlotPhase::empty);
     status_.phase = SlotPhase::done;
     status_.verdict = result.verdict;
     status_.proof = result.proof;
@@ -120,6 +145,7 @@ class Session::Slot final : public AttemptObserver {
       status_.error_id = result.error->id();
       status_.message = std::string(result.error->row().text) + ". " + std::string(result.error->row().remedy);
     }
+    if (!result.note.empty()) status_.message += (status_.message.empty() ? "" : " ") + result.note;
   }
 
   Session& session_;
@@ -137,11 +163,14 @@ class Session::Slot final : public AttemptObserver {
 };
 
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
-    : config_(std::move(config)), context_{records, bus, clock, config_.image, config_.recipe, config_.scratch} {}
+    : config_(std::move(config)),
+      context_{records, bus, clock, config_.image, config_.recipe, active_, config_.scratch} {}
 
 core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
                                                       db::Records& records, const core::WallClock& clock) {
   if (bus.is_virtual() && !config.training) return fail("station.training-only");
+  IMPRINT_TRY(const bool mixed, records.has_attempts(!config.training));
+  if (mixed) return fail("station.records-mixed");
   std::set<std::string> names;
   std::set<devices::PortPath> ports;
   for (const SlotConfig& slot : config.slots) {
@@ -149,6 +178,9 @@ core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devi
       return fail("station.slot-map-invalid").with("slot", slot.name);
     if (!ports.insert(slot.port).second) return fail("station.slot-map-invalid").with("port", slot.port.text);
   }
+  // What a crash left open belongs to nobody any more.
+  IMPRINT_TRY(const auto interrupted, records.close_interrupted());
+  static_cast<void>(interrupted);
   std::unique_ptr<Session> session(new Session(std::move(config), bus, records, clock));
   for (const SlotConfig& slot : session->config_.slots)
     session->slots_.push_back(std::make_unique<Slot>(*session, slot));
@@ -158,7 +190,7 @@ core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devi
 
 Session::~Session() {
   subscription_.reset();  // no more arrivals; then each slot's thread is stopped and joined
-  cancel_all();
+  for (const auto& slot : slots_) slot->stop();
   slots_.clear();
 }
 

@@ -33,8 +33,10 @@ struct SessionConfig {
 // not touch another. Ports that are not in the slot map are left alone.
 class Session final : public devices::BusObserver {
  public:
-  // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training.
-  // Devices that are plugged in already start at once. The bus, the records and the clock outlive the session.
+  // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training;
+  // `station.records-mixed` when the records hold attempts of the other kind. Attempts that a crash left open are
+  // closed as interrupted. Devices that are plugged in already start at once. The bus, the records and the clock
+  // outlive the session.
   [[nodiscard]] static core::Result<std::unique_ptr<Session>> start(SessionConfig config, devices::DeviceBus& bus,
                                                                     db::Records& records, const core::WallClock& clock);
   // Cancels what runs; attempts close as aborted.
@@ -57,6 +59,7 @@ class Session final : public devices::BusObserver {
   void publish(AttemptResult result);
 
   SessionConfig config_;
+  ActiveSerials active_;
   AttemptContext context_;
   mutable std::mutex mutex_;
   std::condition_variable finished_changed_;

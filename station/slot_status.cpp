@@ -22,6 +22,8 @@ std::string_view to_string(SlotPhase phase) {
       return "finish";
     case SlotPhase::done:
       return "done";
+    case SlotPhase::latched:
+      return "latched";
   }
   return "empty";
 }

@@ -13,13 +13,15 @@
 
 namespace imprint::station {
 
-enum class SlotPhase { empty, identify, admit, write, read_back, inspect, finish, done };
+// latched: a device came back sooner than a reboot takes after a PASS; it is not looked at until it is taken out.
+enum class SlotPhase { empty, identify, admit, write, read_back, inspect, finish, done, latched };
 [[nodiscard]] std::string_view to_string(SlotPhase phase);
 
 struct SlotStatus {
   std::string slot;
   SlotPhase phase = SlotPhase::empty;
-  unsigned attempt = 0;  // of this slot in this session, from 1
+  bool training = false;  // a virtual device: every output says so
+  unsigned attempt = 0;   // of this slot in this session, from 1
   std::string serial;
   std::uint64_t done = 0;                    // bytes of this phase
   std::uint64_t due = 0;                     // bytes of this phase

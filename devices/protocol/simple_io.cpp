@@ -95,7 +95,8 @@ core::Result<engine::DeviceIdentity> SimpleIoTarget::identify() {
   IMPRINT_TRY(const bool has_serial, connection_->knows(Opcode::serial_number));
   if (has_serial) {
     auto serial = connection_->serial_number();
-    if (serial) identity.serial = serial->to_string();
+    // A board that was never given a serial answers zeros: that is none.
+    if (serial && !serial->is_zero()) identity.serial = serial->to_string();
     if (!serial && serial.error().id() != "device.unsupported-command")
       return std::unexpected(std::move(serial).error());
   }

@@ -123,6 +123,22 @@ core::Result<core::ByteBuffer> Connection::read_answer(std::size_t size, std::st
   return answer;
 }
 
+core::Result<core::ByteView> Connection::read_past_logs(core::Deadline deadline, std::string_view purpose,
+                                                        engine::TransferObserver* observer) {
+  EmptyReads empty;
+  while (true) {
+    IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, purpose));
+    if (piece.empty()) {
+      IMPRINT_CHECK(empty.add());
+      continue;
+    }
+    const auto record = parse_log(piece);
+    if (!record) return piece;
+    IMPRINT_CHECK(keep_log(*record));
+    if (observer != nullptr) observer->on_device_log(record->text);
+  }
+}
+
 core::Result<core::Guid> Connection::serial_number() {
   constexpr std::size_t kGuidSize = 16;
   IMPRINT_CHECK(send(Opcode::serial_number));
@@ -143,18 +159,9 @@ core::Result<IdReply> Connection::reset() {
   constexpr std::string_view kPurpose = "resetting the device";
   const auto deadline = core::Deadline::after(kMiscLimit);
   IMPRINT_CHECK(send(Opcode::reset));
-  EmptyReads empty;
-  while (true) {
-    IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, kPurpose));
-    if (piece.empty()) {
-      IMPRINT_CHECK(empty.add());
-      continue;
-    }
-    if (const auto record = parse_log(piece)) {
-      IMPRINT_CHECK(keep_log(*record));
-      continue;
-    }
-    if (piece[0] == static_cast<std::uint8_t>(Opcode::error)) break;  // here Err says that the reset is done
+  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, nullptr));
+  // Here Err says that the reset is done.
+  if (piece[0] != static_cast<std::uint8_t>(Opcode::error)) {
     return fail("device.reset-refused", "the answer is not the one to a reset").with("actual", piece[0]);
   }
   IMPRINT_TRY(IdReply reply, id());
@@ -173,22 +180,10 @@ core::Status Connection::write_packet(core::ByteView packet) {
 core::Result<Connection::Answer> Connection::wait_for_ack(engine::TransferObserver& observer) {
   constexpr std::string_view kPurpose = "waiting for the device to take a packet";
   const auto deadline = core::Deadline::after(kFlashTransferLimit);
-  EmptyReads empty;
-  while (true) {
-    IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, kPurpose));
-    if (piece.empty()) {
-      IMPRINT_CHECK(empty.add());
-      continue;
-    }
-    if (const auto record = parse_log(piece)) {
-      IMPRINT_CHECK(keep_log(*record));
-      observer.on_device_log(record->text);
-      continue;
-    }
-    if (piece[0] == static_cast<std::uint8_t>(Opcode::ack)) return Answer::accepted;
-    if (piece[0] == static_cast<std::uint8_t>(Opcode::error)) return fail_with_last_log();
-    return Answer::resend;
-  }
+  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, &observer));
+  if (piece[0] == static_cast<std::uint8_t>(Opcode::ack)) return Answer::accepted;
+  if (piece[0] == static_cast<std::uint8_t>(Opcode::error)) return fail_with_last_log();
+  return Answer::resend;
 }
 
 void Connection::start_log() {

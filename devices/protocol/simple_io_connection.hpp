@@ -51,6 +51,9 @@ class Connection {
   // An answer of exactly `size` bytes, in one transfer or several; log records before it are kept. An Err instead is
   // `device.unsupported-command`.
   [[nodiscard]] core::Result<core::ByteBuffer> read_answer(std::size_t size, std::string_view purpose);
+  // The next transfer that has data and is no log record; log records before it are kept and told to the observer.
+  [[nodiscard]] core::Result<core::ByteView> read_past_logs(core::Deadline deadline, std::string_view purpose,
+                                                            engine::TransferObserver* observer);
   [[nodiscard]] core::Status keep_log(const LogRecord& record);
   [[nodiscard]] core::Failure fail_with_last_log() const;
   [[nodiscard]] core::Failure note(core::Error error, std::string_view purpose);

@@ -60,6 +60,7 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
   [[nodiscard]] std::vector<PortPath> occupied() const {
     const std::scoped_lock lock(mutex_);
     std::vector<PortPath> out;
+    out.reserve(cables_.size());
     for (const auto& [port, cable] : cables_) out.push_back(port);
     return out;
   }

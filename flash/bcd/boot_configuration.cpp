@@ -48,7 +48,8 @@ class Merge {
       return xml_.fail_at("bcd.xml-malformed", root, "the root element is not BootConfigurationDatabase");
     }
     const std::string_view prefix =
-        std::string_view(root.name()).substr(0, std::string_view(root.name()).size() - XmlDocument::local_name(root).size());
+        std::string_view(root.name())
+            .substr(0, std::string_view(root.name()).size() - XmlDocument::local_name(root).size());
     const std::string attribute =
         prefix.empty() ? "xmlns" : fmt::format("xmlns:{}", prefix.substr(0, prefix.size() - 1));
     const pugi::xml_attribute declared = root.attribute(attribute.c_str());
@@ -87,9 +88,11 @@ class Merge {
     Parts out;
     IMPRINT_TRY(const auto children, xml_.elements(node));
     for (const pugi::xml_node& child : children) {
-      if (std::find(allowed.begin(), allowed.end(), XmlDocument::local_name(child)) == allowed.end()) return unexpected(child);
+      if (std::find(allowed.begin(), allowed.end(), XmlDocument::local_name(child)) == allowed.end())
+        return unexpected(child);
       if (out.find(XmlDocument::local_name(child))) {
-        return xml_.fail_at("bcd.xml-malformed", child, fmt::format("{} is there twice", XmlDocument::local_name(child)));
+        return xml_.fail_at("bcd.xml-malformed", child,
+                            fmt::format("{} is there twice", XmlDocument::local_name(child)));
       }
       out.nodes.push_back(child);
     }
@@ -98,13 +101,16 @@ class Merge {
 
   core::Result<pugi::xml_node> required(const Parts& in, const pugi::xml_node& parent, std::string_view name) const {
     const pugi::xml_node node = in.find(name);
-    if (!node) return xml_.fail_at("bcd.xml-malformed", parent, fmt::format("{} has no {}", XmlDocument::local_name(parent), name));
+    if (!node)
+      return xml_.fail_at("bcd.xml-malformed", parent,
+                          fmt::format("{} has no {}", XmlDocument::local_name(parent), name));
     return node;
   }
 
   core::Failure invalid(const pugi::xml_node& node, std::string_view text, std::string_view wanted) const {
-    return xml_.fail_at("bcd.xml-value-invalid", node,
-                        fmt::format("{}: \"{}\" is not {}", XmlDocument::local_name(node), core::printable(text), wanted));
+    return xml_.fail_at(
+        "bcd.xml-value-invalid", node,
+        fmt::format("{}: \"{}\" is not {}", XmlDocument::local_name(node), core::printable(text), wanted));
   }
 
   core::Result<core::Guid> guid(const pugi::xml_node& node) const {
@@ -198,8 +204,9 @@ class Merge {
     IMPRINT_TRY(TypedValue value, read_value(value_node));
     IMPRINT_TRY(const std::uint32_t id, element_id(data_type, value.format));
     if (format_digit(id) != static_cast<std::uint32_t>(value.format)) {
-      return xml_.fail_at("bcd.xml-value-invalid", value_node,
-                          fmt::format("{} cannot be the value of element {:08x}", XmlDocument::local_name(value_node), id));
+      return xml_.fail_at(
+          "bcd.xml-value-invalid", value_node,
+          fmt::format("{} cannot be the value of element {:08x}", XmlDocument::local_name(value_node), id));
     }
     object.set(id, std::move(value.value));
     return {};

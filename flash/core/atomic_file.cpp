@@ -27,8 +27,20 @@ Status sync_path(const std::filesystem::path& path, int flags) {
 
 }  // namespace
 
+namespace {
+
+// A link is followed, so that the file it names is replaced and not the link.
+std::filesystem::path resolved(std::filesystem::path path) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(path, error)) return path;
+  auto target = std::filesystem::weakly_canonical(path, error);
+  return error ? path : target;
+}
+
+}  // namespace
+
 AtomicFile::AtomicFile(std::filesystem::path final_path)
-    : final_(std::move(final_path)),
+    : final_(resolved(std::move(final_path))),
       // Random, so that two writers of the same name, in one process or in two, never write into each other's file.
       temporary_(final_.native() + ".partial-" + Guid::random().to_string().substr(0, 8)) {}
 
@@ -37,7 +49,18 @@ AtomicFile::~AtomicFile() {
   if (!committed_) std::filesystem::remove(temporary_, ignored);
 }
 
+Status AtomicFile::check_target() const {
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(final_, error);
+  // Renaming over a device or a pipe would take it away from everybody who uses it.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    return fail("io.open-failed", "it is there already and is no file").with("file", final_.native());
+  }
+  return {};
+}
+
 Status AtomicFile::commit() {
+  IMPRINT_CHECK(check_target());
   IMPRINT_CHECK(sync_path(temporary_, O_RDONLY));
   std::error_code error;
   std::filesystem::rename(temporary_, final_, error);
@@ -49,6 +72,7 @@ Status AtomicFile::commit() {
 
 Status write_file(const std::filesystem::path& path, ByteView content) {
   AtomicFile file(path);
+  IMPRINT_CHECK(file.check_target());
   IMPRINT_TRY(auto sink, FileSink::create(file.temporary_path(), content.size()));
   IMPRINT_CHECK(sink->write_at(0, content));
   return file.commit();

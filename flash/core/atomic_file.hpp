@@ -19,6 +19,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   [[nodiscard]] const std::filesystem::path& temporary_path() const { return temporary_; }
+  // The final name is free or names a regular file; `io.open-failed` for a folder, a device or a pipe.
+  [[nodiscard]] Status check_target() const;
   // Syncs the temporary file, renames it over the final name and syncs the folder.
   [[nodiscard]] Status commit();
 

@@ -65,7 +65,7 @@ class FileSource final : public BlockSource {
 };
 
 // A new file (or one that is truncated) of a fixed size, sparse where nothing was written. Thread-safe for ranges that
-// do not overlap. Readable, too.
+// do not overlap. Writing past the size makes the file longer: callers check their ranges.
 class FileSink final : public BlockSink {
  public:
   [[nodiscard]] static Result<std::unique_ptr<FileSink>> create(const std::filesystem::path& path, std::uint64_t size);

@@ -6,6 +6,7 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <set>
 
 #include "flash/core/atomic_file.hpp"
 #include "flash/core/bytes.hpp"
@@ -23,6 +24,7 @@ constexpr std::string_view kNamespace = "http://schemas.microsoft.com/embedded/2
 constexpr std::size_t kMaxPartitions = 128;       // entries of a GPT as Windows writes it
 constexpr std::size_t kMaxNameUnits = 36;         // UTF-16 units of a GPT entry
 constexpr std::size_t kPlatformFieldBytes = 191;  // of the 192 bytes in an FFU's store header, one ends the list
+constexpr std::uint64_t kMaxSectorBytes = 4096;   // of any disk, and what the formatters take
 constexpr std::uint64_t kMaxU32 = std::numeric_limits<std::uint32_t>::max();
 
 std::string_view text_of(const pugi::xml_node& node) { return core::trimmed(node.text().get()); }
@@ -53,6 +55,17 @@ Result<LayoutFileSystem> file_system_of(const XmlDocument& xml, const pugi::xml_
   if (core::equals_ignoring_case(text, "FAT32")) return LayoutFileSystem::fat32;
   if (core::equals_ignoring_case(text, "FAT")) return LayoutFileSystem::fat;
   return xml.fail_at(node, "layout.file-system-unknown", core::printable(text));
+}
+
+// The schema's xs:all: every child at most once. The second would overwrite the first in silence.
+Status check_children_once(const XmlDocument& xml, const pugi::xml_node& parent) {
+  std::set<std::string_view> seen;
+  for (const pugi::xml_node node : parent.children()) {
+    if (node.type() != pugi::node_element) continue;
+    if (!seen.insert(XmlDocument::local_name(node)).second)
+      return invalid(xml, node, "this element stands there twice");
+  }
+  return {};
 }
 
 // "{GUID}" for GPT, "0xNN" for MBR.
@@ -161,6 +174,7 @@ Status read_partitions(const XmlDocument& xml, const pugi::xml_node& list, Devic
     if (!layout.partitions.empty() && layout.partitions.back().use_all_space) {
       return invalid(xml, last, "only the last partition may use all space");
     }
+    IMPRINT_CHECK(check_children_once(xml, node));
     LayoutPartition partition;
     bool single_sector = false;
     for (const pugi::xml_node child : node.children()) {
@@ -190,13 +204,13 @@ Status read_layout_head(const XmlDocument& xml, const pugi::xml_node& node, Devi
                         bool& has_sector_size) {
   const std::string_view element = XmlDocument::local_name(node);
   if (element == "SectorSize") {
-    IMPRINT_TRY(const auto size, number_of(xml, node, 65536));
-    if (size < 512 || !std::has_single_bit(size)) return invalid(xml, node, "not a power of 2 from 512");
+    IMPRINT_TRY(const auto size, number_of(xml, node, kMaxSectorBytes));
+    if (size < 512 || !std::has_single_bit(size)) return invalid(xml, node, "not a power of 2 from 512 to 4096");
     layout.sector_size = static_cast<std::uint32_t>(size);
     has_sector_size = true;
   } else if (element == "ChunkSize") {
     IMPRINT_TRY(const auto kib, number_of(xml, node, 1024));
-    if (kib == 0) return invalid(xml, node, "not a number from 1 to 1024");
+    if (kib < 4 || !std::has_single_bit(kib)) return invalid(xml, node, "not a power of 2 from 4 to 1024");
     layout.chunk_size = static_cast<std::uint32_t>(kib * 1024);
   } else if (element == "DefaultPartitionByteAlignment") {
     IMPRINT_TRY(const auto alignment, number_of(xml, node));
@@ -273,6 +287,7 @@ Result<DeviceLayout> parse_device_layout(std::string_view text, std::string_view
     return xml.fail_at(xml.root(), "layout.schema-unsupported", "a DeviceLayout of schema v2");
   }
   IMPRINT_CHECK(xml.expect_root("DeviceLayout", kNamespace));
+  IMPRINT_CHECK(check_children_once(xml, xml.root()));
   DeviceLayout layout;
   bool has_sector_size = false;
   pugi::xml_node partitions;
@@ -280,9 +295,7 @@ Result<DeviceLayout> parse_device_layout(std::string_view text, std::string_view
   for (const pugi::xml_node node : xml.root().children()) {
     if (node.type() != pugi::node_element) continue;
     IMPRINT_CHECK(read_layout_head(xml, node, layout, has_sector_size));
-    if (XmlDocument::local_name(node) != "Partitions") continue;
-    if (partitions) return invalid(xml, node, "Partitions stands there twice");
-    partitions = node;
+    if (XmlDocument::local_name(node) == "Partitions") partitions = node;
   }
   if (!has_sector_size) return invalid(xml, xml.root(), "SectorSize is missing");
   if (layout.chunk_size % layout.sector_size != 0)
@@ -298,6 +311,7 @@ Result<DeviceLayout> parse_device_layout(std::string_view text, std::string_view
 Result<DevicePlatform> parse_device_platform(std::string_view text, std::string_view name) {
   IMPRINT_TRY(const auto xml, XmlDocument::parse(text, name));
   IMPRINT_CHECK(xml.expect_root("OEMDevicePlatform", kNamespace));
+  IMPRINT_CHECK(check_children_once(xml, xml.root()));
   DevicePlatform platform;
   std::size_t id_bytes = 0;
   for (const pugi::xml_node node : xml.root().children()) {

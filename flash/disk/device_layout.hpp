@@ -69,6 +69,15 @@ inline constexpr std::uint32_t kDefaultMbrSignature = 0xAE420040;
 [[nodiscard]] core::Result<DeviceLayout> read_device_layout(const std::filesystem::path& path);
 [[nodiscard]] core::Result<DevicePlatform> read_device_platform(const std::filesystem::path& path);
 
+// Sectors that must be free on a partition in the end: MinFreeSectors, GeneratedFileOverheadSectors, and on MainOS what
+// the platform asks for beside them. 0 without MinFreeSectors: such a partition guarantees nothing.
+[[nodiscard]] std::uint64_t guaranteed_free_sectors(const LayoutPartition& partition, const DevicePlatform& platform);
+
+// One past the last sector of a partition with UseAllSpace on a disk with this table: the last whole MiB that still
+// lies in the usable sectors, however the partition is aligned. The planner ends it there; a partition that was
+// extended further, up to the last usable sector, has all space too.
+[[nodiscard]] std::uint64_t all_space_end(const PartitionTable& table);
+
 // Where each partition lies. `content_bytes[i]` is what partition i's files and file system need (used where the layout
 // gives MinFreeSectors), empty where nothing is known. `layout.does-not-fit` names the partition.
 // Partitions start after the first MiB, at multiples of their alignment; UseAllSpace ends at a whole MiB, and in a GPT

@@ -26,7 +26,8 @@ bool is_end(FileSystem kind, std::uint32_t entry) {
 // A file: its runs on the partition, in order.
 class FatFileSource final : public core::BlockSource {
  public:
-  FatFileSource(std::shared_ptr<const core::BlockSource> partition, std::vector<core::Extent> runs, std::uint64_t size)
+  FatFileSource(std::shared_ptr<const core::BlockSource> partition, const std::vector<core::Extent>& runs,
+                std::uint64_t size)
       : partition_(std::move(partition)), size_(size) {
     std::uint64_t at = 0;
     for (const core::Extent& run : runs) {

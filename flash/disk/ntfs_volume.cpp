@@ -235,8 +235,15 @@ core::Result<core::ExtentSet> NtfsVolume::marked_clusters() {
   return out;
 }
 
+bool NtfsVolume::is_dirty() {
+  const auto lock = session_->guard();
+  return (session_->volume()->flags & VOLUME_IS_DIRTY) != 0;
+}
+
 core::Result<core::ExtentSet> NtfsVolume::allocated() {
   IMPRINT_TRY(core::ExtentSet out, marked_clusters());
+  // The journal of a dirty volume may hold allocations that $Bitmap does not show yet.
+  if (is_dirty()) out.add({0, info_.size});
   // The boot sector's copy is outside of every cluster: in the sector behind the stated size, which is the partition's
   // last one unless the volume is smaller than its partition. Windows looks in the last one.
   const std::uint64_t sector = info_.sector_size;

@@ -18,6 +18,7 @@ class NtfsSession;
 // listed. The library's state is behind a mutex, so sources from open_file may be read from any thread. Encrypted files
 // and those that Windows compressed into a WIM-like stream are `volume.file-unreadable`: their plain stream would read
 // as zeros.
+// A volume that is marked as dirty counts as allocated in full.
 class NtfsVolume final : public Volume {
  public:
   // `volume.unknown-file-system`, `volume.damaged`.
@@ -35,6 +36,8 @@ class NtfsVolume final : public Volume {
   [[nodiscard]] core::Status read_info(std::uint64_t stated_sectors);
   // Runs of clusters that $Bitmap marks, in bytes. Takes the session's lock.
   [[nodiscard]] core::Result<core::ExtentSet> marked_clusters();
+  // The flag that Windows sets while the volume is not consistent. Takes the session's lock.
+  [[nodiscard]] bool is_dirty();
 
   std::shared_ptr<NtfsSession> session_;
   VolumeInfo info_;

@@ -24,6 +24,8 @@ constexpr std::uint64_t kAttributeNoDriveLetter = 0x8000000000000000;
 constexpr std::uint64_t kMinFatOrNtfsBytes = 7340032;
 constexpr std::uint64_t kMinFat32Bytes = 34603008;
 
+bool is_main_os(const LayoutPartition& partition) { return core::equals_ignoring_case(partition.name, "MainOS"); }
+
 // A disk being filled from its start.
 class Planner {
  public:
@@ -79,17 +81,15 @@ std::uint64_t Planner::wanted_sectors(std::size_t index) const {
     return platform_.mmos_total_sectors_override;
   }
   if (partition.use_all_space) {
-    const std::uint64_t mib = std::max<std::uint64_t>(kMiB / sector_, 1);
-    return end_ / mib * mib > cursor_ ? end_ / mib * mib - cursor_ : 0;
+    const std::uint64_t end = all_space_end(table_);
+    return end > cursor_ ? end - cursor_ : 0;
   }
   if (partition.min_free_sectors == 0) return partition.total_sectors;
-  const bool main_os = core::equals_ignoring_case(partition.name, "MainOS");
-  const std::uint64_t free = partition.min_free_sectors + partition.generated_file_overhead_sectors +
-                             (main_os ? platform_.mainos_extra_free_sectors : 0);  // each a u32 or the sum of two
+  const std::uint64_t free = guaranteed_free_sectors(partition, platform_);
   // Content beyond any disk would overflow below; it cannot fit anyway.
   const std::uint64_t content = index < content_.size() ? std::min<std::uint64_t>(content_[index], 1ULL << 50) : 0;
   std::uint64_t bytes = content + free * sector_;
-  if (main_os) bytes += bytes / 25;  // Windows' own image builder leaves 4 % on MainOS
+  if (is_main_os(partition)) bytes += bytes / 25;  // Windows' own image builder leaves 4 % on MainOS
   return core::round_up(bytes, kMiB) / sector_;
 }
 
@@ -177,6 +177,20 @@ core::Guid default_partition_id(std::string_view name) {
 }
 
 core::Guid default_disk_id() { return *core::Guid::parse("AE420040-13DD-41F2-AE7F-0DC35854C8D7"); }
+
+std::uint64_t guaranteed_free_sectors(const LayoutPartition& partition, const DevicePlatform& platform) {
+  if (partition.min_free_sectors == 0) return 0;
+  // Each is a u32 or the sum of two, so that this cannot overflow.
+  return partition.min_free_sectors + partition.generated_file_overhead_sectors +
+         (is_main_os(partition) ? platform.mainos_extra_free_sectors : 0);
+}
+
+std::uint64_t all_space_end(const PartitionTable& table) {
+  const std::uint64_t mib = std::max<std::uint64_t>(kMiB / std::max<std::uint32_t>(table.sector_size, 1), 1);
+  std::uint64_t usable_end = table.last_usable_sector;
+  if (usable_end != UINT64_MAX) ++usable_end;
+  return usable_end / mib * mib;
+}
 
 Result<PartitionTable> plan_partitions(const DeviceLayout& layout, const DevicePlatform& platform,
                                        const std::vector<std::uint64_t>& content_bytes) {

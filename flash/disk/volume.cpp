@@ -56,7 +56,7 @@ core::Result<std::shared_ptr<Volume>> open_volume(std::shared_ptr<const core::Bl
   return fail("volume.unknown-file-system").with("size", partition->size());
 }
 
-core::Result<core::ExtentSet> allocated_extents(std::shared_ptr<const core::BlockSource> disk,
+core::Result<core::ExtentSet> allocated_extents(const std::shared_ptr<const core::BlockSource>& disk,
                                                 const PartitionTable& table) {
   core::ExtentSet out = table_extents(table, disk->size());
   for (const Partition& partition : table.partitions) {

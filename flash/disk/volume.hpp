@@ -59,7 +59,7 @@ class Volume {
 
 // The bytes of a whole disk that must be on a device: the tables, what each file system has allocated, and raw or
 // unreadable partitions in full. Relative to the disk's start.
-[[nodiscard]] core::Result<core::ExtentSet> allocated_extents(std::shared_ptr<const core::BlockSource> disk,
+[[nodiscard]] core::Result<core::ExtentSet> allocated_extents(const std::shared_ptr<const core::BlockSource>& disk,
                                                               const PartitionTable& table);
 
 }  // namespace imprint::disk

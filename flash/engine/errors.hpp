@@ -12,6 +12,10 @@ namespace imprint::engine {
 inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"image.read-failed", "A part of the image could not be read from the station's disk",
      "Copy the image to the station again and check the station's disk.", core::FaultClass::station},
+    {"image.several-stores", "The image is for several disks of a device, and this version proves one",
+     "Use an image with one store.", core::FaultClass::image},
+    {"image.describes-nothing", "The image writes nothing to a device", "Build the image again.",
+     core::FaultClass::image},
     {"device.platform-mismatch", "This device is of another kind than the image is made for",
      "Remove it; check the product that is armed and the device's label.", core::FaultClass::operator_},
     {"device.disk-too-small", "The device's disk is smaller than the image needs",

@@ -62,11 +62,13 @@ std::uint64_t piece_length(const ffu::Image& image, const ffu::MappedRun& run, s
 
 }  // namespace
 
-core::Status check_fit(const ffu::Image& image, const DeviceIdentity& identity) {
+core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity) {
   const auto ids = image.platform_ids();
   if (!ffu::platform_matches(ids, identity.platform_id)) {
     return fail("device.platform-mismatch").with("expected", joined(ids)).with("actual", identity.platform_id);
   }
+  // Only the first store is read back: an image with more could not be proved, so it is not flashed.
+  if (image.stores.size() != 1) return fail("image.several-stores").with("stores", image.stores.size());
   if (!identity.disk) return fail("device.disk-unknown");
   const std::uint64_t wanted = image.manifest.stores.empty() ? 0 : image.manifest.stores[0].min_disk_bytes();
   if (identity.disk->size < wanted) {
@@ -78,11 +80,12 @@ core::Status check_fit(const ffu::Image& image, const DeviceIdentity& identity) 
         .with("actual", identity.disk->sector_size);
   }
   // A descriptor that lies outside of this disk is found before the first byte is sent.
-  auto map = ffu::DiskMap::build(image.stores.at(0), identity.disk->size);
+  auto map = ffu::DiskMap::build(image.stores[0], identity.disk->size);
   if (!map) {
     return fail("device.disk-too-small").with("actual", identity.disk->size).caused_by(std::move(map).error());
   }
-  return {};
+  if (map->described_bytes() == 0) return fail("image.describes-nothing");
+  return map;
 }
 
 core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,

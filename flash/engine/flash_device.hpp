@@ -10,6 +10,7 @@
 #include "flash/core/result.hpp"
 #include "flash/engine/target.hpp"
 #include "flash/engine/verified_image.hpp"
+#include "flash/ffu/disk_map.hpp"
 
 namespace imprint::engine {
 
@@ -19,8 +20,9 @@ struct FlashPolicy {
 };
 
 // May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
-// `device.sector-size-mismatch`, `device.disk-unknown`. Asked before a byte of the image is sent.
-[[nodiscard]] core::Status check_fit(const ffu::Image& image, const DeviceIdentity& identity);
+// `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.describes-nothing`. Asked before
+// a byte of the image is sent; the answer is what the device's disk will hold.
+[[nodiscard]] core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity);
 
 // Reads every described block from the device's disk and holds it against the signed hash table; blocks that share a
 // chunk with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names

@@ -88,21 +88,33 @@ core::Result<std::shared_ptr<const core::ByteBuffer>> VerifiedImage::chunk(std::
   uses_.push_front(index);
   entries_.emplace(index, Entry{nullptr, uses_.begin()});
   lock.unlock();
+  // Whatever ends the load, also an exception for want of memory: the entry is filled or taken away, and who waits is
+  // told.
+  const Pending pending(*this, index);
   auto loaded = load(index);
-  lock.lock();
-  const auto entry = entries_.find(index);
-  if (loaded) {
-    entry->second.bytes = *loaded;
-    ++statistics_.chunks_loaded;
-    ++statistics_.chunks_served;
-    evict();
-  } else {
-    // Not kept: the next reader tries again, so that one bad read of the disk does not stay.
-    uses_.erase(entry->second.use);
-    entries_.erase(entry);
-  }
-  loaded_.notify_all();
+  if (loaded) pending.keep(*loaded);
   return loaded;
+}
+
+VerifiedImage::Pending::~Pending() {
+  const std::scoped_lock lock(image_.mutex_);
+  const auto entry = image_.entries_.find(index_);
+  if (entry != image_.entries_.end() && !entry->second.bytes) {
+    // Not kept: the next reader tries again, so that one bad read of the disk does not stay.
+    image_.uses_.erase(entry->second.use);
+    image_.entries_.erase(entry);
+  }
+  image_.loaded_.notify_all();
+}
+
+void VerifiedImage::Pending::keep(std::shared_ptr<const core::ByteBuffer> bytes) const {
+  const std::scoped_lock lock(image_.mutex_);
+  const auto entry = image_.entries_.find(index_);  // there: an entry without bytes is never evicted
+  entry->second.bytes = std::move(bytes);
+  image_.uses_.splice(image_.uses_.begin(), image_.uses_, entry->second.use);
+  ++image_.statistics_.chunks_loaded;
+  ++image_.statistics_.chunks_served;
+  image_.evict();
 }
 
 void VerifiedImage::evict() {

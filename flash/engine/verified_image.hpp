@@ -56,6 +56,19 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   [[nodiscard]] core::Result<std::shared_ptr<const core::ByteBuffer>> chunk(std::uint64_t index);
   [[nodiscard]] core::Result<std::shared_ptr<const core::ByteBuffer>> load(std::uint64_t index) const;
   void evict();
+  // A chunk that this thread is loading.
+  class Pending {
+   public:
+    Pending(VerifiedImage& image, std::uint64_t index) : image_(image), index_(index) {}
+    ~Pending();
+    Pending(const Pending&) = delete;
+    Pending& operator=(const Pending&) = delete;
+    void keep(std::shared_ptr<const core::ByteBuffer> bytes) const;
+
+   private:
+    VerifiedImage& image_;
+    std::uint64_t index_;
+  };
 
   std::shared_ptr<const core::BlockSource> file_;
   ffu::OpenedImage opened_;

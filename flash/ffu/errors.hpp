@@ -59,6 +59,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      core::FaultClass::operator_},
     {"ffu.payload-size", "The payload's size does not agree with the headers", "Get the image again from its source.",
      core::FaultClass::image},
+    {"ffu.padding-ambiguous", "The payload could begin in more than one place",
+     "Build the image again with blocks of the size of a chunk.", core::FaultClass::image},
     {"ffu.trailing-bytes", "There are bytes after the payload", "Get the image again; nothing may follow the payload.",
      core::FaultClass::image},
     {"ffu.disk-size-unknown", "The image does not say how large its disk is", "Give the disk's size with --size.",

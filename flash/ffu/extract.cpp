@@ -32,6 +32,7 @@ core::Status write_data(core::BlockSink& sink, std::uint64_t offset, core::ByteV
 core::Status extract_disk(const DescribedDisk& disk, const std::filesystem::path& out,
                           const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
   core::AtomicFile file(out);
+  IMPRINT_CHECK(file.check_target());
   IMPRINT_TRY(auto sink, core::FileSink::create(file.temporary_path(), disk.size()));
   const std::uint64_t total = disk.map().described_bytes();
   std::uint64_t done = 0;

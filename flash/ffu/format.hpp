@@ -18,8 +18,10 @@ inline constexpr std::size_t kPlatformIdBytes = 192;
 
 // Limits of this reader: far above any real image, low enough that a lying field cannot exhaust memory.
 inline constexpr std::uint32_t kMaxCatalogBytes = 16U << 20;
-inline constexpr std::uint32_t kMaxManifestBytes = 16U << 20;
-inline constexpr std::uint32_t kMaxTargets = 4096;
+inline constexpr std::uint32_t kMaxManifestBytes = 1U << 20;
+inline constexpr std::uint32_t kMaxTargets = 64;
+inline constexpr std::uint32_t kMaxDescriptors = 8U << 20;  // a block of 4 KiB each: 32 GiB of payload
+inline constexpr std::size_t kMaxLocations = 16U << 20;
 inline constexpr std::uint32_t kMinChunkBytes = 4096;
 inline constexpr std::uint32_t kMaxChunkBytes = 16U << 20;
 inline constexpr std::uint32_t kMinBlockBytes = 4096;

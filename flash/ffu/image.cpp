@@ -300,6 +300,11 @@ core::Status HeaderParser::parse_validation(const format::StoreHeader& header) {
 
 core::Status HeaderParser::parse_descriptors(Store& store, const format::StoreHeader& header) {
   ByteReader reader(bytes_.subspan(position_, header.write_descriptor_length), position_);
+  if (header.write_descriptor_count > format::kMaxDescriptors) {
+    return fail("ffu.write-descriptors", "more descriptors than any real image has")
+        .with("offset", position_)
+        .with("actual", header.write_descriptor_count);
+  }
   store.descriptors.reserve(std::min<std::size_t>(header.write_descriptor_count, reader.remaining() / 8));
   for (std::uint32_t i = 0; i < header.write_descriptor_count; ++i) {
     const std::uint64_t offset = reader.offset();
@@ -320,6 +325,9 @@ core::Status HeaderParser::parse_descriptors(Store& store, const format::StoreHe
       }
       if (location.access_method == 2 && entry->block_count > 1) {
         return fail("ffu.end-run-ambiguous").with("offset", reader.offset() - 8).with("descriptor", i);
+      }
+      if (store.locations.size() >= format::kMaxLocations) {
+        return fail("ffu.write-descriptors", "more places than any real image has").with("offset", reader.offset());
       }
       store.locations.push_back({static_cast<AccessMethod>(location.access_method), location.block_index});
     }
@@ -398,6 +406,20 @@ core::Result<Image> parse_with_rule(ByteView start, std::optional<std::uint64_t>
   return image;
 }
 
+// More than one padding rule fits the file's size. Padding is zeros: a reading that takes other bytes for padding is
+// out.
+core::Result<Image> choose_reading(ByteView start, std::vector<Image> readings) {
+  if (readings.size() == 1) return std::move(readings.front());
+  const auto smallest = std::ranges::min_element(readings, {}, &Image::payload_offset)->payload_offset;
+  std::erase_if(readings, [&](const Image& image) {
+    const auto padding =
+        start.subspan(smallest, std::min<std::uint64_t>(image.payload_offset, start.size()) - smallest);
+    return std::ranges::any_of(padding, [](std::uint8_t byte) { return byte != 0; });
+  });
+  if (readings.size() == 1) return std::move(readings.front());
+  return fail("ffu.padding-ambiguous").with("offset", smallest);
+}
+
 }  // namespace
 
 std::vector<std::string> Image::platform_ids() const {
@@ -424,12 +446,16 @@ core::Result<std::uint64_t> header_bytes(ByteView start) {
 
 core::Result<Image> parse_image(ByteView start, std::optional<std::uint64_t> file_size) {
   auto first = parse_with_rule(start, file_size, kPaddingRules[0]);
-  if (first) return first;
+  if (!file_size) return first;  // a stream: its end, which would tell, is not known yet
+  std::vector<Image> readings;
+  if (first) readings.push_back(std::move(*first));
   for (const PaddingRule rule : std::span(kPaddingRules).subspan(1)) {
     auto other = parse_with_rule(start, file_size, rule);
-    if (other) return other;
+    const auto same = [&](const Image& image) { return image.payload_offset == other->payload_offset; };
+    if (other && std::ranges::none_of(readings, same)) readings.push_back(std::move(*other));
   }
-  return first;
+  if (readings.empty()) return first;
+  return choose_reading(start, std::move(readings));
 }
 
 core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint64_t block, std::uint32_t block_size,

@@ -14,8 +14,8 @@ namespace {
 using core::ByteReader;
 using core::ByteView;
 
-// Reads the header area, each byte once. Whole chunks are hashed against the table as they come in, before anything parses
-// them: a changed byte is named as what it is, and no field of an unchecked chunk is believed.
+// Reads the header area, each byte once. Whole chunks are hashed against the table as they come in, before anything
+// parses them: a changed byte is named as what it is, and no field of an unchecked chunk is believed.
 class HeaderAreaReader {
  public:
   explicit HeaderAreaReader(const core::BlockSource& file) : file_(file) {}
@@ -52,7 +52,8 @@ class HeaderAreaReader {
   }
 
   core::Status check_new_chunks() {
-    while (bytes_.size() >= table_.end() && bytes_.size() >= hashed_offset_ + (checked_ + 1) * std::uint64_t{chunk_size_}) {
+    while (bytes_.size() >= table_.end() &&
+           bytes_.size() >= hashed_offset_ + (checked_ + 1) * std::uint64_t{chunk_size_}) {
       if (chunk_size_ == 0) return {};
       if (checked_ * format::kHashSize >= table_.length) {
         return fail("ffu.hash-count", "the headers are longer than the table covers").with("offset", 28);
@@ -61,7 +62,9 @@ class HeaderAreaReader {
       const auto digest = core::sha256(ByteView(bytes_).subspan(offset, chunk_size_));
       const auto expected = ByteView(bytes_).subspan(table_.offset + checked_ * format::kHashSize, format::kHashSize);
       if (!std::ranges::equal(digest, expected)) {
-        return fail("image.hash-mismatch", "chunk " + std::to_string(checked_)).with("chunk", checked_).with("offset", offset);
+        return fail("image.hash-mismatch", "chunk " + std::to_string(checked_))
+            .with("chunk", checked_)
+            .with("offset", offset);
       }
       ++checked_;
     }

@@ -41,47 +41,34 @@ core::Status check_request(const WriteRequest& request) {
   return {};
 }
 
-// The whole-block extents of the disk, with a tail block (ending at the disk's end) where the size is no multiple.
+// Every block that has to be written, in the order in which devices get them. Blocks are counted from the disk's start,
+// the backup partition table's too: on a larger disk it then lies where its headers say that it does. Only a tail that
+// is no whole block is counted from the end, as the block that ends where the disk does.
 std::vector<PlannedBlock> plan_blocks(const WriteRequest& request) {
   const std::uint64_t size = request.disk->size();
   const std::uint64_t block = request.block_size;
-  const auto locate = [&](std::uint64_t offset, bool from_end) {
-    if (from_end || offset % block != 0) {
-      return DiskLocation{AccessMethod::disk_end, static_cast<std::uint32_t>((size - offset) / block - 1)};
-    }
-    return DiskLocation{AccessMethod::disk_begin, static_cast<std::uint32_t>(offset / block)};
-  };
-  core::ExtentSet last_blocks;  // on the grid counted from the start
-  core::ExtentSet end_blocks;   // on the grid counted from the end
-  for (const core::Extent& extent : request.final_extents) {
-    if (extent.offset >= size / 2) {
-      const std::uint64_t first = (size - extent.offset + block - 1) / block;
-      const std::uint64_t stop = (size - extent.end()) / block;
-      end_blocks.add({size - first * block, (first - stop) * block});
+  const DiskLocation last{AccessMethod::disk_end, 0};
+  core::ExtentSet finals;
+  for (const core::Extent& extent : request.final_extents) finals.add(extent);
+  finals = finals.aligned(block);
+
+  std::vector<PlannedBlock> plan;
+  plan.push_back({std::nullopt, {{AccessMethod::disk_begin, 0}, last}});
+  const auto add = [&](std::uint64_t offset) {
+    if (offset + block > size) {
+      plan.push_back({size - block, {last}});
     } else {
-      core::ExtentSet one;
-      one.add(extent);
-      last_blocks.add_all(one.aligned(block));
+      plan.push_back({offset, {{AccessMethod::disk_begin, static_cast<std::uint32_t>(offset / block)}}});
+    }
+  };
+  for (const core::Extent& extent : request.allocated.aligned(block).extents()) {
+    for (std::uint64_t offset = extent.offset; offset < extent.end(); offset += block) {
+      if (!finals.contains({offset, block})) add(offset);
     }
   }
-  std::vector<PlannedBlock> plan;
-  plan.push_back({std::nullopt, {locate(0, false), locate(size - block, true)}});
-  const std::uint64_t whole = size / block * block;
-  const auto walk = [&](const core::ExtentSet& set, bool from_end, const core::ExtentSet* without) {
-    for (const core::Extent& extent : set.extents()) {
-      for (std::uint64_t offset = extent.offset; offset < extent.end(); offset += block) {
-        if (without != nullptr && without->contains({offset, block})) continue;
-        // A block that only partly fits is covered by the one that ends at the disk's end.
-        const std::uint64_t start = offset + block > size ? size - block : offset;
-        plan.push_back({start, {locate(start, from_end || start >= whole)}});
-      }
-    }
-  };
-  core::ExtentSet finals = last_blocks;
-  finals.add_all(end_blocks);
-  walk(request.allocated.aligned(block), false, &finals);
-  walk(last_blocks, false, nullptr);
-  walk(end_blocks, true, nullptr);
+  for (const core::Extent& extent : finals.extents()) {
+    for (std::uint64_t offset = extent.offset; offset < extent.end(); offset += block) add(offset);
+  }
   return plan;
 }
 
@@ -217,6 +204,7 @@ core::Status write_ffu(const WriteRequest& request, const std::filesystem::path&
       core::round_up(core::kWireSize<format::SecurityHeader> + trial.size() + table_bytes, request.chunk_size);
 
   core::AtomicFile file(out);
+  IMPRINT_CHECK(file.check_target());
   IMPRINT_TRY(auto sink, core::FileSink::create(file.temporary_path(), hashed_offset + hashed_bytes));
   HashedPartWriter writer(*sink, hashed_offset, request.chunk_size);
   IMPRINT_CHECK(writer.append(headers));
@@ -238,6 +226,7 @@ core::Status replace_catalog(const core::BlockSource& file, const Image& image, 
   const core::ByteBuffer security = make_security_area(image.chunk_size, catalog, image.hash_table);
   const std::uint64_t hashed_bytes = image.file_size - image.hashed_offset;
   core::AtomicFile target(out);
+  IMPRINT_CHECK(target.check_target());
   IMPRINT_TRY(auto sink, core::FileSink::create(target.temporary_path(), security.size() + hashed_bytes));
   IMPRINT_CHECK(sink->write_at(0, security));
   IMPRINT_CHECK(copy_range(file, image.hashed_offset, *sink, security.size(), hashed_bytes));

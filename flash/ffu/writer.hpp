@@ -21,8 +21,7 @@ using CatalogMaker = std::function<core::Result<core::ByteBuffer>(core::ByteView
 struct WriteRequest {
   const core::BlockSource* disk = nullptr;
   core::ExtentSet allocated;                // bytes that must be on a device; every block that touches them is written
-  std::vector<core::Extent> final_extents;  // written last, e.g. the partition tables; those in the disk's second half
-                                            // are addressed from its end, so that they follow a larger disk's end
+  std::vector<core::Extent> final_extents;  // written last: the partition tables
   std::string manifest;
   std::vector<std::string> platform_ids;
   std::uint32_t block_size = 131072;  // bytes

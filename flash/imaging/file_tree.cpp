@@ -77,21 +77,36 @@ core::Status FileTree::add(std::string_view path, const fs::path& source) {
   if (checked.empty() || files_.contains(key) || directories_.contains(key)) {
     return fail("workspace.destination-taken").with("path", checked);
   }
-  // The folders on the way take the spelling that was used first.
+  const std::size_t slash = checked.rfind('/');
   std::string actual;
-  for (std::size_t slash = checked.find('/'), start = 0;; slash = checked.find('/', start)) {
-    const std::string_view name =
-        std::string_view(checked).substr(start, slash == std::string::npos ? slash : slash - start);
-    if (!actual.empty()) actual += '/';
-    actual += name;
-    if (slash == std::string::npos) break;
-    const std::string folder_key = core::to_lower_ascii(actual);
-    if (files_.contains(folder_key))
-      return fail("workspace.destination-taken", "a file is where a folder is needed").with("path", actual);
-    actual = directories_.try_emplace(folder_key, actual).first->second;
-    start = slash + 1;
+  if (slash != std::string::npos) {
+    IMPRINT_TRY(actual, make_folders(std::string_view(checked).substr(0, slash)));
+    actual += '/';
   }
+  actual += std::string_view(checked).substr(slash == std::string::npos ? 0 : slash + 1);
   files_.emplace(key, TreeFile{.path = std::move(actual), .source = source, .size = size});
+  return {};
+}
+
+core::Result<std::string> FileTree::make_folders(std::string_view folders) {
+  std::string actual;
+  while (!folders.empty()) {
+    const std::size_t end = std::min(folders.find('/'), folders.size());
+    if (!actual.empty()) actual += '/';
+    actual += folders.substr(0, end);
+    const std::string key = core::to_lower_ascii(actual);
+    if (files_.contains(key)) {
+      return fail("workspace.destination-taken", "a file is where a folder is needed").with("path", actual);
+    }
+    actual = directories_.try_emplace(key, actual).first->second;
+    folders.remove_prefix(std::min(end + 1, folders.size()));
+  }
+  return actual;
+}
+
+core::Status FileTree::add_directory(std::string_view path) {
+  IMPRINT_TRY(const std::string checked, partition_path(path));
+  IMPRINT_TRY([[maybe_unused]] const std::string made, make_folders(checked));
   return {};
 }
 
@@ -104,8 +119,17 @@ core::Status FileTree::add_folder(std::string_view path, const fs::path& folder)
     const fs::path real = fs::canonical(it->path(), error);
     if (error) return fail("workspace.file-missing").with("path", it->path().string());
     if (!lies_in(real, root)) return fail("workspace.path-escapes").with("path", it->path().string());
-    if (fs::is_directory(it->path(), error)) continue;
-    IMPRINT_CHECK(add(std::string(path) + "/" + it->path().lexically_relative(root).generic_string(), real));
+    const std::string inner = std::string(path) + "/" + it->path().lexically_relative(root).generic_string();
+    if (!fs::is_directory(real, error)) {
+      IMPRINT_CHECK(add(inner, real));
+      continue;
+    }
+    // The walk does not follow links, so that what is behind this one would be left out.
+    if (it->is_symlink(error)) {
+      return disk::fail("workspace.value-invalid", "a link to a folder; put the folder itself there")
+          .with("path", it->path().string());
+    }
+    IMPRINT_CHECK(add_directory(inner));
   }
   if (error) return core::fail_errno(error.value(), "io.read-failed", root.string());
   return {};

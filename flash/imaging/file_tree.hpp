@@ -26,13 +26,15 @@ class FileTree {
   // `workspace.value-invalid` for paths that no Windows volume may hold; `workspace.file-missing` when `source` is no
   // file.
   [[nodiscard]] core::Status add(std::string_view path, const std::filesystem::path& source);
-  // Every file below `folder`, under `path` ("" for the root). Symbolic links that leave `folder` are refused
-  // (`workspace.path-escapes`).
+  // A folder, also when no file will be in it. Errors as for add(); a folder that is there already is no error.
+  [[nodiscard]] core::Status add_directory(std::string_view path);
+  // Every file and folder below `folder`, under `path` ("" for the root). Symbolic links that leave `folder` are
+  // refused (`workspace.path-escapes`), and so are links to folders (`workspace.value-invalid`).
   [[nodiscard]] core::Status add_folder(std::string_view path, const std::filesystem::path& folder);
 
   [[nodiscard]] std::vector<TreeFile> files() const;           // by path without case
   [[nodiscard]] std::vector<std::string> directories() const;  // parents before children
-  [[nodiscard]] bool empty() const { return files_.empty(); }
+  [[nodiscard]] bool empty() const { return files_.empty() && directories_.empty(); }
   // At least this much of a volume with such clusters: whole clusters for each file and folder. Bytes.
   [[nodiscard]] std::uint64_t allocated_bytes(std::uint64_t cluster_size) const;
 
@@ -40,6 +42,9 @@ class FileTree {
   [[nodiscard]] core::Status write_to(const std::filesystem::path& folder, std::int64_t time) const;
 
  private:
+  // The path with the spelling that its folders had first; they are made where they are not there yet.
+  [[nodiscard]] core::Result<std::string> make_folders(std::string_view folders);
+
   std::map<std::string, TreeFile> files_;           // by lower-case path
   std::map<std::string, std::string> directories_;  // lower-case path -> as first written
 };

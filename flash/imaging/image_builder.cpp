@@ -51,7 +51,7 @@ class Build {
   [[nodiscard]] core::Result<std::vector<std::uint64_t>> estimate_content() const;
   [[nodiscard]] core::Status make_boot_store();
   [[nodiscard]] core::Status make_volumes();
-  [[nodiscard]] core::Status make_volume(std::size_t index, const FileTree& tree);
+  [[nodiscard]] core::Status make_volume(std::size_t index, FileTree tree);
   [[nodiscard]] core::Status compose();
   [[nodiscard]] core::Status write_image();
   [[nodiscard]] std::string manifest() const;
@@ -70,6 +70,7 @@ class Build {
   std::optional<fs::path> boot_store_;
   std::vector<std::optional<FinishedVolume>> finished_;  // by the layout's index
   std::vector<std::uint64_t> used_bytes_;                // by the layout's index
+  std::vector<ExpectedVolume> expected_;                 // in the order in which they were made
   std::shared_ptr<core::CompositeSource> disk_;
   core::ExtentSet allocated_;
   BuildSummary summary_;
@@ -94,7 +95,8 @@ core::Result<std::vector<std::uint64_t>> Build::estimate_content() const {
       IMPRINT_CHECK(winpe.add_folder("", workspace_.recovery().winpe_folder));
       out[i] += all + winpe.allocated_bytes(4096) + (1U << 20);
     }
-    out[i] += file_system_overhead(partition.file_system, out[i] + partition.min_free_sectors * layout().sector_size);
+    const std::uint64_t free = disk::guaranteed_free_sectors(partition, workspace_.platform());
+    out[i] += file_system_overhead(partition.file_system, out[i] + free * layout().sector_size);
   }
   return out;
 }
@@ -135,23 +137,25 @@ core::Status Build::make_boot_store() {
   return {};
 }
 
-core::Status Build::make_volume(std::size_t index, const FileTree& tree) {
+core::Status Build::make_volume(std::size_t index, FileTree tree) {
   const disk::LayoutPartition& wanted = layout().partitions[index];
   const disk::Partition& planned = table_.partitions[index];
-  const VolumeRequest request{.name = wanted.name,
-                              .file_system = wanted.file_system,
-                              .size = planned.sector_count * layout().sector_size,
-                              .sector_size = layout().sector_size,
-                              .cluster_size = wanted.cluster_size,
-                              .first_sector = planned.first_sector,
-                              .partition_id = planned.id,
-                              .min_free = wanted.min_free_sectors * layout().sector_size};
+  const VolumeRequest request{
+      .name = wanted.name,
+      .file_system = wanted.file_system,
+      .size = planned.sector_count * layout().sector_size,
+      .sector_size = layout().sector_size,
+      .cluster_size = wanted.cluster_size,
+      .first_sector = planned.first_sector,
+      .partition_id = planned.id,
+      .min_free = disk::guaranteed_free_sectors(wanted, workspace_.platform()) * layout().sector_size};
   IMPRINT_TRY(const fs::path file, volumes_.build(request, tree));
   finished_[index] = FinishedVolume{.partition = wanted.name, .file_system = wanted.file_system, .file = file};
   IMPRINT_TRY(std::shared_ptr<const core::BlockSource> source, core::FileSource::open(file));
   IMPRINT_TRY(const auto volume, disk::open_volume(std::move(source)));
   const disk::VolumeInfo& info = volume->info();
   used_bytes_[index] = request.size - std::min(info.free, request.size);
+  expected_.push_back({.partition = wanted.name, .tree = std::move(tree)});
   return {};
 }
 
@@ -175,7 +179,7 @@ core::Status Build::make_volumes() {
         RecoveryContent content(scratch_.path(), request_.time);
         IMPRINT_CHECK(content.add_to(tree, workspace_.recovery(), ready));
       }
-      IMPRINT_CHECK(make_volume(i, tree));
+      IMPRINT_CHECK(make_volume(i, std::move(tree)));
     }
   }
   return {};
@@ -276,7 +280,8 @@ core::Status Build::write_image() {
                              .disk = disk_,
                              .allocated = allocated_,
                              .table = table_,
-                             .has_boot_store = boot_store_.has_value()}));
+                             .has_boot_store = !workspace_.boot_configurations().empty(),
+                             .volumes = std::move(expected_)}));
   std::error_code error;
   summary_.image_bytes = fs::file_size(output.temporary_path(), error);
   if (error) return core::fail_errno(error.value(), "io.read-failed", request_.output.string());

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "flash/bcd/store.hpp"
+#include "flash/core/text.hpp"
 #include "flash/disk/volume.hpp"
 #include "flash/ffu/chunk_verifier.hpp"
 #include "flash/ffu/disk_map.hpp"
@@ -52,11 +53,68 @@ core::Status check_volumes(const ProofRequest& request, const std::shared_ptr<co
     if (!volume) return wrong("partition " + partition.name).caused_by(std::move(volume).error());
     auto root = (*volume)->list("");
     if (!root) return wrong("partition " + partition.name).caused_by(std::move(root).error());
-    if (!request.has_boot_store || partition.name != request.table.find("EFIESP")->name) continue;
-    IMPRINT_TRY(const auto file, (*volume)->open_file("EFI/Microsoft/Boot/BCD"));
-    IMPRINT_TRY(const auto hive, file->read(0, file->size()));
-    IMPRINT_TRY(const auto store, bcd::Store::read(hive));
-    if (store.find(bcd::objects::boot_manager()) == nullptr) return wrong("the boot store has no boot manager");
+  }
+  return {};
+}
+
+core::Result<std::shared_ptr<disk::Volume>> volume_of(const ProofRequest& request,
+                                                      const std::shared_ptr<const core::BlockSource>& built,
+                                                      std::string_view name) {
+  const disk::Partition* partition = request.table.find(name);
+  if (partition == nullptr) return wrong("a partition is missing").with("partition", core::printable(name));
+  IMPRINT_TRY(auto slice, disk::open_partition(built, request.table, *partition));
+  return disk::open_volume(std::move(slice));
+}
+
+core::Status check_boot_store(const ProofRequest& request, const std::shared_ptr<const core::BlockSource>& built) {
+  if (!request.has_boot_store) return {};
+  IMPRINT_TRY(const auto volume, volume_of(request, built, "EFIESP"));
+  IMPRINT_TRY(const auto file, volume->open_file("EFI/Microsoft/Boot/BCD"));
+  IMPRINT_TRY(const auto hive, file->read(0, file->size()));
+  IMPRINT_TRY(const auto store, bcd::Store::read(hive));
+  if (store.find(bcd::objects::boot_manager()) == nullptr) return wrong("the boot store has no boot manager");
+  return {};
+}
+
+core::Status compare_file(disk::Volume& volume, const TreeFile& wanted) {
+  IMPRINT_TRY(const disk::FileEntry entry, volume.find(wanted.path));
+  // Looking up takes no notice of case, and a name in the wrong characters may still be found by its short form.
+  if (entry.is_directory || entry.name != std::string_view(wanted.path).substr(wanted.path.rfind('/') + 1)) {
+    return wrong("the name differs").with("actual", core::printable(entry.name));
+  }
+  IMPRINT_TRY(const auto source, core::FileSource::open(wanted.source));
+  IMPRINT_TRY(const auto stored, volume.open_file(wanted.path));
+  if (source->size() != wanted.size || stored->size() != wanted.size) {
+    return wrong("the size differs").with("expected", wanted.size).with("actual", stored->size());
+  }
+  for (std::uint64_t offset = 0; offset < wanted.size; offset += kPiece) {
+    const std::uint64_t length = std::min(kPiece, wanted.size - offset);
+    IMPRINT_TRY(const auto expected, source->read(offset, length));
+    IMPRINT_TRY(const auto actual, stored->read(offset, length));
+    if (expected != actual) return wrong("the content differs").with("offset", offset);
+  }
+  return {};
+}
+
+core::Status check_files(const ProofRequest& request, const std::shared_ptr<const core::BlockSource>& built) {
+  for (const ExpectedVolume& expected : request.volumes) {
+    IMPRINT_TRY(const auto volume, volume_of(request, built, expected.partition));
+    for (const std::string& folder : expected.tree.directories()) {
+      auto found = volume->list(folder);
+      if (found) continue;
+      return wrong("a folder is not on its partition")
+          .with("partition", expected.partition)
+          .with("path", folder)
+          .caused_by(std::move(found).error());
+    }
+    for (const TreeFile& file : expected.tree.files()) {
+      auto same = compare_file(*volume, file);
+      if (same) continue;
+      return wrong("a file is not on its partition as it should be")
+          .with("partition", expected.partition)
+          .with("path", file.path)
+          .caused_by(std::move(same).error());
+    }
   }
   return {};
 }
@@ -70,7 +128,9 @@ core::Status prove(const ProofRequest& request) {
   const auto built = std::make_shared<ffu::DescribedDisk>(std::move(map), file);
   IMPRINT_CHECK(compare_bytes(request, *built));
   IMPRINT_CHECK(check_table(request, *built));
-  return check_volumes(request, built);
+  IMPRINT_CHECK(check_volumes(request, built));
+  IMPRINT_CHECK(check_boot_store(request, built));
+  return check_files(request, built);
 }
 
 }  // namespace

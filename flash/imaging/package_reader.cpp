@@ -163,8 +163,12 @@ core::Status PackageReader::read_file(const XmlDocument& xml, const pugi::xml_no
 core::Status PackageReader::read_boot_configuration(const XmlDocument& xml, const pugi::xml_node& node) {
   IMPRINT_TRY(const fs::path source, source_file(xml, node));
   IMPRINT_TRY(auto text, core::read_text_file(source));
-  if (workspace_.layout_.find("EFIESP") == nullptr) {
+  const disk::LayoutPartition* system = workspace_.layout_.find("EFIESP");
+  if (system == nullptr) {
     return own_failure(xml, node, "workspace.partition-unknown", "a boot configuration needs the partition EFIESP");
+  }
+  if (system->file_system == disk::LayoutFileSystem::none) {
+    return xml.fail_at(node, "workspace.value-invalid", "the boot store needs a file system on the partition EFIESP");
   }
   workspace_.boot_configurations_.push_back({.name = source.string(), .text = std::move(text)});
   return {};
@@ -188,14 +192,18 @@ core::Result<fs::path> PackageReader::source_file(const XmlDocument& xml, const 
   std::replace(text.begin(), text.end(), '\\', '/');
   // An absolute path stays absolute here and is then found to lie outside, unless a variable leads back inside.
   const fs::path wanted = (folder_ / text).lexically_normal();
-  std::error_code error;
-  const fs::path real = fs::weakly_canonical(wanted, error);
-  if (error) return own_failure(xml, node, "workspace.file-missing", core::printable(text));
-  const fs::path relative = real.lexically_relative(workspace_.folder_);
-  if (relative.empty() || *relative.begin() == ".." || (text.size() >= 2 && text[1] == ':')) {
+  if (text.size() >= 2 && text[1] == ':') {
     return own_failure(xml, node, "workspace.path-escapes", core::printable(text));
   }
-  if (!fs::is_regular_file(real, error)) return own_failure(xml, node, "workspace.file-missing", core::printable(text));
+  auto real = workspace_.inside(wanted);
+  if (!real) {
+    const ErrorId id = real.error().id() == "workspace.path-escapes" ? ErrorId("workspace.path-escapes")
+                                                                     : ErrorId("workspace.file-missing");
+    return own_failure(xml, node, id, core::printable(text));
+  }
+  std::error_code error;
+  if (!fs::is_regular_file(*real, error))
+    return own_failure(xml, node, "workspace.file-missing", core::printable(text));
   return real;
 }
 

@@ -48,6 +48,7 @@ core::Status export_files(disk::Volume& volume, const std::string& path, const f
   for (const disk::FileEntry& entry : entries) {
     const std::string inner = path + "/" + entry.name;
     if (entry.is_directory) {
+      IMPRINT_CHECK(tree.add_directory(inner));
       IMPRINT_CHECK(export_files(volume, inner, scratch, tree, count, depth + 1));
       continue;
     }
@@ -77,7 +78,7 @@ core::Status export_volume(const fs::path& volume, const fs::path& folder, std::
 
 core::Result<fs::path> RecoveryContent::make_winpe(const RecoverySources& sources) {
   const fs::path staged = scratch_ / "winpe.tree";
-  const fs::path out = scratch_ / "winpe.wim";
+  fs::path out = scratch_ / "winpe.wim";
   std::error_code error;
   fs::create_directory(staged, error);
   if (error) return core::fail_errno(error.value(), "io.write-failed", staged.string());
@@ -97,7 +98,7 @@ core::Result<fs::path> RecoveryContent::make_winpe(const RecoverySources& source
 
 core::Result<fs::path> RecoveryContent::capture(const FinishedVolume& volume, const std::string& file_name,
                                                 const WimRequest& request) {
-  const fs::path out = scratch_ / file_name;
+  fs::path out = scratch_ / file_name;
   if (volume.file_system == disk::LayoutFileSystem::ntfs) {
     IMPRINT_CHECK(capture_wim(volume.file, WimSource::ntfs_volume, request, out));
     return out;

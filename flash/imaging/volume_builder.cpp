@@ -105,9 +105,12 @@ std::uint64_t file_system_overhead(disk::LayoutFileSystem kind, std::uint64_t vo
 core::Status VolumeBuilder::run(std::vector<std::string> arguments, const VolumeRequest& request) {
   const core::ProcessRequest process{
       .arguments = std::move(arguments),
-      // mtools reads a user's own settings otherwise, and writes local time into FAT entries.
-      .environment = {
-          {"SOURCE_DATE_EPOCH", std::to_string(time_)}, {"TZ", "UTC"}, {"MTOOLSRC", "/dev/null"}, {"LC_ALL", "C"}}};
+      // mtools reads a user's own settings otherwise, writes local time into FAT entries, and takes every byte of a
+      // name that is not ASCII for a character of its own.
+      .environment = {{"SOURCE_DATE_EPOCH", std::to_string(time_)},
+                      {"TZ", "UTC"},
+                      {"MTOOLSRC", "/dev/null"},
+                      {"LC_ALL", "C.UTF-8"}}};
   auto output = runner_.run(process);
   if (output) return {};
   core::Error error = std::move(output).error();
@@ -205,7 +208,7 @@ core::Result<fs::path> VolumeBuilder::build(const VolumeRequest& request, const 
         .with("path", file.path)
         .with("actual", file.size);
   }
-  const fs::path volume = scratch_ / fmt::format("{}.volume", request.partition_id.to_string());
+  fs::path volume = scratch_ / fmt::format("{}.volume", request.partition_id.to_string());
   IMPRINT_CHECK(make_sparse_file(volume, request.size));
   IMPRINT_CHECK(ntfs ? format_ntfs(request, volume) : format_fat(request, volume));
   IMPRINT_CHECK(check_fits(request, tree, volume));

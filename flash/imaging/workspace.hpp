@@ -3,7 +3,7 @@
 // made.
 //
 //   DeviceLayout.xml, OEMDevicePlatform.xml    the disk and the board
-//   Packages/<any>/<any>.wm.xml                 package definitions; all of them are in the image
+//   Packages/.../<any>.wm.xml                   package definitions, however deep; all of them are in the image
 //   Recovery/WinPE/...                          the tree of winpe.wim       } needed when the layout
 //   Recovery/startrecovery.cmd                  put on the MMOS partition   } has a MMOS partition
 //   Recovery/RecoveryImageVersion.txt           put on the MMOS partition   }
@@ -59,6 +59,13 @@ class Workspace {
  private:
   friend class PackageReader;
   Workspace() = default;
+  // The path with all links followed. `workspace.path-escapes` when it then lies outside of the workspace.
+  [[nodiscard]] core::Result<std::filesystem::path> inside(const std::filesystem::path& path) const;
+  [[nodiscard]] core::Result<std::filesystem::path> fixed_file(std::string_view name) const;
+  [[nodiscard]] core::Result<std::filesystem::path> fixed_folder(std::string_view name) const;
+  [[nodiscard]] core::Status find_definitions(const std::filesystem::path& folder, int depth,
+                                              std::vector<std::filesystem::path>& out) const;
+  [[nodiscard]] core::Status open_recovery(const std::filesystem::path& layout_file);
   std::filesystem::path folder_;  // canonical
   disk::DeviceLayout layout_;
   disk::DevicePlatform platform_;

@@ -24,6 +24,7 @@ constexpr std::uint32_t kRecoveryEnabled = 0x16000009;
 constexpr std::uint32_t kWinPe = 0x26000022;
 constexpr std::uint32_t kBootManagerType = 0x10100002;
 constexpr std::uint32_t kOsLoaderType = 0x10200003;
+constexpr std::uint32_t kMobileLoaderType = 0x1020000A;  // the loader of IoT Core's main system
 
 // The element's value when it is there and of this kind.
 template <class T>
@@ -102,6 +103,23 @@ void judge_paths(CheckList& checks, const bcd::Store& store, const core::Guid& l
   const auto* root = value_of<std::string>(store, loader, kSystemRoot);
   checks.judge("bcd.recovery-path", root != nullptr && normalised(*root) == "\\windows", "systemroot \\windows",
                "systemroot " + (root != nullptr ? *root : "not set"));
+}
+
+// A RAM disk counts as the partition that its file lies on.
+void judge_on_disk(CheckList& checks, const bcd::Store& store, const core::Guid& entry, std::uint32_t element,
+                   std::string_view name, const disk::PartitionTable& table) {
+  const std::string expected = fmt::format("{} on a partition of this disk", name);
+  const auto* device = value_of<bcd::Device>(store, entry, element);
+  const std::string actual = fmt::format("{} {}", name, device != nullptr ? describe(*device) : "not set");
+  const auto* ramdisk = device != nullptr ? std::get_if<bcd::Ramdisk>(&device->kind) : nullptr;
+  if (ramdisk != nullptr && ramdisk->parent) device = ramdisk->parent.get();
+  const bool names_partition = device != nullptr && (std::holds_alternative<bcd::GptPartition>(device->kind) ||
+                                                     std::holds_alternative<bcd::MbrPartition>(device->kind));
+  const auto is_named = [&](const disk::Partition& partition) {
+    return !is_container(table, partition) && same_place(device_of(table, partition), *device);
+  };
+  checks.judge("bcd.default-device", !names_partition || std::ranges::any_of(table.partitions, is_named), expected,
+               actual);
 }
 
 // What recoverysequence names first: that is what the boot manager starts.
@@ -195,15 +213,29 @@ std::optional<core::Guid> judge_default(CheckList& checks, const bcd::Store& sto
   }
   checks.judge("bcd.boot-manager", manager->type == kBootManagerType, expected,
                fmt::format("type 0x{:08x}", manager->type));
+  const std::string wanted =
+      fmt::format("default names an object of type 0x{:08x} or 0x{:08x}", kOsLoaderType, kMobileLoaderType);
   const auto* entry = value_of<core::Guid>(store, manager_id, kDefault);
   if (entry == nullptr) {
-    checks.fail("bcd.default-object", "default names an object of the store", "default not set");
+    checks.fail("bcd.default-object", wanted, "default not set");
     return std::nullopt;
   }
-  const bool there = store.find(*entry) != nullptr;
-  checks.judge("bcd.default-object", there, "default names an object of the store",
-               name_of(*entry) + (there ? "" : ", not in the store"));
-  return there ? std::optional(*entry) : std::nullopt;
+  const bcd::Object* object = store.find(*entry);
+  const bool good = object != nullptr && (object->type == kOsLoaderType || object->type == kMobileLoaderType);
+  checks.judge(
+      "bcd.default-object", good, wanted,
+      name_of(*entry) + (object != nullptr ? fmt::format(" of type 0x{:08x}", object->type) : ", not in the store"));
+  return object != nullptr ? std::optional(*entry) : std::nullopt;
+}
+
+void judge_default_device(CheckList& checks, const bcd::Store& store, const std::optional<core::Guid>& entry,
+                          const disk::PartitionTable& table) {
+  if (!entry) {
+    checks.not_checked("bcd.default-device", "the default entry is not known");
+    return;
+  }
+  judge_on_disk(checks, store, *entry, kDevice, "device", table);
+  judge_on_disk(checks, store, *entry, kOsDevice, "osdevice", table);
 }
 
 void judge_recovery_entry(CheckList& checks, const bcd::Store& store, const std::optional<core::Guid>& entry,
@@ -235,10 +267,12 @@ void judge_recovery_entry(CheckList& checks, const bcd::Store& store, const std:
 
 Report inspect_bcd(const Disk& disk) {
   CheckList checks(disk.name, {"layout.table-readable", "bcd.store-present", "bcd.store-readable", "bcd.boot-manager",
-                               "bcd.default-object"});
+                               "bcd.default-object", "bcd.default-device"});
   const DiskView view(disk);
   if (!view.judge_table(checks)) return checks.finish("the partition table could not be read");
-  if (const auto store = judge_store(checks, view)) (void)judge_default(checks, *store);
+  if (const auto store = judge_store(checks, view)) {
+    judge_default_device(checks, *store, judge_default(checks, *store), *view.table());
+  }
   return checks.finish("the BCD store could not be read");
 }
 

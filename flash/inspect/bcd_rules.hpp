@@ -17,6 +17,10 @@ namespace imprint::inspect {
 
 // bcd.boot-manager and bcd.default-object: the id of the entry that starts by default, when it is in the store.
 [[nodiscard]] std::optional<core::Guid> judge_default(CheckList& checks, const bcd::Store& store);
+// bcd.default-device: where the default entry's device and osdevice name a partition, it has to be one of this disk.
+// Devices that are only found when the machine starts (Boot, Locate) are taken as they are.
+void judge_default_device(CheckList& checks, const bcd::Store& store, const std::optional<core::Guid>& entry,
+                          const disk::PartitionTable& table);
 
 // What the recovery loader has to be.
 struct RecoveryLoaderRules {

@@ -48,7 +48,7 @@ bool says_contents_are_bad(const core::Error& error) {
                      [&](std::string_view area) { return id.starts_with(area); });
 }
 
-CheckList::CheckList(std::string source, std::vector<Entry> checks) : source_(std::move(source)) {
+CheckList::CheckList(std::string source, const std::vector<Entry>& checks) : source_(std::move(source)) {
   checks_.reserve(checks.size());
   for (const Entry& entry : checks) checks_.push_back({&entry.id.row(), entry.severity, {}});
 }

@@ -23,7 +23,7 @@ class CheckList {
     Severity severity;
   };
 
-  CheckList(std::string source, std::vector<Entry> checks);
+  CheckList(std::string source, const std::vector<Entry>& checks);
 
   // One check may be judged for several subjects (partitions, files): it fails when one fails, is not checked when none
   // fails but one could not be judged, and names those that decided.

@@ -144,27 +144,28 @@ std::uint64_t alignment_of(const disk::LayoutPartition& wanted, const disk::Devi
   return layout.default_partition_byte_alignment != 0 ? layout.default_partition_byte_alignment : kDefaultAlignment;
 }
 
-// Where a partition that takes all space may end: at most one alignment before the last usable sector.
-bool takes_all_space(const disk::Partition& found, const disk::PartitionTable& table, std::uint64_t alignment) {
+bool takes_all_space(const disk::Partition& found, const disk::PartitionTable& table) {
   std::uint64_t end = 0;
-  if (!core::checked_add(found.first_sector, found.sector_count, end)) return false;
-  const std::uint64_t usable_end = table.last_usable_sector + 1;
-  const std::uint64_t slack = std::max<std::uint64_t>(alignment / std::max<std::uint32_t>(table.sector_size, 1), 1);
-  return end <= usable_end && usable_end - end < slack;
+  if (!core::checked_add(found.first_sector, found.sector_count, end) || end == 0) return false;
+  return end >= disk::all_space_end(table) && end - 1 <= table.last_usable_sector;
 }
 
-void judge_size(CheckList& checks, const Pair& pair, const disk::DeviceLayout& layout,
-                const disk::PartitionTable& table, const std::optional<disk::DevicePlatform>& platform) {
+// The size that the platform gives MMOS instead of what the layout says about it; 0: none.
+std::uint64_t size_override(const disk::LayoutPartition& wanted, const std::optional<disk::DevicePlatform>& platform) {
+  return platform && core::equals_ignoring_case(wanted.name, "MMOS") ? platform->mmos_total_sectors_override : 0;
+}
+
+void judge_size(CheckList& checks, const Pair& pair, const disk::PartitionTable& table,
+                const std::optional<disk::DevicePlatform>& platform) {
   const auto& wanted = *pair.wanted;
-  std::uint64_t exact = wanted.total_sectors;
-  if (platform && platform->mmos_total_sectors_override != 0 && core::equals_ignoring_case(wanted.name, "MMOS")) {
-    exact = platform->mmos_total_sectors_override;
-  }
+  const std::uint64_t replaced = size_override(wanted, platform);
+  const std::uint64_t exact = replaced != 0 ? replaced : wanted.total_sectors;
   const std::uint64_t count = pair.found->sector_count;
   const std::string actual = fmt::format("{} {} sectors", wanted.name, count);
-  if (wanted.use_all_space) {
-    checks.judge("layout.partition-size", takes_all_space(*pair.found, table, alignment_of(wanted, layout)),
-                 fmt::format("{} up to the last usable sector {}, aligned down", wanted.name, table.last_usable_sector),
+  if (wanted.use_all_space && replaced == 0) {
+    checks.judge("layout.partition-size", takes_all_space(*pair.found, table),
+                 fmt::format("{} with its end between sector {} and the last usable sector {}", wanted.name,
+                             disk::all_space_end(table), table.last_usable_sector),
                  fmt::format("{} sectors {} to {}", wanted.name, pair.found->first_sector,
                              pair.found->first_sector + (count > 0 ? count - 1 : 0)));
   } else if (exact != 0) {
@@ -177,7 +178,15 @@ void judge_size(CheckList& checks, const Pair& pair, const disk::DeviceLayout& l
   }
 }
 
+// A fixed offset stands instead of the alignment, as it does when the image is built.
 void judge_alignment(CheckList& checks, const Pair& pair, const disk::DeviceLayout& layout, std::uint32_t sector_size) {
+  const std::uint64_t offset = pair.wanted->offset_in_sectors;
+  if (offset != 0) {
+    checks.judge("layout.partition-alignment", pair.found->first_sector == offset,
+                 fmt::format("{} at sector {}", pair.wanted->name, offset),
+                 fmt::format("{} at sector {}", pair.wanted->name, pair.found->first_sector));
+    return;
+  }
   const std::uint64_t alignment = alignment_of(*pair.wanted, layout);
   std::uint64_t begin = 0;
   const bool good = core::checked_mul(pair.found->first_sector, sector_size, begin) && begin % alignment == 0;
@@ -229,18 +238,67 @@ std::string_view to_text(disk::LayoutFileSystem kind) {
   return "any";
 }
 
-void judge_file_system(CheckList& checks, const Pair& pair, const DiskView& view) {
+bool asks_for_file_system(const disk::LayoutPartition& wanted) {
+  return wanted.file_system != disk::LayoutFileSystem::none;
+}
+
+bool asks_for_cluster_size(const disk::LayoutPartition& wanted) {
+  return wanted.cluster_size != 0 && asks_for_file_system(wanted);
+}
+
+bool asks_for_free_space(const disk::LayoutPartition& wanted, const std::optional<disk::DevicePlatform>& platform) {
+  return wanted.min_free_sectors != 0 && size_override(wanted, platform) == 0;
+}
+
+void judge_free_space(CheckList& checks, const disk::LayoutPartition& wanted, const disk::VolumeInfo& info,
+                      std::uint32_t sector_size, const std::optional<disk::DevicePlatform>& platform) {
+  const std::uint64_t sectors = disk::guaranteed_free_sectors(wanted, platform.value_or(disk::DevicePlatform{}));
+  std::uint64_t bytes = 0;
+  const bool counted = core::checked_mul(sectors, sector_size, bytes);
+  checks.judge("layout.free-space", counted && info.free >= bytes,
+               counted ? fmt::format("{} at least {} bytes free", wanted.name, bytes)
+                       : fmt::format("{} with more bytes free than can be counted", wanted.name),
+               fmt::format("{} {} bytes free", wanted.name, info.free));
+}
+
+// What only the opened volume shows: its kind, its clusters and its free space.
+void judge_volume(CheckList& checks, const Pair& pair, const DiskView& view,
+                  const std::optional<disk::DevicePlatform>& platform) {
   const auto& wanted = *pair.wanted;
-  if (wanted.file_system == disk::LayoutFileSystem::none) return;
+  const bool free_space = asks_for_free_space(wanted, platform);
+  if (!asks_for_file_system(wanted) && !free_space) return;
   const std::string expected = fmt::format("{} {}", wanted.name, to_text(wanted.file_system));
-  auto volume = view.open(*pair.found);
+  const auto volume = view.open(*pair.found);
   if (!volume) {
-    checks.fail_or_skip("layout.file-system", expected, volume.error(), wanted.name);
+    const std::string reason = fmt::format("{} could not be opened: {}", wanted.name, volume.error().id());
+    if (asks_for_file_system(wanted)) {
+      checks.fail_or_skip("layout.file-system", expected, volume.error(), wanted.name);
+    }
+    if (asks_for_cluster_size(wanted)) checks.not_checked("layout.cluster-size", reason, wanted.name);
+    if (free_space) checks.not_checked("layout.free-space", reason, wanted.name);
     return;
   }
-  const disk::FileSystem kind = (*volume)->info().kind;
-  checks.judge("layout.file-system", is_wanted_kind(wanted.file_system, kind), expected,
-               fmt::format("{} {}", wanted.name, disk::to_string(kind)));
+  const disk::VolumeInfo& info = (*volume)->info();
+  if (asks_for_file_system(wanted)) {
+    checks.judge("layout.file-system", is_wanted_kind(wanted.file_system, info.kind), expected,
+                 fmt::format("{} {}", wanted.name, disk::to_string(info.kind)));
+  }
+  if (asks_for_cluster_size(wanted)) {
+    checks.judge("layout.cluster-size", info.cluster_size == wanted.cluster_size,
+                 fmt::format("{} {} bytes", wanted.name, wanted.cluster_size),
+                 fmt::format("{} {} bytes", wanted.name, info.cluster_size));
+  }
+  if (free_space) judge_free_space(checks, wanted, info, view.disk().sector_size, platform);
+}
+
+// A check that the layout asks of no partition is passed, not left open.
+void pass_unasked(CheckList& checks, const disk::DeviceLayout& layout,
+                  const std::optional<disk::DevicePlatform>& platform) {
+  const auto none = [&](auto&& asks) { return std::ranges::none_of(layout.partitions, asks); };
+  const auto pass = [&](ErrorId check) { checks.pass(check, "none asked for", "none looked at"); };
+  if (none(asks_for_file_system)) pass("layout.file-system");
+  if (none(asks_for_cluster_size)) pass("layout.cluster-size");
+  if (none([&](const auto& wanted) { return asks_for_free_space(wanted, platform); })) pass("layout.free-space");
 }
 
 void judge_unexpected(CheckList& checks, const std::vector<Pair>& pairs, const disk::PartitionTable& table) {
@@ -255,7 +313,7 @@ void judge_unexpected(CheckList& checks, const std::vector<Pair>& pairs, const d
   if (!any) checks.pass("layout.partition-unexpected", "only the layout's partitions", "none");
 }
 
-void skip_missing(CheckList& checks, const Pair& pair) {
+void skip_missing(CheckList& checks, const Pair& pair, const std::optional<disk::DevicePlatform>& platform) {
   checks.fail("layout.partition-missing", pair.wanted->name, fmt::format("{} is not in the table", pair.wanted->name));
   const std::string reason = pair.wanted->name + " is missing";
   for (const ErrorId check :
@@ -263,9 +321,12 @@ void skip_missing(CheckList& checks, const Pair& pair) {
         ErrorId("layout.partition-attributes"), ErrorId("layout.partition-id")}) {
     checks.not_checked(check, reason, pair.wanted->name);
   }
-  if (pair.wanted->file_system != disk::LayoutFileSystem::none) {
-    checks.not_checked("layout.file-system", reason, pair.wanted->name);
-  }
+  const auto skip_if = [&](bool asked, ErrorId check) {
+    if (asked) checks.not_checked(check, reason, pair.wanted->name);
+  };
+  skip_if(asks_for_file_system(*pair.wanted), "layout.file-system");
+  skip_if(asks_for_cluster_size(*pair.wanted), "layout.cluster-size");
+  skip_if(asks_for_free_space(*pair.wanted, platform), "layout.free-space");
 }
 
 void judge_partitions(CheckList& checks, const DiskView& view, const disk::DeviceLayout& layout,
@@ -274,22 +335,20 @@ void judge_partitions(CheckList& checks, const DiskView& view, const disk::Devic
   const std::vector<Pair> pairs = pair_up(layout, table);
   for (const Pair& pair : pairs) {
     if (pair.found == nullptr) {
-      skip_missing(checks, pair);
+      skip_missing(checks, pair, platform);
       continue;
     }
     checks.pass("layout.partition-missing", pair.wanted->name, describe(*pair.found));
     judge_type(checks, pair, table.style);
     if (table.style == disk::TableStyle::gpt) judge_id(checks, pair, table);
-    judge_size(checks, pair, layout, table, platform);
+    judge_size(checks, pair, table, platform);
     judge_alignment(checks, pair, layout, view.disk().sector_size);
     judge_attributes(checks, pair, table.style);
-    judge_file_system(checks, pair, view);
+    judge_volume(checks, pair, view, platform);
   }
   judge_order(checks, pairs);
   judge_unexpected(checks, pairs, table);
-  const bool any_file_system = std::any_of(layout.partitions.begin(), layout.partitions.end(),
-                                           [](const auto& p) { return p.file_system != disk::LayoutFileSystem::none; });
-  if (!any_file_system) checks.pass("layout.file-system", "none asked for", "none looked at");
+  pass_unasked(checks, layout, platform);
 }
 
 // The checks that this kind of input gets. An MBR has no second copy and its partitions have no ids.
@@ -311,6 +370,8 @@ CheckList layout_checks(const std::string& source, disk::TableStyle style, bool 
                                        "layout.partition-alignment",
                                        "layout.partition-attributes",
                                        "layout.file-system",
+                                       "layout.cluster-size",
+                                       "layout.free-space",
                                        {"layout.partition-unexpected", Severity::warning}};
   std::erase_if(set, [&](const CheckList::Entry& entry) {
     const std::string_view id = entry.id.row().id;

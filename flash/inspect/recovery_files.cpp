@@ -37,27 +37,30 @@ std::optional<disk::FileEntry> judge_present(CheckList& checks, disk::Volume& vo
   return *std::move(entry);
 }
 
-void judge_wim(CheckList& checks, disk::Volume& volume, const std::string& name, const std::filesystem::path& scratch) {
+// The answer about the whole WIM, when it could be asked for; every check that this WIM gets is judged on the way but
+// recovery.wim-not-bootable.
+std::optional<WimVerdict> judge_wim(CheckList& checks, disk::Volume& volume, const std::string& name,
+                                    const std::filesystem::path& scratch) {
   const auto entry = judge_present(checks, volume, name);
   if (!entry) {
     checks.not_checked("recovery.wim-too-large", name + " could not be looked at", name);
     checks.not_checked("recovery.wim-damaged", name + " could not be looked at", name);
-    return;
+    return std::nullopt;
   }
   const bool fits = entry->size <= kLargestFatFile;
   checks.judge("recovery.wim-too-large", fits, fmt::format("{} at most {} bytes", name, kLargestFatFile),
                fmt::format("{} {} bytes", name, entry->size));
   if (!fits) {
     checks.not_checked("recovery.wim-damaged", name + " is too large to be taken out", name);
-    return;
+    return std::nullopt;
   }
   const std::string expected = name + " intact";
   const auto file = volume.open_file(name);
   if (!file) {
     checks.fail_or_skip("recovery.wim-damaged", expected, file.error(), name);
-    return;
+    return std::nullopt;
   }
-  const WimVerdict verdict = check_wim(**file, scratch);
+  WimVerdict verdict = check_wim(**file, scratch);
   switch (verdict.kind) {
     case WimVerdict::Kind::intact:
       checks.pass("recovery.wim-damaged", expected, fmt::format("{} intact, images {}", name, verdict.images));
@@ -70,6 +73,17 @@ void judge_wim(CheckList& checks, disk::Volume& volume, const std::string& name,
       checks.not_checked("recovery.wim-damaged", fmt::format("{}: {}", name, verdict.text), expected);
       break;
   }
+  return verdict;
+}
+
+// A boot loader starts the image that the WIM's header names, and refuses a WIM that names none.
+void judge_bootable(CheckList& checks, const std::string& name, const std::optional<WimVerdict>& verdict) {
+  if (!verdict || verdict->kind != WimVerdict::Kind::intact) {
+    checks.not_checked("recovery.wim-not-bootable", name + " could not be read, or is damaged", name);
+    return;
+  }
+  checks.judge("recovery.wim-not-bootable", verdict->boot_index != 0, name + " with a boot index",
+               fmt::format("{} boot index {}", name, verdict->boot_index));
 }
 
 // Windows tools write text as UTF-16 with a byte order mark, others as UTF-8 with or without one.
@@ -119,7 +133,10 @@ void judge_recovery_files(CheckList& checks, disk::Volume& volume, const Recover
                           const std::filesystem::path& scratch) {
   for (const std::string& name : files.others) (void)judge_present(checks, volume, name);
   if (!files.version_file.empty()) judge_version(checks, volume, files.version_file);
-  for (const std::string& name : files.wims) judge_wim(checks, volume, name, scratch);
+  for (const std::string& name : files.wims) {
+    const auto verdict = judge_wim(checks, volume, name, scratch);
+    if (name == files.boot_wim) judge_bootable(checks, name, verdict);
+  }
 }
 
 }  // namespace imprint::inspect

@@ -16,12 +16,14 @@ struct RecoveryFiles {
   std::vector<std::string> wims;    // have to be there and intact
   std::vector<std::string> others;  // have to be there
   std::string version_file;         // has to be there and hold a version; empty: none
+  std::string boot_wim;             // the one of the WIMs that is started, so has to have a boot index; empty: none
 };
 
 // A FAT32 file's length is a 32-bit field.
 inline constexpr std::uint64_t kLargestFatFile = 0xFFFFFFFF;
 
-// recovery.file-missing, recovery.wim-too-large, recovery.wim-damaged, recovery.version-file.
+// recovery.file-missing, recovery.wim-too-large, recovery.wim-damaged, recovery.wim-not-bootable,
+// recovery.version-file.
 void judge_recovery_files(CheckList& checks, disk::Volume& volume, const RecoveryFiles& files,
                           const std::filesystem::path& scratch);
 

@@ -99,12 +99,12 @@ void judge_contents(CheckList& checks, const DiskView& view, const disk::Partiti
 }
 
 Report inspect_mmos(const Disk& disk, const std::filesystem::path& scratch) {
-  CheckList checks(
-      disk.name,
-      {"layout.table-readable", "recovery.partition-missing", "recovery.partition-too-small", "recovery.file-system",
-       "bcd.store-present", "bcd.store-readable", "bcd.boot-manager", "bcd.default-object", "bcd.recovery-sequence",
-       "bcd.recovery-disabled", "bcd.recovery-loader", "bcd.recovery-device", "bcd.recovery-winpe", "bcd.recovery-path",
-       "recovery.file-missing", "recovery.version-file", "recovery.wim-too-large", "recovery.wim-damaged"});
+  CheckList checks(disk.name, {"layout.table-readable", "recovery.partition-missing", "recovery.partition-too-small",
+                               "recovery.file-system", "bcd.store-present", "bcd.store-readable", "bcd.boot-manager",
+                               "bcd.default-object", "bcd.recovery-sequence", "bcd.recovery-disabled",
+                               "bcd.recovery-loader", "bcd.recovery-device", "bcd.recovery-winpe", "bcd.recovery-path",
+                               "recovery.file-missing", "recovery.version-file", "recovery.wim-too-large",
+                               "recovery.wim-damaged", "recovery.wim-not-bootable"});
   const DiskView view(disk);
   if (!view.judge_table(checks)) return checks.finish("the partition table could not be read");
   const disk::PartitionTable& table = *view.table();
@@ -124,7 +124,8 @@ Report inspect_mmos(const Disk& disk, const std::filesystem::path& scratch) {
                  fmt::format("at least {} bytes", kSmallestMmos), fmt::format("{} bytes", bytes));
     const RecoveryFiles files{{std::string(kWinPeFile), "efiesp.wim", "mainos.wim", "data.wim"},
                               {"startrecovery.cmd"},
-                              "RecoveryImageVersion.txt"};
+                              "RecoveryImageVersion.txt",
+                              std::string(kWinPeFile)};
     judge_contents(checks, view, partition, disk::FileSystem::fat32, files, scratch);
   }
   if (const auto store = judge_store(checks, view)) {
@@ -176,10 +177,11 @@ void judge_place(CheckList& checks, const disk::PartitionTable& table, const dis
 
 CheckList winre_checks(const Disk& disk, const DiskView& view) {
   std::vector<CheckList::Entry> set = {
-      "layout.table-readable", "recovery.partition-missing", "recovery.partition-order", "recovery.file-system",
-      "bcd.store-present",     "bcd.store-readable",         "bcd.boot-manager",         "bcd.default-object",
-      "bcd.recovery-sequence", "bcd.recovery-disabled",      "bcd.recovery-loader",      "bcd.recovery-device",
-      "bcd.recovery-winpe",    "bcd.recovery-path",          "recovery.file-missing",    "recovery.wim-damaged"};
+      "layout.table-readable",    "recovery.partition-missing", "recovery.partition-order", "recovery.file-system",
+      "bcd.store-present",        "bcd.store-readable",         "bcd.boot-manager",         "bcd.default-object",
+      "bcd.recovery-sequence",    "bcd.recovery-disabled",      "bcd.recovery-loader",      "bcd.recovery-device",
+      "bcd.recovery-winpe",       "bcd.recovery-path",          "recovery.file-missing",    "recovery.wim-damaged",
+      "recovery.wim-not-bootable"};
   // An MBR partition has no such attributes. Where the table cannot be read the check stays in the set, not made.
   if (!view.table() || view.table()->style == disk::TableStyle::gpt) {
     set.push_back(CheckList::Entry("recovery.partition-attributes"));
@@ -205,7 +207,8 @@ Report inspect_windows_re(const Disk& disk, const std::filesystem::path& scratch
     rules.partition = device_of(table, **recovery);
     const auto windows = store && entry ? named_partition(*store, *entry, 0x21000001) : std::nullopt;
     judge_place(checks, table, **recovery, windows);
-    judge_contents(checks, view, **recovery, disk::FileSystem::ntfs, {{std::string(kWinReFile)}, {}, {}}, scratch);
+    judge_contents(checks, view, **recovery, disk::FileSystem::ntfs,
+                   {{std::string(kWinReFile)}, {}, {}, std::string(kWinReFile)}, scratch);
   }
   if (store) judge_recovery_entry(checks, *store, entry, rules);
   return checks.finish(recovery ? kStepFailed : "there is no recovery partition, or a step before it failed");

@@ -93,23 +93,23 @@ bool is_machine_fault(int code) {
 }
 
 WimVerdict from_code(int code) {
-  return {is_machine_fault(code) ? WimVerdict::Kind::unknown : WimVerdict::Kind::damaged, 0, words(code)};
+  return {is_machine_fault(code) ? WimVerdict::Kind::unknown : WimVerdict::Kind::damaged, 0, 0, words(code)};
 }
 
 WimVerdict verify(const std::string& path) {
   // The library's tables are made once, by whichever thread comes first; a local static is initialised under a lock.
-  static const int initialised = wimlib_global_init(0);
-  if (initialised != 0) return {WimVerdict::Kind::unknown, 0, words(initialised)};
+  static const int kInitialised = wimlib_global_init(0);
+  if (kInitialised != 0) return {WimVerdict::Kind::unknown, 0, 0, words(kInitialised)};
   WIMStruct* raw = nullptr;
   const int opened = wimlib_open_wim(path.c_str(), WIMLIB_OPEN_FLAG_CHECK_INTEGRITY, &raw);
   const std::unique_ptr<WIMStruct, decltype(&wimlib_free)> wim(raw, &wimlib_free);
   if (opened != 0) return from_code(opened);
   wimlib_wim_info info{};
   if (const int code = wimlib_get_wim_info(wim.get(), &info); code != 0) return from_code(code);
-  if (info.total_parts != 1) return {WimVerdict::Kind::damaged, 0, "it is one part of a split WIM"};
-  if (info.image_count == 0) return {WimVerdict::Kind::damaged, 0, "there is no image in it"};
+  if (info.total_parts != 1) return {WimVerdict::Kind::damaged, 0, 0, "it is one part of a split WIM"};
+  if (info.image_count == 0) return {WimVerdict::Kind::damaged, 0, 0, "there is no image in it"};
   if (const int code = wimlib_verify_wim(wim.get(), 0); code != 0) return from_code(code);
-  return {WimVerdict::Kind::intact, info.image_count, {}};
+  return {WimVerdict::Kind::intact, info.image_count, info.boot_index, {}};
 }
 
 }  // namespace
@@ -118,7 +118,7 @@ WimVerdict check_wim(const core::BlockSource& file, const std::filesystem::path&
   const auto copy = copy_out(file, scratch);
   if (!copy) {
     const core::Error& error = copy.error();
-    return {says_contents_are_bad(error) ? WimVerdict::Kind::damaged : WimVerdict::Kind::unknown, 0,
+    return {says_contents_are_bad(error) ? WimVerdict::Kind::damaged : WimVerdict::Kind::unknown, 0, 0,
             std::string(error.id()) + ": " + error.message()};
   }
   return verify(copy->name());

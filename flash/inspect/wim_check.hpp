@@ -14,7 +14,8 @@ struct WimVerdict {
   enum class Kind { intact, damaged, unknown };
   Kind kind = Kind::unknown;
   std::uint32_t images = 0;
-  std::string text;  // damaged: wimlib's or the volume's words. unknown: why it could not be judged
+  std::uint32_t boot_index = 0;  // intact: the image that a boot loader starts; 0: none
+  std::string text;              // damaged: wimlib's or the volume's words. unknown: why it could not be judged
 };
 
 // Copies `file` into a new file in `scratch` (removed again on every way out) and has wimlib check its integrity table

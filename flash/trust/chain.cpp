@@ -24,13 +24,21 @@ struct Problem {
   int depth = 0;
   std::string subject;
   std::string issuer;
+  bool has_list = false;  // a revocation list of the issuer was loaded, be it usable or not
 };
 
 struct Verification {
+  const TrustStore::Contents* trust = nullptr;
   std::vector<Problem> problems;
   std::vector<X509Ptr> chain;  // signer first
   bool finished = false;
 };
+
+bool has_list_of_issuer(const TrustStore::Contents& trust, const X509* certificate) {
+  return std::ranges::any_of(trust.revocation_lists, [certificate](const CrlPtr& list) {
+    return X509_NAME_cmp(X509_CRL_get_issuer(list.get()), X509_get_issuer_name(certificate)) == 0;
+  });
+}
 
 // Notes the problem and lets OpenSSL go on, so that a decision names everything that is wrong. Nothing is accepted by
 // this: a chain with any problem that is not excused by name in check_chain is refused.
@@ -41,7 +49,8 @@ int collect_problem(int ok, X509_STORE_CTX* context) noexcept {
   if (out->problems.size() >= kMaxProblems) return 0;
   out->problems.push_back({X509_STORE_CTX_get_error(context), X509_STORE_CTX_get_error_depth(context),
                            certificate == nullptr ? "(no certificate)" : subject_of(certificate),
-                           certificate == nullptr ? "(no certificate)" : issuer_of(certificate)});
+                           certificate == nullptr ? "(no certificate)" : issuer_of(certificate),
+                           certificate != nullptr && has_list_of_issuer(*out->trust, certificate)});
   return 1;
 }
 
@@ -97,6 +106,7 @@ void configure(X509_STORE_CTX* context, bool revocation, core::UtcTime at) {
 Verification run(const CatalogSignature& signature, const TrustStore::Contents& trust, core::UtcTime at) {
   const ErrorQueueGuard guard;
   Verification out;
+  out.trust = &trust;
   const X509StorePtr store(X509_STORE_new());
   const X509StoreContextPtr context(X509_STORE_CTX_new());
   if (!store || !context) return out;
@@ -150,7 +160,8 @@ void add_problems(const Verification& verification, std::vector<Reason>& reasons
 }
 
 // A station trusts several issuers, and seldom has a revocation list of each: that one is missing is said, not refused.
-// A list that is there but out of date or wrong is refused, since it may hide a revocation. The topmost certificate is
+// A list that is there but out of date or wrong, or of a kind that OpenSSL passes over as if it were not there (for
+// some reasons only, indirect, a delta alone), is refused, since it may hide a revocation. The topmost certificate is
 // trusted by lying in the trust directory, and its issuer need not be at hand: a list may revoke it, nothing else
 // counts.
 void add_revocation(const Verification& verification, std::vector<Reason>& reasons) {
@@ -160,10 +171,15 @@ void add_revocation(const Verification& verification, std::vector<Reason>& reaso
   for (const Problem& problem : verification.problems) {
     if (problem.code == X509_V_ERR_CERT_REVOKED) refused = true;
     if (!is_revocation_problem(problem.code) || problem.depth >= top) continue;
-    if (problem.code == X509_V_ERR_UNABLE_TO_GET_CRL) {
+    if (problem.code == X509_V_ERR_UNABLE_TO_GET_CRL && !problem.has_list) {
       if (std::ranges::find(missing, problem.issuer) == missing.end()) missing.push_back(problem.issuer);
     } else {
-      if (!refused) reasons.push_back(bad("trust.revocation-unknown", words(problem)));
+      const bool unusable = problem.code == X509_V_ERR_UNABLE_TO_GET_CRL;
+      if (!refused) {
+        reasons.push_back(bad("trust.revocation-unknown", unusable ? "no revocation list of " + problem.issuer +
+                                                                         " can be used for " + problem.subject
+                                                                   : words(problem)));
+      }
       refused = true;
     }
   }

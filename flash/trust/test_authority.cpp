@@ -161,7 +161,7 @@ core::Result<TestAuthority> make_test_authority(const fs::path& trust, const fs:
                                           now));
   IMPRINT_TRY(const core::ByteBuffer root_pem, certificate_pem(root.get()));
   IMPRINT_TRY(const core::ByteBuffer signer_pem, certificate_pem(signer.get()));
-  const TestAuthority out{trust / "imprint-test-root.pem", keys / "ffu-signer.pem", keys / "ffu-signer.key"};
+  TestAuthority out{trust / "imprint-test-root.pem", keys / "ffu-signer.pem", keys / "ffu-signer.key"};
   IMPRINT_CHECK(make_folder(trust, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
                                        fs::perms::others_read | fs::perms::others_exec));
   IMPRINT_CHECK(make_folder(keys, fs::perms::owner_all));

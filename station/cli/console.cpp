@@ -6,16 +6,19 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <cerrno>
 #include <cstdio>
 
+#include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::station::cli {
 
 ExitStatus exit_status(const core::Error& error) {
   const std::string_view id = error.id();
-  if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown") return ExitStatus::usage;
+  if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown" || id == "demo.folder-in-use") return ExitStatus::usage;
   if (id == "report.no-rows") return ExitStatus::nothing;
+  if (id == "job.deadline") return ExitStatus::not_good;
   if (id == "workspace.file-missing") return ExitStatus::environment;
   // The input is at fault where the file itself was readable; the machine where it was not.
   return error.row().fault == core::FaultClass::station ? ExitStatus::environment : ExitStatus::not_good;
@@ -43,9 +46,14 @@ ExitStatus report_error(const core::Error& error, bool json) {
   return exit_status(error);
 }
 
-void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
-    std::_Exit(static_cast<int>(ExitStatus::environment));
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+ExitStatus finish_output(ExitStatus status) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  // Who closed the pipe wants no more: that is no error of the command. A full disk under a redirection is.
+  if (errno == EPIPE) return status;
+  static_cast<void>(report_error(core::fail_errno(errno, "io.write-failed", "standard output").error(), false));
+  return ExitStatus::environment;
 }
 
 void print_line(std::string_view text) {

@@ -28,8 +28,11 @@ ExitStatus report_error(const core::Error& error, bool json);
 
 [[nodiscard]] std::string error_json(const core::Error& error);
 
-// Writes to standard output. A pipe that was closed ends the program quietly, as usual.
+// Writes to standard output; whether that worked, finish_output() says.
 void print(std::string_view text);
+// `status`, unless standard output could not be written: then that is reported, and it is the environment's status. A
+// reader that closed its pipe is no error.
+[[nodiscard]] ExitStatus finish_output(ExitStatus status);
 void print_line(std::string_view text);
 
 // A bar that is redrawn on a terminal, and a line at every tenth elsewhere. Writes to standard error. Any thread, one

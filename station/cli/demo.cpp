@@ -5,12 +5,13 @@
 
 #include "db/export.hpp"
 #include "flash/core/atomic_file.hpp"
+#include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 #include "flash/imaging/image_builder.hpp"
-#include "flash/imaging/scratch_folder.hpp"
 #include "flash/inspect/report_json.hpp"
 #include "flash/trust/signing.hpp"
 #include "station/cli/commands.hpp"
+#include "station/cli/demo_folder.hpp"
 #include "station/cli/demo_line.hpp"
 #include "station/cli/tables.hpp"
 
@@ -20,22 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 void heading(int step, std::string_view text) { print_line(fmt::format("\n[{}/6] {}", step, text)); }
-
-// Takes away what a former demonstration left, and nothing else.
-core::Status clear_former_results(const fs::path& out) {
-  std::error_code error;
-  fs::create_directories(out, error);
-  if (error) return core::fail_errno(error.value(), "io.write-failed", out.native());
-  for (const char* name : {"image.ffu", "trust", "station.db", "station.db-wal", "station.db-shm", "station.db.lock",
-                           "yield.csv", "findings"}) {
-    fs::remove_all(out / name, error);
-    if (error) return core::fail_errno(error.value(), "io.write-failed", (out / name).native());
-  }
-  fs::create_directories(out / "trust", error);
-  fs::create_directories(out / "findings", error);
-  if (error) return core::fail_errno(error.value(), "io.write-failed", out.native());
-  return {};
-}
 
 core::Status build(const DemoOptions& options, const fs::path& scratch, const trust::Signer& signer,
                    core::UtcTime now) {
@@ -141,6 +126,11 @@ core::Result<bool> summarise(const db::Records& records, const std::vector<Attem
   print(format_table({"Slot", "Serial", "Verdict", "Proof", "Error"}, slot_rows(attempts)));
   print_line("");
   print(yield_table(yield));
+  for (const AttemptResult& result : results) {
+    if (!result.error) continue;
+    print_line(core::printable(
+        fmt::format("Slot {}: {}. {}", result.slot, result.error->row().text, result.error->row().remedy)));
+  }
   const auto problems = surprises(attempts, yield.at(0));
   for (const std::string& problem : problems) print_line("NOT AS DESCRIBED: " + problem);
   return problems.empty();
@@ -149,18 +139,21 @@ core::Result<bool> summarise(const db::Records& records, const std::vector<Attem
 core::Result<bool> demonstrate(const DemoOptions& options) {
   const core::SystemClock clock;
   const core::UtcTime now = clock.now();
-  IMPRINT_CHECK(clear_former_results(options.out));
-  IMPRINT_TRY(const auto scratch, imaging::ScratchFolder::create(options.out / "scratch"));
-  IMPRINT_TRY(const auto keys, scratch.make_folder("keys"));
+  IMPRINT_TRY(const auto recipe, make_recipe(options));  // before anything is made or taken away
+  IMPRINT_TRY(const auto folder, DemoFolder::take(options.out));
+  IMPRINT_TRY(const auto keys, folder->make_scratch("keys"));
 
   heading(1, "A throw-away test root and FFU signer");
   IMPRINT_TRY(const auto authority, trust::make_test_authority(options.out / "trust", keys, now));
   IMPRINT_TRY(const auto signer, trust::Signer::from_pem(authority.signer_certificate, authority.signer_key));
-  print_line(fmt::format("  {}: good for this demonstration only; its key is gone already",
-                         authority.root_certificate.native()));
+  std::error_code error;
+  fs::remove_all(keys, error);
+  if (error) return core::fail_errno(error.value(), "io.write-failed", keys.native());
+  print_line(
+      fmt::format("  {}: good for this demonstration only; no key is kept", authority.root_certificate.native()));
 
   heading(2, "The image, from the workspace " + options.workspace.native());
-  IMPRINT_CHECK(build(options, scratch.path(), signer, now));
+  IMPRINT_CHECK(build(options, folder->scratch(), signer, now));
 
   heading(3, "Its signature, catalog, hash table and every chunk, under the test policy");
   IMPRINT_TRY(auto loaded, trust::TrustStore::load(options.out / "trust"));
@@ -170,9 +163,8 @@ core::Result<bool> demonstrate(const DemoOptions& options) {
   print_line(fmt::format("  ok   all {} chunks", image.image->image().chunk_count()));
 
   heading(4, "Eight virtual devices in eight slots: a wrong one in slot 4, a loose cable in slot 6");
-  IMPRINT_TRY(const auto recipe, make_recipe(options));
   IMPRINT_TRY(const auto records, db::Records::open(options.out / "station.db", clock));
-  IMPRINT_TRY(const auto line, DemoLine::make({std::move(image), recipe, trust_store, scratch.path()}));
+  IMPRINT_TRY(const auto line, DemoLine::make({std::move(image), recipe, trust_store, folder->scratch()}));
   IMPRINT_TRY(const auto results, line->run(*records, clock));
 
   heading(5, "What was proved: every block read back, both GPT copies, layout, boot settings, recovery files");

@@ -11,6 +11,7 @@
 #include "flash/ffu/extract.hpp"
 #include "flash/trust/policy.hpp"
 #include "station/cli/commands.hpp"
+#include "station/errors.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -118,7 +119,7 @@ ExitStatus ffu_info(const FfuInfoOptions& options) {
   if (options.json) {
     json::array stores;
     for (std::size_t i = 0; i < image.stores.size(); ++i) stores.push_back(store_json(image, i));
-    print_line(json::serialize(json::object{{"file", options.file.native()},
+    print_line(json::serialize(json::object{{"file", core::printable(options.file.native())},
                                             {"size", image.file_size},
                                             {"chunk_size", image.chunk_size},
                                             {"chunks", image.chunk_count()},
@@ -162,7 +163,7 @@ ExitStatus ffu_verify(const FfuVerifyOptions& options) {
       *opened, *file, 0, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
   const bool good = decision.accepted && chunks.has_value();
   if (options.json) {
-    json::object out{{"file", options.file.native()},
+    json::object out{{"file", core::printable(options.file.native())},
                      {"verdict", good ? "pass" : "fail"},
                      {"signature_checked", policy != trust::Policy::none},
                      {"decision", decision_json(decision)},
@@ -192,6 +193,9 @@ ExitStatus ffu_verify(const FfuVerifyOptions& options) {
 
 ExitStatus ffu_extract(const FfuExtractOptions& options) {
   const auto extract = [&]() -> core::Result<std::uint64_t> {
+    if (options.size && *options.size > static_cast<std::uint64_t>(INT64_MAX)) {
+      return fail("usage.invalid", "--size is larger than any file").with("actual", *options.size);
+    }
     IMPRINT_TRY(std::shared_ptr<const core::BlockSource> file, core::FileSource::open(options.file));
     // Read through the verified image: no byte that fails its hash gets into the disk.
     IMPRINT_TRY(auto image, engine::VerifiedImage::open(std::move(file)));
@@ -206,8 +210,9 @@ ExitStatus ffu_extract(const FfuExtractOptions& options) {
   const auto size = extract();
   if (!size) return report_error(size.error(), options.json);
   if (options.json) {
-    print_line(json::serialize(
-        json::object{{"file", options.file.native()}, {"out", options.out.native()}, {"disk_bytes", *size}}));
+    print_line(json::serialize(json::object{{"file", core::printable(options.file.native())},
+                                            {"out", core::printable(options.out.native())},
+                                            {"disk_bytes", *size}}));
   } else {
     print_line(fmt::format(
         "Extracted {} as a disk of {} to {}; every chunk had its hash, the signature was not looked at",

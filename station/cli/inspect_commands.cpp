@@ -111,7 +111,10 @@ ExitStatus inspect_bcd_command(const InspectOptions& options) {
 ExitStatus inspect_recovery_command(const InspectOptions& options, const std::string& profile) {
   const auto run = [&]() -> core::Result<inspect::Report> {
     IMPRINT_TRY(const auto disk, open_inspect_source(options.source));
-    IMPRINT_TRY(const auto scratch, imaging::ScratchFolder::create(std::filesystem::temp_directory_path()));
+    std::error_code error;
+    const auto temporary = std::filesystem::temp_directory_path(error);
+    if (error) return core::fail_errno(error.value(), "io.not-found", "TMPDIR");
+    IMPRINT_TRY(const auto scratch, imaging::ScratchFolder::create(temporary));
     const auto kind = profile == "winre" ? inspect::RecoveryProfile::winre : inspect::RecoveryProfile::iot_mmos;
     return inspect::inspect_recovery(disk, kind, scratch.path());
   };

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The command line of `imprint`: words and options to the functions of commands.hpp.
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
+#include <cstdio>
+#include <exception>
 #include <functional>
+#include <string_view>
 
+#include "flash/core/errors.hpp"
 #include "station/cli/commands.hpp"
 #include "station/cli/workspace_path.hpp"
+#include "station/errors.hpp"
 #include "station/version.hpp"
 
 namespace {
@@ -123,10 +127,32 @@ void add_demo(CLI::App& app, Chosen& chosen, const char* program) {
   demo->callback([&chosen, options] { chosen = [options] { return run_demo(*options); }; });
 }
 
+// Options are not parsed when they are wrong, so whether JSON is wanted is looked up in the words themselves.
+bool wants_json(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
+ExitStatus run(CLI::App& app, const Chosen& chosen, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return chosen();
+  } catch (const CLI::Success& done) {
+    app.exit(done);
+    return ExitStatus::good;
+  } catch (const CLI::ParseError& error) {
+    return report_error(imprint::station::fail("usage.invalid", error.what()).error(), wants_json(argc, argv));
+  } catch (const std::bad_alloc&) {
+    return report_error(imprint::core::fail("io.out-of-memory").error(), false);
+  } catch (const std::exception& error) {
+    return report_error(imprint::station::fail("station.internal-error", error.what()).error(), wants_json(argc, argv));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not the end of a flash in progress
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a log that is followed shows each line as it is said
   CLI::App app{"Imprint: factory flashing station and provisioning appliance", "imprint"};
   app.set_version_flag("--version", std::string("imprint ") + imprint::station::kVersion);
   app.require_subcommand(1);
@@ -139,17 +165,5 @@ int main(int argc, char** argv) {
   errors->add_flag("--json", *errors_json, "A JSON array");
   errors->callback([&chosen, errors_json] { chosen = [=] { return list_errors(*errors_json); }; });
   add_demo(app, chosen, argv[0]);
-  try {
-    app.parse(argc, argv);
-    return static_cast<int>(chosen());
-  } catch (const CLI::Success& done) {
-    return app.exit(done);
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "imprint: usage.invalid: {}\n  What to do: see imprint --help, or --help after a command.\n",
-               error.what());
-    return static_cast<int>(ExitStatus::usage);
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "imprint: io.out-of-memory: This machine is out of memory\n");
-    return static_cast<int>(ExitStatus::environment);
-  }
+  return static_cast<int>(finish_output(run(app, chosen, argc, argv)));
 }

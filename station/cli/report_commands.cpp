@@ -50,11 +50,17 @@ json::object yield_json(const db::YieldRow& row) {
   for (const auto& failure : row.failures) {
     failures.push_back(json::object{{"error_id", failure.error_id}, {"attempts", failure.attempts}});
   }
-  return {{"group", row.group},           {"units", row.units},
-          {"first_pass", row.first_pass}, {"first_pass_yield", share_json(row.first_pass, row.units)},
-          {"final_pass", row.final_pass}, {"final_yield", share_json(row.final_pass, row.units)},
-          {"attempts", row.attempts},     {"refused", row.refused},
-          {"aborted", row.aborted},       {"failures", std::move(failures)}};
+  return {{"group", row.group},
+          {"units", row.units},
+          {"first_pass", row.first_pass},
+          {"first_pass_yield", share_json(row.first_pass, row.units)},
+          {"final_pass", row.final_pass},
+          {"final_yield", share_json(row.final_pass, row.units)},
+          {"attempts", row.attempts},
+          {"refused", row.refused},
+          {"aborted", row.aborted},
+          {"training", row.training},
+          {"failures", std::move(failures)}};
 }
 
 json::object attempt_json(const db::AttemptRow& row) {

@@ -3,6 +3,7 @@
 #include "station/cli/slot_lines.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "flash/core/text.hpp"
@@ -12,8 +13,9 @@ namespace imprint::station::cli {
 namespace {
 
 std::string result_text(const SlotStatus& status) {
-  if (*status.verdict == db::AttemptVerdict::passed)
-    return fmt::format("PASS ({}), remove", db::to_string(status.proof));
+  if (*status.verdict == db::AttemptVerdict::passed) {
+    return fmt::format("{}PASS ({}), remove", status.training ? "TRAINING " : "", db::to_string(status.proof));
+  }
   std::string word = *status.verdict == db::AttemptVerdict::refused      ? "REFUSED"
                      : *status.verdict == db::AttemptVerdict::incomplete ? "INCOMPLETE"
                      : *status.verdict == db::AttemptVerdict::aborted    ? "ABORTED"
@@ -21,11 +23,23 @@ std::string result_text(const SlotStatus& status) {
   return fmt::format("{}  {}: {}", word, status.error_id, status.message);
 }
 
+std::size_t terminal_columns() {
+  winsize size{};
+  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string first_columns(std::string text, std::size_t columns) {
+  if (text.size() <= columns) return text;
+  while (columns > 0 && (static_cast<unsigned char>(text[columns]) & 0xC0) == 0x80) --columns;
+  return text.substr(0, columns);
+}
+
 }  // namespace
 
 std::string slot_line(const SlotStatus& status) {
   std::string out = fmt::format("Slot {:<3} ", core::printable(status.slot));
   if (status.phase == SlotPhase::empty) return out + "empty";
+  if (status.phase == SlotPhase::latched) return out + "take the device out, and wait before the next one";
   if (status.verdict) return out + result_text(status);
   out += fmt::format("{:<10}", to_string(status.phase));
   if (status.due == 0) return out;
@@ -47,7 +61,8 @@ void SlotLines::erase() {
 void SlotLines::show(const std::vector<SlotStatus>& slots) {
   if (terminal_) {
     erase();
-    for (const SlotStatus& status : slots) print_line(slot_line(status));
+    // A line that wraps would take two rows, and the redrawing counts rows.
+    for (const SlotStatus& status : slots) print_line(first_columns(slot_line(status), terminal_columns()));
     drawn_ = slots.size();
     return;
   }

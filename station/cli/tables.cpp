@@ -60,6 +60,8 @@ std::string yield_table(std::span<const db::YieldRow> rows) {
     if (row.group != "all") out += core::printable(row.group) + "\n";
     out += fmt::format("First-pass yield   {}\n", share_text(row.first_pass, row.units));
     out += fmt::format("Final yield        {}\n", share_text(row.final_pass, row.units));
+    if (row.training > 0)
+      out += fmt::format("TRAINING           {} of the attempts are with virtual devices\n", row.training);
     out += fmt::format("Attempts           {}, of them refused {}, aborted or interrupted {}\n", row.attempts,
                        row.refused, row.aborted);
     for (const auto& failure : row.failures) {

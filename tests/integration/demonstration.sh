@@ -171,6 +171,12 @@ step_inspections() {
   sed 's/4096000/4096008/' "$workspace/DeviceLayout.xml" >"$other"
   gives 1 "$imprint" inspect layout "$out/image.ffu" --layout "$other"
   gives 1 "$imprint" inspect recovery "$out/image.ffu" --profile winre
+  # A larger disk than the image was made for: sound, with the backup table short of its end.
+  gives 0 "$imprint" ffu extract "$out/image.ffu" "$folder/larger.img" --size $((8000 * 1024 * 1024))
+  gives 0 "$imprint" inspect layout "$folder/larger.img" --layout "$workspace/DeviceLayout.xml"
+  "$imprint" inspect layout "$folder/larger.img" --layout "$workspace/DeviceLayout.xml" | grep -q 'warn layout.gpt-backup-position' ||
+    die "a backup table short of the end is not said"
+  rm -f "$folder/larger.img"
   # A recovery partition without its WIM is found.
   cp --sparse=always "$disk" "$folder/broken.img"
   MTOOLS_SKIP_CHECK=1 mdel -i "$folder/broken.img@@$((512 * $(sgdisk -i 3 "$disk" | awk '/^First sector/ { print $3 }')))" ::winpe.wim || die "mdel"
@@ -221,14 +227,49 @@ step_full_disk() {
   local small=$folder-small
   mkdir -p "$small"
   mount -t tmpfs -o size=12m imprint-test "$small" 2>/dev/null || { rmdir "$small"; echo "no mounts here"; exit 77; }
+  # shellcheck disable=SC2064 # now, not then
+  trap "umount '$small'; rmdir '$small'" EXIT
   "$imprint" demo --workspace "$workspace" --out "$small/demo-out" >"$small.log" 2>&1
   local status=$? left
   left=$(cd "$small/demo-out" && find . -name '*.ffu*' -o -name 'scratch')
-  umount "$small"
-  rmdir "$small"
   same "status" "$status" 4
   same "what is left of the image" "$left" ""
   grep -q 'imprint: .*io.disk-full' "$small.log" || die "$(tail -n 3 "$small.log")"
+}
+
+# A folder that is not a demonstration's is left as it is.
+step_foreign_folder() {
+  local other=$folder-other
+  rm -rf "$other"
+  mkdir -p "$other/trust/production"
+  echo records >"$other/station.db"
+  gives 2 "$imprint" demo --workspace "$workspace" --out "$other"
+  same "a foreign file" "$(cat "$other/station.db")" records
+  [ -d "$other/trust/production" ] || die "a foreign trust folder is gone"
+  rm -rf "$other"
+}
+
+# Stopped in the middle: nothing unfinished stays behind, and the next run works.
+step_stopped() {
+  local other=$folder-stopped left
+  rm -rf "$other"
+  mkdir -p "$other"
+  timeout --preserve-status -s INT 1 "$imprint" demo --workspace "$workspace" --out "$other/out" >"$other/log" 2>&1
+  same "status" "$?" 130
+  left=$(find "$other/out" -name 'scratch' -o -name '*.partial-*' -o -name '*.key')
+  same "what is left" "$left" ""
+  rm -rf "$other"
+}
+
+# Output that cannot be written is said.
+step_full_output() {
+  gives 4 sh -c "'$imprint' ffu info '$out/image.ffu' >/dev/full"
+  gives 4 env TMPDIR=/no/such/folder "$imprint" inspect recovery "$out/image.ffu" --profile iot-mmos
+  mkfifo "$folder/pipe"
+  gives 4 "$imprint" ffu extract "$out/image.ffu" "$folder/pipe"
+  [ -p "$folder/pipe" ] || die "a pipe was replaced by a file"
+  rm -f "$folder/pipe"
+  gives 2 "$imprint" ffu extract "$out/image.ffu" "$folder/y.img" --size 18446744073709551615
 }
 
 step_bad_workspaces() {

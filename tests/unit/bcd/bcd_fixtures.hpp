@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "flash/bcd/store.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::bcd::fixtures {
 
@@ -86,22 +87,6 @@ inline core::ByteBuffer file_bytes(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// Removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() : path_(std::filesystem::temp_directory_path() / ("bcd-test-" + core::Guid::random().to_string())) {
-    std::filesystem::create_directory(path_);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using TemporaryFolder = fixture::ScratchFolder;
 
 }  // namespace imprint::bcd::fixtures

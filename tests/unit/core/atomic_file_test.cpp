@@ -8,7 +8,7 @@
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint::core;
-using imprint::core::test::ScratchFolder;
+using imprint::fixture::ScratchFolder;
 
 TEST_CASE("a committed file has the final name and nothing is left aside") {
   const ScratchFolder folder;

@@ -11,7 +11,7 @@
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint::core;
-using imprint::core::test::ScratchFolder;
+using imprint::fixture::ScratchFolder;
 using namespace std::chrono_literals;
 
 namespace {

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -16,32 +16,22 @@
 #include "db/iso_time.hpp"
 #include "db/records.hpp"
 #include "flash/core/clock.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::db::test {
 
 // In memory where the machine has such a file system: the tests make thousands of durable commits, and what they prove
 // does not depend on the disk behind them.
-class TempFolder {
+class TempFolder final : public fixture::ScratchFolder {
  public:
-  TempFolder() {
-    const char* const memory = "/dev/shm";
-    const bool usable = access(memory, W_OK | X_OK) == 0;
-    const auto parent = usable ? std::filesystem::path(memory) : std::filesystem::temp_directory_path();
-    std::string pattern = (parent / "imprint-db-XXXXXX").native();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = pattern;
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::filesystem::path database() const { return path_ / "station.db"; }
+  TempFolder() : ScratchFolder(parent()) {}
+  [[nodiscard]] std::filesystem::path database() const { return path() / "station.db"; }
 
  private:
-  std::filesystem::path path_;
+  static std::filesystem::path parent() {
+    const char* const memory = "/dev/shm";
+    return access(memory, W_OK | X_OK) == 0 ? std::filesystem::path(memory) : std::filesystem::temp_directory_path();
+  }
 };
 
 inline core::UtcTime at(std::string_view text) { return parse_iso8601(text).value(); }
@@ -74,6 +64,13 @@ template <class T>
 std::string error_id(const core::Result<T>& result) {
   return result ? "no error" : std::string(result.error().id());
 }
+
+// A data base of its own with a clock set by hand.
+struct Station {
+  TempFolder folder;
+  HandClock clock;
+  std::unique_ptr<Records> records = good(Records::open(folder.database(), clock));
+};
 
 inline NewAttempt opening(std::string slot = "1", std::string product = "gateway") {
   return {.product = std::move(product),

@@ -12,16 +12,6 @@ using namespace imprint;
 using namespace imprint::db;
 using namespace imprint::db::test;
 
-namespace {
-
-struct Station {
-  TempFolder folder;
-  HandClock clock;
-  std::unique_ptr<Records> records = good(Records::open(folder.database(), clock));
-};
-
-}  // namespace
-
 TEST_CASE("an attempt reads back as it was opened, identified and closed") {
   Station station;
   const AttemptId id = good(station.records->open_attempt(opening("7")));

@@ -36,12 +36,6 @@ void demonstration(Records& records) {
   whole_attempt(records, opening("6"), "SN-6", passed());
 }
 
-struct Station {
-  TempFolder folder;
-  HandClock clock;
-  std::unique_ptr<Records> records = good(Records::open(folder.database(), clock));
-};
-
 }  // namespace
 
 TEST_CASE("the demonstration reads in sqlite3 as nine attempts of eight units") {

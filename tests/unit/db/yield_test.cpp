@@ -12,11 +12,7 @@ using namespace imprint::db::test;
 
 namespace {
 
-struct Station {
-  TempFolder folder;
-  HandClock clock;
-  std::unique_ptr<Records> records = good(Records::open(folder.database(), clock));
-
+struct YieldStation : Station {
   AttemptId attempt(const std::string& slot, const std::optional<std::string>& serial,
                     const AttemptClose& close) const {
     return whole_attempt(*records, opening(slot), serial, close);
@@ -31,7 +27,7 @@ struct Station {
 }  // namespace
 
 TEST_CASE("the demonstration's yield is 6 of 7 at first and 7 of 7 in the end, with the refusal beside it") {
-  const Station station;
+  const YieldStation station;
   for (const char* slot : {"1", "2", "3", "5", "7", "8"}) station.attempt(slot, std::string("SN-") + slot, passed());
   station.attempt("4", "SN-4", closed_as(AttemptVerdict::refused, "device.platform-mismatch"));
   station.attempt("6", "SN-6", failed("device.disconnected"));
@@ -51,7 +47,7 @@ TEST_CASE("the demonstration's yield is 6 of 7 at first and 7 of 7 in the end, w
 }
 
 TEST_CASE("no attempts at all is a row of zeros, and no row where there is nothing to group by") {
-  const Station station;
+  const YieldStation station;
   const YieldRow row = station.all();
   CHECK(row.units == 0);
   CHECK(row.attempts == 0);
@@ -62,7 +58,7 @@ TEST_CASE("no attempts at all is a row of zeros, and no row where there is nothi
 }
 
 TEST_CASE("an interruption before the first result does not count against the unit") {
-  const Station station;
+  const YieldStation station;
   station.attempt("1", "A1", closed_as(AttemptVerdict::aborted, "job.cancelled"));
   station.attempt("1", "A1", closed_as(AttemptVerdict::interrupted, "records.interrupted"));
   station.attempt("1", "A1", passed());
@@ -75,7 +71,7 @@ TEST_CASE("an interruption before the first result does not count against the un
 }
 
 TEST_CASE("a unit that failed after it had passed is no longer a final pass") {
-  const Station station;
+  const YieldStation station;
   station.attempt("1", "A1", passed());
   station.attempt("1", "A1", failed("layout.partition-missing"));
   const YieldRow row = station.all();
@@ -84,7 +80,7 @@ TEST_CASE("a unit that failed after it had passed is no longer a final pass") {
 }
 
 TEST_CASE("incomplete is conclusive and is not a pass") {
-  const Station station;
+  const YieldStation station;
   station.attempt("1", "A1", closed_as(AttemptVerdict::incomplete, "readback.skipped"));
   const YieldRow row = station.all();
   CHECK(row.units == 1);
@@ -94,7 +90,7 @@ TEST_CASE("incomplete is conclusive and is not a pass") {
 }
 
 TEST_CASE("a unit whose first result lies before the period is not counted in it") {
-  Station station;
+  YieldStation station;
   station.clock.set("2026-11-20T10:00:00.000Z");
   station.attempt("1", "A1", failed("device.disconnected"));
   station.clock.set("2026-11-21T10:00:00.000Z");
@@ -112,7 +108,7 @@ TEST_CASE("a unit whose first result lies before the period is not counted in it
 }
 
 TEST_CASE("failures are counted by error, most first, ties by name") {
-  const Station station;
+  const YieldStation station;
   station.attempt("1", "A1", failed("device.silent"));
   station.attempt("1", "A2", failed("device.disconnected"));
   station.attempt("1", "A3", failed("device.disconnected"));
@@ -127,7 +123,7 @@ TEST_CASE("failures are counted by error, most first, ties by name") {
 }
 
 TEST_CASE("an open attempt is counted as an attempt and as nothing else") {
-  const Station station;
+  const YieldStation station;
   good(station.records->open_attempt(opening()));
   const YieldRow row = station.all();
   CHECK(row.attempts == 1);
@@ -135,7 +131,7 @@ TEST_CASE("an open attempt is counted as an attempt and as nothing else") {
 }
 
 TEST_CASE("a unit is in the group of its first result, an attempt in its own") {
-  const Station station;
+  const YieldStation station;
   station.attempt("1", "A1", failed("device.disconnected"));
   station.attempt("2", "A1", passed());
   station.attempt("2", "A2", passed());
@@ -155,7 +151,7 @@ TEST_CASE("a unit is in the group of its first result, an attempt in its own") {
 }
 
 TEST_CASE("every key groups by what it says") {
-  Station station;
+  YieldStation station;
   NewAttempt other = opening("9", "panel");
   other.image_sha256 = "cd34";
   other.training = true;
@@ -178,7 +174,7 @@ TEST_CASE("every key groups by what it says") {
 }
 
 TEST_CASE("the same serial in two products is two units") {
-  const Station station;
+  const YieldStation station;
   whole_attempt(*station.records, opening("1", "gateway"), "A1", passed());
   whole_attempt(*station.records, opening("1", "panel"), "A1", failed("device.disconnected"));
   CHECK(station.all().units == 2);

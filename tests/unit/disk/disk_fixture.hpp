@@ -3,7 +3,6 @@
 #pragma once
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -15,28 +14,11 @@
 #include "flash/core/process.hpp"
 #include "flash/disk/partition_table.hpp"
 #include "flash/disk/volume.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::disk::test {
 
-// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "imprint-disk-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] std::string file(std::string_view name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
+using TempFolder = fixture::ScratchFolder;
 
 inline core::Result<std::string> try_run(std::vector<std::string> arguments) {
   core::SystemProcessRunner runner;
@@ -83,6 +65,18 @@ inline core::ByteBuffer pattern(std::size_t size, std::uint32_t seed) {
 
 inline std::shared_ptr<const core::BlockSource> memory(core::ByteBuffer bytes) {
   return std::make_shared<core::MemorySource>(std::move(bytes));
+}
+
+inline std::shared_ptr<Volume> open(const core::ByteBuffer& image) {
+  const auto volume = open_volume(memory(image));
+  INFO((volume ? std::string() : volume.error().message()));
+  REQUIRE(volume.has_value());
+  return *volume;
+}
+
+template <class T>
+[[nodiscard]] std::string_view id_of(const core::Result<T>& result) {
+  return result ? "good" : result.error().id();
 }
 
 inline core::ByteBuffer content_of(Volume& volume, std::string_view path) {

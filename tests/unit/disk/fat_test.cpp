@@ -39,18 +39,6 @@ core::ByteBuffer make_volume(const Kind& kind, const TempFolder& folder) {
   return load(image);
 }
 
-std::shared_ptr<Volume> open(const core::ByteBuffer& image) {
-  const auto volume = open_volume(memory(image));
-  INFO((volume ? std::string() : volume.error().message()));
-  REQUIRE(volume.has_value());
-  return *volume;
-}
-
-template <class T>
-std::string_view id_of(const core::Result<T>& result) {
-  return result ? "good" : result.error().id();
-}
-
 // FAT16 with 512-byte sectors: where the first FAT lies and the entry of a cluster in it.
 std::uint8_t* fat16_entry(core::ByteBuffer& image, std::uint32_t cluster) {
   const std::size_t reserved = core::load_le<std::uint16_t>(image.data() + 14);

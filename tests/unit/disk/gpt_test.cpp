@@ -56,8 +56,6 @@ void reseal_entries(core::ByteBuffer& disk) {
   patch_header(disk, 1, 88, core::crc32(core::ByteView(disk).subspan(1024, 16384)));
 }
 
-std::string_view id_of(const core::Result<PartitionTable>& result) { return result ? "good" : result.error().id(); }
-
 GptCopies copies_of(const core::ByteBuffer& disk, std::uint32_t sector_size = 512) {
   auto copies = read_gpt_copies(core::MemorySource(disk), sector_size);
   REQUIRE(copies.has_value());

@@ -45,7 +45,6 @@ std::uint8_t* entry(core::ByteBuffer& disk, std::uint64_t sector, std::size_t in
 core::Result<PartitionTable> read(const core::ByteBuffer& disk) {
   return read_partition_table(core::MemorySource(disk), 512);
 }
-std::string_view id_of(const core::Result<PartitionTable>& result) { return result ? "good" : result.error().id(); }
 
 }  // namespace
 

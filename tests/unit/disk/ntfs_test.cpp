@@ -20,18 +20,6 @@ core::ByteBuffer make_volume(const TempFolder& folder) {
   return load(image);
 }
 
-std::shared_ptr<Volume> open(const core::ByteBuffer& image) {
-  const auto volume = open_volume(memory(image));
-  INFO((volume ? std::string() : volume.error().message()));
-  REQUIRE(volume.has_value());
-  return *volume;
-}
-
-template <class T>
-std::string_view id_of(const core::Result<T>& result) {
-  return result ? "good" : result.error().id();
-}
-
 }  // namespace
 
 TEST_CASE("An NTFS volume gives its files, names and facts") {
@@ -91,6 +79,28 @@ TEST_CASE("The clusters of a file's content are allocated") {
   const auto at = std::search(image.begin(), image.end(), content.begin(), content.begin() + 4096);
   REQUIRE(at != image.end());
   CHECK(allocated->contains({static_cast<std::uint64_t>(at - image.begin()), 4096}));
+}
+
+TEST_CASE("A volume that is marked as dirty is allocated in full") {
+  const TempFolder folder;
+  core::ByteBuffer image = make_volume(folder);
+  // $Volume is the third record behind $MFT's own, and its copy has the same place in $MFTMirr.
+  for (const std::size_t table : {48U, 56U}) {
+    const auto first = core::load_le<std::uint64_t>(image.data() + table) * 4096;
+    const std::size_t record = static_cast<std::size_t>(first) + 3 * 1024;
+    std::size_t at = record + core::load_le<std::uint16_t>(image.data() + record + 20);
+    while (core::load_le<std::uint32_t>(image.data() + at) != 0x70) {
+      REQUIRE(at < record + 1024);
+      at += core::load_le<std::uint32_t>(image.data() + at + 4);
+    }
+    const std::size_t flags = at + core::load_le<std::uint16_t>(image.data() + at + 20) + 10;
+    image[flags] |= 1;
+  }
+  image.resize(kSize + (1U << 20U));
+  const auto allocated = open(image)->allocated();
+  REQUIRE(allocated.has_value());
+  CHECK(allocated->contains({0, kSize}));
+  CHECK_FALSE(allocated->intersects({kSize, (1U << 20U) - 512}));
 }
 
 TEST_CASE("In a larger partition both places of the boot sector's copy count") {

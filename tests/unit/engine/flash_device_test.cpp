@@ -61,6 +61,16 @@ TEST_CASE("what does not fit is refused by its own id") {
   CHECK(refused(device) == "device.disk-unknown");
 }
 
+TEST_CASE("an image that this version could not prove is not flashed") {
+  const Fixture f;
+  auto image = f.image->image();
+  image.stores.push_back(image.stores[0]);
+  CHECK(engine::check_fit(image, f.device()).error().id() == "image.several-stores");
+  image = f.image->image();
+  image.stores[0].descriptors.clear();
+  CHECK(engine::check_fit(image, f.device()).error().id() == "image.describes-nothing");
+}
+
 TEST_CASE("a disk that holds the image reads back, whatever lies where the image says nothing") {
   for (const std::uint32_t block : {4096U, 16384U, 65536U}) {
     const Fixture f(16, block);

@@ -229,3 +229,20 @@ TEST_CASE("platform ids match whole, by component with wildcards, and without a 
   CHECK_FALSE(matches("larkspur.kestrel.k1", "Larkspur.Kestrel.K1.1"));
   CHECK_FALSE(ffu::platform_matches({}, "Larkspur.Kestrel.K1.1"));
 }
+
+TEST_CASE("where two paddings fit the file, the one whose padding is zeros is taken, and none is guessed") {
+  // 16 blocks of 4 KiB behind headers that end on a block: the file is padded to a chunk, so that both readings fit.
+  fixture::ImageOptions options;
+  options.block_size = 4096;
+  for (std::uint32_t i = 0; i < 16; ++i) options.descriptors.push_back({{{0, i}}, 1, static_cast<std::uint8_t>(i + 1)});
+  auto file = fixture::build_image(options);
+  const std::size_t headers_end = file.payload_offset - 16384 + 4096;  // the store header and table fit one block
+  core::ByteBuffer moved(file.file.begin(), file.file.begin() + static_cast<std::ptrdiff_t>(headers_end));
+  moved.insert(moved.end(), file.file.begin() + static_cast<std::ptrdiff_t>(file.payload_offset), file.file.end());
+  moved.resize(file.file.size());
+  const auto image = ffu::parse_image(moved, moved.size());
+  REQUIRE(image.has_value());
+  CHECK(image->payload_offset == headers_end);
+  std::fill(moved.begin() + static_cast<std::ptrdiff_t>(headers_end), moved.end(), std::uint8_t{0});
+  CHECK(ffu::parse_image(moved, moved.size()).error().id() == "ffu.padding-ambiguous");
+}

@@ -26,7 +26,7 @@ core::ByteBuffer random_bytes(std::size_t size, unsigned seed) {
 core::Result<core::ByteBuffer> fixed_catalog(core::ByteView) { return core::ByteBuffer(300, 0xCC); }
 
 struct Fixture {
-  core::test::ScratchFolder folder;
+  fixture::ScratchFolder folder;
   core::ByteBuffer disk_bytes;
   std::unique_ptr<core::MemorySource> disk;
   ffu::WriteRequest request;
@@ -87,8 +87,8 @@ TEST_CASE("the tables are wiped by the first descriptor and written by the last 
   const std::size_t count = store.descriptors.size();
   CHECK(store.locations_of(store.descriptors[count - 4])[0] == ffu::DiskLocation{ffu::AccessMethod::disk_begin, 0});
   CHECK(store.locations_of(store.descriptors[count - 3])[0] == ffu::DiskLocation{ffu::AccessMethod::disk_begin, 1});
-  CHECK(store.locations_of(store.descriptors[count - 2])[0] == ffu::DiskLocation{ffu::AccessMethod::disk_end, 1});
-  CHECK(store.locations_of(store.descriptors[count - 1])[0] == ffu::DiskLocation{ffu::AccessMethod::disk_end, 0});
+  CHECK(store.locations_of(store.descriptors[count - 2])[0] == ffu::DiskLocation{ffu::AccessMethod::disk_begin, 126});
+  CHECK(store.locations_of(store.descriptors[count - 1])[0] == ffu::DiskLocation{ffu::AccessMethod::disk_begin, 127});
 }
 
 TEST_CASE("a block that is allocated and all zero is written") {

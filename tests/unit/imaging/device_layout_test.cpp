@@ -130,6 +130,8 @@ TEST_CASE("partitions that break a rule of the schema are refused") {
       with(size + "<PrimaryPartition>Other</PrimaryPartition>"),
       with(size + "<Id>{1}</Id>"),
       with(size + "<Unheard>1</Unheard>"),
+      with(size + size),
+      with(size + "<Name>Q</Name>"),
       with(size + "<Bootable>perhaps</Bootable>"),
       with("<TotalSectors>4294967296</TotalSectors>"),
       with("<TotalSectors>-1</TotalSectors>"),
@@ -156,6 +158,9 @@ TEST_CASE("the head of a layout is checked too") {
   const auto bad = GENERATE(values<std::string>(
       {"<SectorSize>500</SectorSize>", "<SectorSize>512</SectorSize><ChunkSize>0</ChunkSize>",
        "<SectorSize>512</SectorSize><ChunkSize>1025</ChunkSize>",
+       "<SectorSize>512</SectorSize><ChunkSize>2</ChunkSize>", "<SectorSize>512</SectorSize><ChunkSize>96</ChunkSize>",
+       "<SectorSize>8192</SectorSize>", "<SectorSize>512</SectorSize><SectorSize>512</SectorSize>",
+       "<SectorSize>512</SectorSize><VersionTag>a</VersionTag><VersionTag>b</VersionTag>",
        "<SectorSize>4096</SectorSize><ChunkSize>3</ChunkSize>",
        "<SectorSize>512</SectorSize><DefaultPartitionByteAlignment>3</DefaultPartitionByteAlignment>",
        "<ChunkSize>128</ChunkSize>", "<SectorSize>512</SectorSize><Other/>"}));
@@ -188,7 +193,7 @@ TEST_CASE("platform files that break a rule are refused") {
   const std::string id = "<DevicePlatformID>A.B.C</DevicePlatformID>";
   const std::string count = "<MinSectorCount>100</MinSectorCount>";
   const auto bad = GENERATE_COPY(values<std::string>(
-      {id, count, "<MinSectorCount>0</MinSectorCount>" + id, count + id + "<Other/>",
+      {id, count, "<MinSectorCount>0</MinSectorCount>" + id, count + id + "<Other/>", count + count + id,
        count + id + "<DevicePlatformIDs><ID>A.B.C</ID></DevicePlatformIDs>",
        count + "<DevicePlatformID>A..C</DevicePlatformID>", count + "<DevicePlatformID>A B</DevicePlatformID>",
        count + "<DevicePlatformID>" + std::string(191, 'x') + "</DevicePlatformID>",
@@ -221,4 +226,20 @@ TEST_CASE("every layout and platform file of the sample kit is read") {
   }
   CHECK(layouts > 0);
   CHECK(platforms > 0);
+}
+
+TEST_CASE("a chunk size that no image can have and a second element are refused with their line") {
+  const auto layout = [](std::string_view from, std::string_view to) {
+    std::string xml = layout_xml(partition_xml("P", "", "<TotalSectors>1</TotalSectors>"));
+    xml.replace(xml.find(from), from.size(), to);
+    return disk::parse_device_layout(xml, "x.xml");
+  };
+  const auto chunk = layout("<ChunkSize>128", "<ChunkSize>96");
+  REQUIRE_FALSE(chunk);
+  CHECK(chunk.error().context_value("element") == "ChunkSize");
+  CHECK(chunk.error().context_value("line") == "3");
+  const auto twice = layout("<ChunkSize>128</ChunkSize>\n", "<ChunkSize>128</ChunkSize>\n<ChunkSize>64</ChunkSize>\n");
+  REQUIRE_FALSE(twice);
+  CHECK(twice.error().context_value("element") == "ChunkSize");
+  CHECK(twice.error().context_value("line") == "4");
 }

@@ -120,3 +120,31 @@ TEST_CASE("a scratch folder leaves alone what was in its parent before") {
 TEST_CASE("a scratch folder that cannot be made says so") {
   CHECK_FALSE(imaging::ScratchFolder::create("/proc/no-such-folder").has_value());
 }
+
+TEST_CASE("empty folders stay and links to folders are refused") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.path() / "in/empty/inner");
+  fs::create_directory(folder.path() / "out");
+  FileTree tree;
+  REQUIRE(tree.add_folder("", folder.path() / "in"));
+  CHECK_FALSE(tree.empty());
+  CHECK(tree.directories() == std::vector<std::string>{"empty", "empty/inner"});
+  REQUIRE(tree.write_to(folder.path() / "out", 0));
+  CHECK(fs::is_directory(folder.path() / "out/empty/inner"));
+  fs::create_directory_symlink("empty", folder.path() / "in/link");
+  FileTree linked;
+  const auto added = linked.add_folder("", folder.path() / "in");
+  REQUIRE_FALSE(added);
+  CHECK(added.error().id() == "workspace.value-invalid");
+  CHECK(added.error().context_value("path") == (folder.path() / "in/link").string());
+}
+
+TEST_CASE("a folder cannot be where a file is") {
+  const TemporaryFolder folder;
+  put_file(folder.path() / "a", "a");
+  FileTree tree;
+  REQUIRE(tree.add("x", folder.path() / "a"));
+  const auto added = tree.add_directory("X/y");
+  REQUIRE_FALSE(added);
+  CHECK(added.error().id() == "workspace.destination-taken");
+}

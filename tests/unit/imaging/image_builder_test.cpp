@@ -347,3 +347,105 @@ TEST_CASE("an image that is not what was built does not prove right") {
     CHECK(refusal() == "image.self-check-failed");
   }
 }
+
+TEST_CASE("a file that a program stored wrong is found before the image gets its name") {
+  // Copies another file of the same size in the place of the right one.
+  class WrongCopy final : public core::ProcessRunner {
+   public:
+    explicit WrongCopy(fs::path other) : other_(std::move(other)) {}
+    core::Result<std::string> run(const core::ProcessRequest& asked) override {
+      core::ProcessRequest request = asked;
+      if (request.arguments.back() == "::/EFI/Boot/bootmgr.efi") request.arguments[3] = other_.string();
+      return system_.run(request);
+    }
+
+   private:
+    fs::path other_;
+    core::SystemProcessRunner system_;
+  };
+  Bench bench;
+  put_file(bench.folder.path() / "other", "toob");
+  WrongCopy runner(bench.folder.path() / "other");
+  const auto built = imaging::build_image(bench.request, runner);
+  REQUIRE_FALSE(built);
+  CHECK(built.error().id() == "image.self-check-failed");
+  CHECK(built.error().context_value("path") == "EFI/Boot/bootmgr.efi");
+  CHECK(fs::is_empty(bench.folder.path() / "out"));
+}
+
+TEST_CASE("the proof compares every file of a partition by path, size and content") {
+  Bench bench;
+  const auto built = bench.build();
+  REQUIRE(built);
+  put_file(bench.folder.path() / "small", "small");
+  put_file(bench.folder.path() / "other", "llams");
+  put_file(bench.folder.path() / "longer", "small one");
+  imaging::ProofRequest proof{.image = bench.request.output,
+                              .disk = open_disk(bench.request.output, built->disk_bytes),
+                              .allocated = {},
+                              .table = built->table,
+                              .volumes = {{.partition = "MainOS", .tree = {}}}};
+  const auto prove = [&](std::string_view path, std::string_view source) {
+    proof.volumes[0].tree = {};
+    REQUIRE(proof.volumes[0].tree.add(path, bench.folder.path() / source));
+    const auto proved = imaging::prove_image(proof);
+    if (proved) return std::string();
+    CHECK(proved.error().id() == "image.self-check-failed");
+    CHECK(proved.error().context_value("path") == path);
+    return std::string(proved.error().context_value("partition"));
+  };
+  CHECK(prove("Windows/System32/small.txt", "small").empty());
+  CHECK(prove("Windows/System32/SMALL.txt", "small") == "MainOS");
+  CHECK(prove("Windows/System32/none.txt", "small") == "MainOS");
+  CHECK(prove("Windows/System32/small.txt", "other") == "MainOS");
+  CHECK(prove("Windows/System32/small.txt", "longer") == "MainOS");
+  proof.volumes[0].tree = {};
+  REQUIRE(proof.volumes[0].tree.add_directory("Windows/missing"));
+  const auto proved = imaging::prove_image(proof);
+  REQUIRE_FALSE(proved);
+  CHECK(proved.error().context_value("path") == "Windows/missing");
+}
+
+TEST_CASE("an image without the boot store that its workspace has does not prove right") {
+  Bench bench;
+  fs::remove_all(bench.folder.path() / "workspace/Packages/Boot");
+  put_file(
+      bench.folder.path() / "workspace/DeviceLayout.xml",
+      imaging::test::layout_xml(imaging::test::partition_xml("EFIESP", "", "<TotalSectors>2048</TotalSectors>") +
+                                imaging::test::partition_xml("MainOS", "NTFS", "<UseAllSpace>true</UseAllSpace>")));
+  const auto built = bench.build();
+  INFO((built ? "" : built.error().message()));
+  REQUIRE(built);
+  const imaging::ProofRequest proof{.image = bench.request.output,
+                                    .disk = open_disk(bench.request.output, built->disk_bytes),
+                                    .allocated = {},
+                                    .table = built->table,
+                                    .has_boot_store = true,
+                                    .volumes = {}};
+  const auto proved = imaging::prove_image(proof);
+  REQUIRE_FALSE(proved);
+  CHECK(proved.error().id() == "image.self-check-failed");
+}
+
+TEST_CASE("free space is guaranteed with the room for generated files in it") {
+  Bench bench;
+  const auto mmos = [](std::string_view overhead) {
+    return imaging::test::layout_xml(
+        imaging::test::partition_xml("EFIESP", "FAT", "<TotalSectors>32768</TotalSectors>") +
+        imaging::test::partition_xml("MainOS", "NTFS", "<TotalSectors>65536</TotalSectors>") +
+        imaging::test::partition_xml("MMOS", "FAT32",
+                                     fmt::format("<MinFreeSectors>8192</MinFreeSectors><GeneratedFileOverheadSectors>{}"
+                                                 "</GeneratedFileOverheadSectors>",
+                                                 overhead)));
+  };
+  std::string platform = imaging::test::platform_xml(262144);
+  platform.insert(platform.find("<DevicePlatformIDs>"),
+                  "<MMOSPartitionTotalSectorsOverride>81920</MMOSPartitionTotalSectorsOverride>");
+  put_file(bench.folder.path() / "workspace/OEMDevicePlatform.xml", platform);
+  put_file(bench.folder.path() / "workspace/DeviceLayout.xml", mmos("81920"));
+  CHECK(bench.refusal() == "image.partition-full");
+  put_file(bench.folder.path() / "workspace/DeviceLayout.xml", mmos("8192"));
+  const auto built = bench.build();
+  INFO((built ? "" : built.error().message()));
+  CHECK(built.has_value());
+}

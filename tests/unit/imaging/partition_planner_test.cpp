@@ -202,3 +202,14 @@ TEST_CASE("the sample kit's layouts are planned as their own numbers say") {
     CHECK(end <= table->last_usable_sector + 1);
   }
 }
+
+TEST_CASE("guaranteed free space is the sum of what the layout and the platform ask for") {
+  auto layout = standard_layout();
+  auto wanted = platform(kDiskSectors);
+  wanted.mainos_extra_free_sectors = 5;
+  layout.partitions[1].generated_file_overhead_sectors = 7;
+  CHECK(disk::guaranteed_free_sectors(layout.partitions[1], wanted) == 1048576 + 7 + 5);
+  layout.partitions[1].name = "Other";
+  CHECK(disk::guaranteed_free_sectors(layout.partitions[1], wanted) == 1048576 + 7);
+  CHECK(disk::guaranteed_free_sectors(layout.partitions[2], wanted) == 0);
+}

@@ -229,3 +229,21 @@ TEST_CASE("a volume is exported with all its files") {
   CHECK(get_file(bench.folder.path() / "out/a.txt") == "alpha");
   CHECK(get_file(bench.folder.path() / "out/Some Folder/deep/longer name.bin") == std::string(100000, 'z'));
 }
+
+TEST_CASE("names that are not ASCII and empty folders are stored as they are") {
+  const auto kind = GENERATE(disk::LayoutFileSystem::fat, disk::LayoutFileSystem::fat32, disk::LayoutFileSystem::ntfs);
+  Bench bench;
+  put_file(bench.folder.path() / "more/Größe.txt", "gross");
+  put_file(bench.folder.path() / "more/Prüfung/日本.txt", "tief");
+  fs::create_directory(bench.folder.path() / "more/leer");
+  REQUIRE(bench.tree.add_folder("", bench.folder.path() / "more"));
+  const auto volume = bench.build(request(kind, 40 * kMiB));
+  INFO((volume ? "" : volume.error().message()));
+  REQUIRE(volume);
+  CHECK(read_all(*volume, "Größe.txt") == "gross");
+  CHECK(read_all(*volume, "Prüfung/日本.txt") == "tief");
+  std::shared_ptr<const core::BlockSource> source = core::FileSource::open(*volume).value();
+  const auto opened = disk::open_volume(std::move(source)).value();
+  CHECK(opened->find("Größe.txt").value().name == "Größe.txt");
+  CHECK(opened->find("leer").value().is_directory);
+}

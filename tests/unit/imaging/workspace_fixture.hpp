@@ -8,21 +8,11 @@
 #include <string_view>
 
 #include "flash/core/process.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::imaging::test {
 
-// A folder that is gone after the test.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using TemporaryFolder = fixture::ScratchFolder;
 
 void put_file(const std::filesystem::path& path, std::string_view content);
 [[nodiscard]] std::string get_file(const std::filesystem::path& path);

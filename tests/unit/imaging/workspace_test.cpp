@@ -2,6 +2,8 @@
 // Workspaces that are right, and everything that can be wrong with one.
 #include "flash/imaging/workspace.hpp"
 
+#include <sys/fsuid.h>
+
 #include <catch2/catch.hpp>
 
 #include "tests/unit/imaging/workspace_fixture.hpp"
@@ -26,6 +28,18 @@ core::Error refusal(const fs::path& folder, const std::string& elements, const s
   return workspace.error();
 }
 std::string file(std::string_view attributes) { return "<files>\n<file " + std::string(attributes) + " /></files>"; }
+
+// Root reads every folder; while this lives, the thread has only the rights of another user.
+class OrdinaryUser {
+ public:
+  OrdinaryUser() : before_(setfsuid(65534)) {}
+  ~OrdinaryUser() { setfsuid(static_cast<uid_t>(before_)); }
+  OrdinaryUser(const OrdinaryUser&) = delete;
+  OrdinaryUser& operator=(const OrdinaryUser&) = delete;
+
+ private:
+  int before_;
+};
 
 }  // namespace
 
@@ -191,4 +205,85 @@ TEST_CASE("files for a partition without a file system are refused") {
       imaging::test::layout_xml(imaging::test::partition_xml("EFIESP", "FAT", "<TotalSectors>32768</TotalSectors>") +
                                 imaging::test::partition_xml("MainOS", "", "<UseAllSpace>true</UseAllSpace>")));
   CHECK(refusal(folder.path(), file("source=\"a.txt\"")).id() == "workspace.value-invalid");
+}
+
+TEST_CASE("package definitions are found in folders of any depth") {
+  const TemporaryFolder folder;
+  make_small_workspace(folder.path());
+  put_file(folder.path() / "Packages/Group/Sub/Deep/Deep.WM.xml",
+           package_xml("Deep", "MainOS", file("source=\"a.txt\"")));
+  put_file(folder.path() / "Packages/Group/Sub/Deep/a.txt", "a");
+  put_file(folder.path() / "Packages/Top.wm.xml", package_xml("Top", "MainOS", ""));
+  const auto workspace = Workspace::open(folder.path());
+  INFO((workspace ? "" : workspace.error().message()));
+  REQUIRE(workspace);
+  CHECK(workspace->packages() ==
+        std::vector<std::string>{"Acorn.Test.Boot", "Acorn.Test.Deep", "Acorn.Test.System", "Acorn.Test.Top"});
+  CHECK(workspace->tree(1).files().size() == 3);
+}
+
+TEST_CASE("package definitions of the old schema are refused") {
+  const TemporaryFolder folder;
+  make_small_workspace(folder.path());
+  put_file(folder.path() / "Packages/Old/Sub/Old.PKG.xml", "<Package/>");
+  const auto workspace = Workspace::open(folder.path());
+  REQUIRE_FALSE(workspace);
+  CHECK(workspace.error().id() == "workspace.element-unsupported");
+  CHECK(std::string(workspace.error().context_value("file")).ends_with("Old.PKG.xml"));
+}
+
+TEST_CASE("a folder of packages that cannot be read is an error and not skipped") {
+  const TemporaryFolder folder;
+  make_small_workspace(folder.path());
+  const fs::path locked = folder.path() / "Packages/Locked";
+  fs::create_directory(locked);
+  fs::permissions(folder.path(), fs::perms(0755));
+  fs::permissions(locked, fs::perms::none);
+  std::string id;
+  {
+    const OrdinaryUser user;
+    const auto workspace = Workspace::open(folder.path());
+    id = workspace ? "" : workspace.error().id();
+  }
+  fs::permissions(locked, fs::perms::owner_all);
+  CHECK(id.starts_with("io."));
+}
+
+TEST_CASE("packages behind a link to a folder are refused and not left out") {
+  const TemporaryFolder folder;
+  make_small_workspace(folder.path());
+  fs::create_directory_symlink("System", folder.path() / "Packages/Link");
+  CHECK(Workspace::open(folder.path()).error().id() == "workspace.value-invalid");
+}
+
+TEST_CASE("fixed files and folders that lead out of the workspace are refused") {
+  const auto linked = GENERATE(values<std::string>(
+      {"DeviceLayout.xml", "OEMDevicePlatform.xml", "Packages", "Packages/System/System.wm.xml", "Recovery",
+       "Recovery/WinPE", "Recovery/startrecovery.cmd", "Recovery/RecoveryImageVersion.txt"}));
+  CAPTURE(linked);
+  const TemporaryFolder outer;
+  const fs::path folder = outer.path() / "workspace";
+  make_small_workspace(folder);
+  fs::rename(folder / linked, outer.path() / "outside");
+  fs::create_symlink(outer.path() / "outside", folder / linked);
+  const auto workspace = Workspace::open(folder);
+  REQUIRE_FALSE(workspace);
+  CHECK(workspace.error().id() == "workspace.path-escapes");
+}
+
+TEST_CASE("a boot store or recovery content without a file system to hold it is refused") {
+  const auto [efiesp, mmos] = GENERATE(table<std::string, std::string>({{"", "FAT32"}, {"FAT", ""}}));
+  CAPTURE(efiesp, mmos);
+  const TemporaryFolder folder;
+  make_small_workspace(folder.path());
+  put_file(
+      folder.path() / "DeviceLayout.xml",
+      imaging::test::layout_xml(imaging::test::partition_xml("EFIESP", efiesp, "<TotalSectors>32768</TotalSectors>") +
+                                imaging::test::partition_xml("MMOS", mmos, "<TotalSectors>81920</TotalSectors>") +
+                                imaging::test::partition_xml("MainOS", "NTFS", "<UseAllSpace>true</UseAllSpace>")));
+  put_file(folder.path() / "Packages/Boot/Boot.wm.xml",
+           package_xml("Boot", "MainOS", "<bcdStore source=\"Boot.BCD.xml\" />"));
+  const auto workspace = Workspace::open(folder.path());
+  REQUIRE_FALSE(workspace);
+  CHECK(workspace.error().id() == "workspace.value-invalid");
 }

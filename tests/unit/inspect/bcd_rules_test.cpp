@@ -14,14 +14,14 @@ using namespace imprint::inspect::test;
 
 namespace {
 
-using Checks = std::vector<std::string>;
-const Checks kBcdChecks = {"bcd.boot-manager", "bcd.default-object", "bcd.store-present", "bcd.store-readable",
-                           "layout.table-readable"};
+const Checks kBcdChecks = {"bcd.boot-manager",  "bcd.default-device", "bcd.default-object",
+                           "bcd.store-present", "bcd.store-readable", "layout.table-readable"};
+const Checks kWithoutStore = {"bcd.boot-manager", "bcd.default-device", "bcd.default-object", "bcd.store-readable"};
 
-void expect(const Report& report, const Checks& failed, const Checks& not_checked = {}) {
-  INFO(troubles(report));
-  CHECK(checks_with(report, FindingVerdict::fail) == failed);
-  CHECK(checks_with(report, FindingVerdict::not_checked) == not_checked);
+bcd::Device on_gpt(const core::Guid& disk, const core::Guid& partition) {
+  bcd::Device device;
+  device.kind = bcd::GptPartition{disk, partition};
+  return device;
 }
 
 boost::json::value device_json(const bcd::Device& device) {
@@ -45,35 +45,35 @@ TEST_CASE("each BCD defect fails exactly its own check") {
   IotDisk d;
   SECTION("no store") {
     d.remove_from("EFIESP", "EFI/Microsoft/Boot/BCD");
-    expect(d.bcd(), {"bcd.store-present"}, {"bcd.boot-manager", "bcd.default-object", "bcd.store-readable"});
+    expect(d.bcd(), {"bcd.store-present"}, kWithoutStore);
   }
   SECTION("no EFI system partition") {
     d.partition("EFIESP").type = d.partition("Data").type;
     d.files.emplace("Boot", d.files.at("EFIESP"));
     d.partition("EFIESP").name = "Boot";
-    expect(d.bcd(), {"bcd.store-present"}, {"bcd.boot-manager", "bcd.default-object", "bcd.store-readable"});
+    expect(d.bcd(), {"bcd.store-present"}, kWithoutStore);
   }
   SECTION("the EFI system partition is not formatted") {
     d.files.at("EFIESP").patch(0, core::ByteBuffer(65536, 0));
-    expect(d.bcd(), {"bcd.store-present"}, {"bcd.boot-manager", "bcd.default-object", "bcd.store-readable"});
+    expect(d.bcd(), {"bcd.store-present"}, kWithoutStore);
   }
   SECTION("the file is no hive") {
     d.write_store_bytes(core::as_bytes("this is not a registry hive"));
-    expect(d.bcd(), {"bcd.store-readable"}, {"bcd.boot-manager", "bcd.default-object"});
+    expect(d.bcd(), {"bcd.store-readable"}, {"bcd.boot-manager", "bcd.default-device", "bcd.default-object"});
   }
   SECTION("the file is empty") {
     d.write_store_bytes({});
-    expect(d.bcd(), {"bcd.store-readable"}, {"bcd.boot-manager", "bcd.default-object"});
+    expect(d.bcd(), {"bcd.store-readable"}, {"bcd.boot-manager", "bcd.default-device", "bcd.default-object"});
   }
   SECTION("the file is larger than any store") {
     d.write_store_bytes(core::ByteBuffer((16U << 20) + 1, 0));
-    expect(d.bcd(), {"bcd.store-readable"}, {"bcd.boot-manager", "bcd.default-object"});
+    expect(d.bcd(), {"bcd.store-readable"}, {"bcd.boot-manager", "bcd.default-device", "bcd.default-object"});
   }
   SECTION("no boot manager") {
     d.store = bcd::Store();
     d.store.object(bcd::objects::mmos(), 0x10200003);
     d.write_store();
-    expect(d.bcd(), {"bcd.boot-manager"}, {"bcd.default-object"});
+    expect(d.bcd(), {"bcd.boot-manager"}, {"bcd.default-device", "bcd.default-object"});
   }
   SECTION("a boot manager of another type") {
     const core::Guid entry = bcd::objects::mobile_startup();
@@ -87,13 +87,68 @@ TEST_CASE("each BCD defect fails exactly its own check") {
     d.store = bcd::Store();
     d.store.object(bcd::objects::boot_manager(), 0x10100002);
     d.write_store();
-    expect(d.bcd(), {"bcd.default-object"});
+    expect(d.bcd(), {"bcd.default-object"}, {"bcd.default-device"});
   }
   SECTION("a default that is not in the store") {
     d.store.object(bcd::objects::boot_manager(), 0x10100002).set(0x23000003, core::Guid::from_name("nowhere"));
     d.write_store();
-    expect(d.bcd(), {"bcd.default-object"});
+    expect(d.bcd(), {"bcd.default-object"}, {"bcd.default-device"});
   }
+}
+
+TEST_CASE("a default that is no operating system loader fails its check alone") {
+  IotDisk d;
+  const core::Guid other = core::Guid::from_name("other");
+  const auto type = GENERATE(0x20100000U, 0x30000000U, 0x10100001U, 0x10200005U, 0U);
+  d.store.object(other, type);
+  d.store.object(bcd::objects::boot_manager(), 0x10100002).set(0x23000003, other);
+  d.write_store();
+  expect(d.bcd(), {"bcd.default-object"});
+}
+
+TEST_CASE("an operating system loader of Windows is a default too") {
+  IotDisk d;
+  const core::Guid other = core::Guid::from_name("other");
+  d.store.object(other, 0x10200003);
+  d.store.object(bcd::objects::boot_manager(), 0x10100002).set(0x23000003, other);
+  d.write_store();
+  expect(d.bcd(), {});
+}
+
+TEST_CASE("the default entry's devices have to name partitions of this disk") {
+  IotDisk d;
+  const auto element = GENERATE(0x11000001U, 0x21000001U);
+  const bcd::Device good = on_gpt(d.table.disk_id, d.partition("MainOS").id);
+  d.entry().set(0x11000001, good);
+  d.entry().set(0x21000001, good);
+  Checks failed = {"bcd.default-device"};
+  SECTION("they do") { failed = {}; }
+  SECTION("a partition that is not there") {
+    d.entry().set(element, on_gpt(d.table.disk_id, core::Guid::from_name("nowhere")));
+  }
+  SECTION("a partition of another disk") {
+    d.entry().set(element, on_gpt(core::Guid::from_name("another disk"), d.partition("MainOS").id));
+  }
+  SECTION("a partition of an MBR") {
+    bcd::Device device;
+    device.kind = bcd::MbrPartition{1, d.partition("MainOS").first_sector * 512};
+    d.entry().set(element, device);
+  }
+  SECTION("a RAM disk on a partition that is not there") {
+    d.entry().set(element, ramdisk_on(d.table.disk_id, core::Guid::from_name("nowhere"), "\\x.wim"));
+  }
+  SECTION("the boot device") {
+    d.entry().set(element, bcd::Device{});
+    failed = {};
+  }
+  SECTION("whichever partition holds the file") {
+    bcd::Device device;
+    device.kind = bcd::Locate{0x12000002};
+    d.entry().set(element, device);
+    failed = {};
+  }
+  d.write_store();
+  expect(d.bcd(), failed);
 }
 
 TEST_CASE("the EFI system partition is found by its type when it has another name") {

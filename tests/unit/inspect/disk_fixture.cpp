@@ -59,16 +59,6 @@ void copy_bcd(const PartitionFile& esp, const TemporaryFolder& folder, core::Byt
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "imprint-inspect-XXXXXX").string();
-  REQUIRE(mkdtemp(name.data()) != nullptr);
-  path_ = name;
-}
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 void run(std::vector<std::string> arguments) {
   core::SystemProcessRunner runner;
   const auto output = runner.run({std::move(arguments), {{"MTOOLS_SKIP_CHECK", "1"}}});
@@ -116,7 +106,7 @@ void apply_to_ntfs(const std::filesystem::path& content, const PartitionFile& fi
 }
 }  // namespace
 
-void make_wim(const TemporaryFolder& folder, const std::filesystem::path& path, int images) {
+void make_wim(const TemporaryFolder& folder, const std::filesystem::path& path, int images, bool bootable) {
   const auto content = folder / "wim-content";
   std::filesystem::create_directories(content);
   core::ByteBuffer noise(65536);
@@ -127,6 +117,9 @@ void make_wim(const TemporaryFolder& folder, const std::filesystem::path& path, 
   }
   write_bytes(content / "noise.bin", noise);
   const Wim wim = capture(content, images);
+  wimlib_wim_info info{};
+  info.boot_index = bootable && images > 0 ? 1 : 0;
+  REQUIRE(wimlib_set_wim_info(wim.get(), &info, WIMLIB_CHANGE_BOOT_INDEX) == 0);
   REQUIRE(wimlib_write(wim.get(), path.c_str(), WIMLIB_ALL_IMAGES, WIMLIB_WRITE_FLAG_CHECK_INTEGRITY, 1) == 0);
 }
 
@@ -206,10 +199,9 @@ IotDisk::IotDisk() {
   table.first_usable_sector = 34;
   table.last_usable_sector = sectors - 34;
   const std::uint64_t data_first = 4227072;  // MMOS ends before it; 8 MiB aligned
-  table.partitions = {
-      partition_of(1, "EFIESP", kEsp, 16384, 65536), partition_of(2, "MainOS", kBasic, 81920, 32768),
-      partition_of(3, "MMOS", kBasic, 114688, 4096000),
-      partition_of(4, "Data", kBasic, data_first, (table.last_usable_sector + 1 - data_first) / 4096 * 4096)};
+  table.partitions = {partition_of(1, "EFIESP", kEsp, 16384, 65536), partition_of(2, "MainOS", kBasic, 81920, 32768),
+                      partition_of(3, "MMOS", kBasic, 114688, 4096000),
+                      partition_of(4, "Data", kBasic, data_first, disk::all_space_end(table) - data_first)};
   for (const auto& entry : table.partitions) {
     files.emplace(entry.name, PartitionFile(folder / entry.name, entry.sector_count * kSector));
   }
@@ -368,6 +360,12 @@ std::string troubles(const Report& report) {
            " | " + f.message + "\n";
   }
   return out;
+}
+
+void expect(const Report& report, const Checks& failed, const Checks& not_checked) {
+  INFO(troubles(report));
+  CHECK(checks_with(report, FindingVerdict::fail) == failed);
+  CHECK(checks_with(report, FindingVerdict::not_checked) == not_checked);
 }
 
 }  // namespace imprint::inspect::test

@@ -16,28 +16,18 @@
 #include "flash/disk/device_layout.hpp"
 #include "flash/disk/partition_table.hpp"
 #include "flash/inspect/rules.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::inspect::test {
 
-// A folder of its own, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using TemporaryFolder = fixture::ScratchFolder;
 
 void run(std::vector<std::string> arguments);
 void write_bytes(const std::filesystem::path& path, core::ByteView bytes);
 [[nodiscard]] core::ByteBuffer read_bytes(const std::filesystem::path& path);
-// A WIM with `images` images of a folder with one file of 64 KiB that does not compress, with an integrity table.
-void make_wim(const TemporaryFolder& folder, const std::filesystem::path& path, int images = 1);
+// A WIM with `images` images of a folder with one file of 64 KiB that does not compress, with an integrity table. Its
+// first image is the one to boot, unless `bootable` says otherwise.
+void make_wim(const TemporaryFolder& folder, const std::filesystem::path& path, int images = 1, bool bootable = true);
 
 // A partition as a file that can be spoilt.
 class PartitionFile {
@@ -123,5 +113,9 @@ class WindowsDisk {
 [[nodiscard]] std::vector<std::string> all_checks(const Report& report);
 // Every failed and unchecked finding in words, for a failing test.
 [[nodiscard]] std::string troubles(const Report& report);
+
+using Checks = std::vector<std::string>;
+// Exactly these checks failed and exactly these were not checked.
+void expect(const Report& report, const Checks& failed, const Checks& not_checked = {});
 
 }  // namespace imprint::inspect::test

@@ -13,20 +13,13 @@ using namespace imprint::inspect::test;
 
 namespace {
 
-using Checks = std::vector<std::string>;
-
-void expect(const Report& report, const Checks& failed, const Checks& not_checked = {}) {
-  INFO(troubles(report));
-  CHECK(checks_with(report, FindingVerdict::fail) == failed);
-  CHECK(checks_with(report, FindingVerdict::not_checked) == not_checked);
-}
-
-const Checks kGptChecks = {"layout.disk-size",           "layout.file-system",          "layout.gpt-agree",
-                           "layout.gpt-backup",          "layout.gpt-backup-position",  "layout.gpt-primary",
-                           "layout.partition-alignment", "layout.partition-attributes", "layout.partition-id",
-                           "layout.partition-missing",   "layout.partition-order",      "layout.partition-size",
-                           "layout.partition-type",      "layout.partition-unexpected", "layout.protective-mbr",
-                           "layout.sector-size",         "layout.table-readable",       "layout.table-style"};
+const Checks kGptChecks = {"layout.cluster-size",         "layout.disk-size",      "layout.file-system",
+                           "layout.free-space",           "layout.gpt-agree",      "layout.gpt-backup",
+                           "layout.gpt-backup-position",  "layout.gpt-primary",    "layout.partition-alignment",
+                           "layout.partition-attributes", "layout.partition-id",   "layout.partition-missing",
+                           "layout.partition-order",      "layout.partition-size", "layout.partition-type",
+                           "layout.partition-unexpected", "layout.protective-mbr", "layout.sector-size",
+                           "layout.table-readable",       "layout.table-style"};
 
 }  // namespace
 
@@ -96,12 +89,41 @@ TEST_CASE("each layout defect fails exactly its own check") {
   }
   SECTION("a partition is smaller than its free space") {
     d.device_layout.partitions[1].min_free_sectors = 32769;
-    expect(d.layout(), {"layout.partition-size"});
+    expect(d.layout(), {"layout.free-space", "layout.partition-size"});
+  }
+  SECTION("a partition is large enough and too full") {
+    d.device_layout.partitions[1].min_free_sectors = 32768;
+    expect(d.layout(), {"layout.free-space"});
+    CHECK(finding(d.layout(), "layout.free-space").expected == "MainOS at least 16777216 bytes free");
+  }
+  SECTION("the files that are generated later find too little space") {
+    d.device_layout.partitions[1].generated_file_overhead_sectors = 32768 - 8192;
+    expect(d.layout(), {"layout.free-space"});
+  }
+  SECTION("the platform asks for more free space on MainOS") {
+    d.platform->mainos_extra_free_sectors = 32768 - 8192;
+    expect(d.layout(), {"layout.free-space"});
+  }
+  SECTION("more free space is asked for than can be counted") {
+    d.device_layout.partitions[1].generated_file_overhead_sectors = 1ULL << 60;
+    expect(d.layout(), {"layout.free-space"});
+  }
+  SECTION("a partition does not begin at its offset") {
+    d.device_layout.partitions[1].offset_in_sectors = 81920 + 16384;
+    expect(d.layout(), {"layout.partition-alignment"});
+    CHECK(finding(d.layout(), "layout.partition-alignment").expected == "MainOS at sector 98304");
+  }
+  SECTION("a file system has other clusters") {
+    d.device_layout.partitions[1].cluster_size = 4096;
+    expect(d.layout(), {});
+    d.device_layout.partitions[1].cluster_size = 8192;
+    expect(d.layout(), {"layout.cluster-size"});
+    CHECK(finding(d.layout(), "layout.cluster-size").actual == "MainOS 4096 bytes");
   }
   SECTION("the partition that takes all space stops too early") {
-    d.device_layout.partitions[3].byte_alignment = 0x200000;
-    expect(d.layout(), {});
-    d.device_layout.partitions[3].byte_alignment = 0x1000;
+    d.partition("Data").sector_count -= 1;
+    d.files.erase("Data");
+    d.device_layout.partitions[3].file_system = disk::LayoutFileSystem::none;
     expect(d.layout(), {"layout.partition-size"});
   }
   SECTION("a partition is not aligned") {
@@ -157,10 +179,59 @@ TEST_CASE("both GPT copies damaged leaves every check that needs a table unmade"
   };
   const Report report = d.layout();
   expect(report, {"layout.gpt-backup", "layout.gpt-primary", "layout.table-readable"},
-         {"layout.file-system", "layout.gpt-agree", "layout.gpt-backup-position", "layout.partition-alignment",
-          "layout.partition-attributes", "layout.partition-id", "layout.partition-missing", "layout.partition-order",
-          "layout.partition-size", "layout.partition-type", "layout.partition-unexpected", "layout.table-style"});
+         {"layout.cluster-size", "layout.file-system", "layout.free-space", "layout.gpt-agree",
+          "layout.gpt-backup-position", "layout.partition-alignment", "layout.partition-attributes",
+          "layout.partition-id", "layout.partition-missing", "layout.partition-order", "layout.partition-size",
+          "layout.partition-type", "layout.partition-unexpected", "layout.table-style"});
   CHECK(all_checks(report) == kGptChecks);
+}
+
+TEST_CASE("a partition at its fixed offset need not be aligned") {
+  IotDisk d;
+  d.device_layout.partitions[1].byte_alignment = 0x4000000;
+  expect(d.layout(), {"layout.partition-alignment"});
+  d.device_layout.partitions[1].offset_in_sectors = 81920;
+  expect(d.layout(), {});
+}
+
+TEST_CASE("clusters and free space of a volume that does not open are left unmade") {
+  IotDisk d;
+  d.device_layout.partitions[1].cluster_size = 4096;
+  d.files.at("MainOS").patch(0, core::ByteBuffer(65536, 0));
+  expect(d.layout(), {"layout.file-system"}, {"layout.cluster-size", "layout.free-space"});
+}
+
+TEST_CASE("a partition that takes all space may reach up to the last usable sector") {
+  IotDisk d;
+  d.partition("Data").sector_count = d.table.last_usable_sector + 1 - d.partition("Data").first_sector;
+  expect(d.layout(), {});
+}
+
+TEST_CASE("what the planner makes of all space is the size that the rules ask for, whatever its alignment") {
+  disk::DeviceLayout layout;
+  layout.sector_size = GENERATE(512U, 4096U);
+  disk::LayoutPartition data;
+  data.name = "Data";
+  data.type = "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}";
+  data.use_all_space = true;
+  for (std::uint64_t alignment = layout.sector_size; alignment <= (16U << 20); alignment *= 2) {
+    for (const std::uint64_t bytes : {64ULL << 20, (64ULL << 20) + 4096, (80ULL << 20) - 4096}) {
+      data.byte_alignment = alignment;
+      layout.partitions = {data};
+      disk::DevicePlatform platform;
+      platform.min_sector_count = bytes / 512;
+      const auto table = disk::plan_partitions(layout, platform, {});
+      REQUIRE(table.has_value());
+      auto gpt = disk::encode_gpt(*table, bytes / layout.sector_size);
+      REQUIRE(gpt.has_value());
+      auto source = std::make_shared<core::CompositeSource>(bytes);
+      const std::uint64_t tail = bytes - gpt->tail.size();
+      REQUIRE(source->add(0, std::make_shared<core::MemorySource>(std::move(gpt->head))).has_value());
+      REQUIRE(source->add(tail, std::make_shared<core::MemorySource>(std::move(gpt->tail))).has_value());
+      INFO("alignment " << alignment << ", disk of " << bytes << " bytes");
+      expect(inspect_layout({"planned", source, layout.sector_size}, layout, platform), {});
+    }
+  }
 }
 
 TEST_CASE("names and types are compared without case") {
@@ -210,8 +281,9 @@ TEST_CASE("a GPT disk under an MBR layout fails the style alone and leaves the p
   for (auto& partition : d.device_layout.partitions) partition.type = "0x07";
   const Report report = d.layout();
   expect(report, {"layout.table-style"},
-         {"layout.file-system", "layout.partition-alignment", "layout.partition-attributes", "layout.partition-missing",
-          "layout.partition-order", "layout.partition-size", "layout.partition-type", "layout.partition-unexpected"});
+         {"layout.cluster-size", "layout.file-system", "layout.free-space", "layout.partition-alignment",
+          "layout.partition-attributes", "layout.partition-missing", "layout.partition-order", "layout.partition-size",
+          "layout.partition-type", "layout.partition-unexpected"});
 }
 
 TEST_CASE("a disk that cannot be read at all fails nothing and has every check unmade") {

@@ -12,21 +12,14 @@ using namespace imprint::inspect::test;
 
 namespace {
 
-using Checks = std::vector<std::string>;
-const Checks kMmosChecks = {"bcd.boot-manager",      "bcd.default-object",         "bcd.recovery-device",
-                            "bcd.recovery-disabled", "bcd.recovery-loader",        "bcd.recovery-path",
-                            "bcd.recovery-sequence", "bcd.recovery-winpe",         "bcd.store-present",
-                            "bcd.store-readable",    "layout.table-readable",      "recovery.file-missing",
-                            "recovery.file-system",  "recovery.partition-missing", "recovery.partition-too-small",
-                            "recovery.version-file", "recovery.wim-damaged",       "recovery.wim-too-large"};
+const Checks kMmosChecks = {
+    "bcd.boot-manager",     "bcd.default-object",         "bcd.recovery-device",          "bcd.recovery-disabled",
+    "bcd.recovery-loader",  "bcd.recovery-path",          "bcd.recovery-sequence",        "bcd.recovery-winpe",
+    "bcd.store-present",    "bcd.store-readable",         "layout.table-readable",        "recovery.file-missing",
+    "recovery.file-system", "recovery.partition-missing", "recovery.partition-too-small", "recovery.version-file",
+    "recovery.wim-damaged", "recovery.wim-not-bootable",  "recovery.wim-too-large"};
 const Checks kBcdOfRecovery = {"bcd.recovery-device", "bcd.recovery-disabled", "bcd.recovery-loader",
                                "bcd.recovery-path",   "bcd.recovery-sequence", "bcd.recovery-winpe"};
-
-void expect(const Report& report, const Checks& failed, const Checks& not_checked = {}) {
-  INFO(troubles(report));
-  CHECK(checks_with(report, FindingVerdict::fail) == failed);
-  CHECK(checks_with(report, FindingVerdict::not_checked) == not_checked);
-}
 
 Checks sorted(Checks checks, const Checks& more) {
   checks.insert(checks.end(), more.begin(), more.end());
@@ -161,7 +154,7 @@ TEST_CASE("no recovery partition leaves what it would hold unmade") {
   d.partition("MMOS").name = "Other";
   expect(d.recovery(), {"recovery.partition-missing"},
          {"bcd.recovery-device", "recovery.file-missing", "recovery.file-system", "recovery.partition-too-small",
-          "recovery.version-file", "recovery.wim-damaged", "recovery.wim-too-large"});
+          "recovery.version-file", "recovery.wim-damaged", "recovery.wim-not-bootable", "recovery.wim-too-large"});
 }
 
 TEST_CASE("the recovery partition is large enough from 2,000,000,000 bytes on") {
@@ -178,7 +171,8 @@ TEST_CASE("a recovery partition that is not formatted leaves its files unmade") 
   IotDisk d;
   d.files.at("MMOS").patch(0, core::ByteBuffer(65536, 0));
   expect(d.recovery(), {"recovery.file-system"},
-         {"recovery.file-missing", "recovery.version-file", "recovery.wim-damaged", "recovery.wim-too-large"});
+         {"recovery.file-missing", "recovery.version-file", "recovery.wim-damaged", "recovery.wim-not-bootable",
+          "recovery.wim-too-large"});
 }
 
 TEST_CASE("an NTFS recovery partition fails the file system and its files are still judged") {
@@ -222,12 +216,18 @@ TEST_CASE("each defect of the recovery partition's files fails exactly its own c
   SECTION("a WIM has no image") {
     make_wim(d.folder, d.folder / "empty.wim", 0);
     d.copy_to("MMOS", d.folder / "empty.wim", "winpe.wim");
-    expect(d.recovery(), {"recovery.wim-damaged"});
+    expect(d.recovery(), {"recovery.wim-damaged"}, {"recovery.wim-not-bootable"});
   }
   SECTION("a WIM is an empty file") {
     write_bytes(d.folder / "nothing", {});
     d.copy_to("MMOS", d.folder / "nothing", "winpe.wim");
-    expect(d.recovery(), {"recovery.wim-damaged"});
+    expect(d.recovery(), {"recovery.wim-damaged"}, {"recovery.wim-not-bootable"});
+  }
+  SECTION("winpe.wim has no boot index") {
+    make_wim(d.folder, d.folder / "data-only.wim", 1, false);
+    d.copy_to("MMOS", d.folder / "data-only.wim", "winpe.wim");
+    expect(d.recovery(), {"recovery.wim-not-bootable"});
+    CHECK(finding(d.recovery(), "recovery.wim-not-bootable").actual == "winpe.wim boot index 0");
   }
   SECTION("the version file is empty") {
     write_bytes(d.folder / "nothing", {});
@@ -246,6 +246,15 @@ TEST_CASE("each defect of the recovery partition's files fails exactly its own c
   }
 }
 
+TEST_CASE("the WIMs that are only applied need no boot index") {
+  IotDisk d;
+  make_wim(d.folder, d.folder / "data-only.wim", 1, false);
+  for (const std::string_view name : {"efiesp.wim", "mainos.wim", "data.wim"}) {
+    d.copy_to("MMOS", d.folder / "data-only.wim", name);
+  }
+  expect(d.recovery(), {});
+}
+
 TEST_CASE("a version written by a Windows tool as UTF-16 is a version") {
   IotDisk d;
   const core::ByteBuffer text = {0xFF, 0xFE, '1', 0, '0', 0, '.', 0, '1', 0, '\r', 0, '\n', 0};
@@ -257,7 +266,7 @@ TEST_CASE("a version written by a Windows tool as UTF-16 is a version") {
 TEST_CASE("a scratch folder that is not there leaves the WIMs unmade") {
   IotDisk d;
   const Report report = inspect_recovery(d.disk(), RecoveryProfile::iot_mmos, d.folder / "nowhere");
-  expect(report, {}, {"recovery.wim-damaged"});
+  expect(report, {}, {"recovery.wim-damaged", "recovery.wim-not-bootable"});
   CHECK(finding(report, "recovery.wim-damaged").message.find("io.not-found") != std::string::npos);
 }
 

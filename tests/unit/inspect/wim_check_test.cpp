@@ -105,7 +105,7 @@ TEST_CASE("a WIM of 4 GiB is too large and is not taken out") {
   ScriptedVolume volume;
   volume.size = 1ULL << 32;
   auto checks = file_checks();
-  judge_recovery_files(checks, volume, {{"mainos.wim"}, {}, {}}, folder.path());
+  judge_recovery_files(checks, volume, {{"mainos.wim"}, {}, {}, {}}, folder.path());
   const Report report = checks.finish("unused");
   CHECK(finding(report, "recovery.wim-too-large").verdict == FindingVerdict::fail);
   CHECK(finding(report, "recovery.wim-too-large").actual == "mainos.wim 4294967296 bytes");
@@ -117,7 +117,7 @@ TEST_CASE("a WIM one byte smaller is not too large") {
   ScriptedVolume volume;
   volume.size = (1ULL << 32) - 1;
   auto checks = file_checks();
-  judge_recovery_files(checks, volume, {{"mainos.wim"}, {}, {}}, folder.path());
+  judge_recovery_files(checks, volume, {{"mainos.wim"}, {}, {}, {}}, folder.path());
   const Report report = checks.finish("unused");
   CHECK(finding(report, "recovery.wim-too-large").verdict == FindingVerdict::pass);
   CHECK(finding(report, "recovery.wim-damaged").verdict == FindingVerdict::not_checked);
@@ -128,7 +128,7 @@ TEST_CASE("a folder that cannot be read leaves its files unchecked and not missi
   ScriptedVolume volume;
   volume.error = core::fail("io.read-failed").error();
   auto checks = file_checks();
-  judge_recovery_files(checks, volume, {{"mainos.wim"}, {"a.cmd"}, "version.txt"}, folder.path());
+  judge_recovery_files(checks, volume, {{"mainos.wim"}, {"a.cmd"}, "version.txt", {}}, folder.path());
   const Report report = checks.finish("unused");
   for (const Finding& f : report.findings) CHECK(f.verdict == FindingVerdict::not_checked);
 }

@@ -8,21 +8,12 @@ using namespace imprint;
 using namespace imprint::inspect;
 using namespace imprint::inspect::test;
 
-namespace {
-using Checks = std::vector<std::string>;
-void expect(const Report& report, const Checks& failed, const Checks& not_checked = {}) {
-  INFO(troubles(report));
-  CHECK(checks_with(report, FindingVerdict::fail) == failed);
-  CHECK(checks_with(report, FindingVerdict::not_checked) == not_checked);
-}
-}  // namespace
-
 TEST_CASE("a Windows disk that can recover itself passes every check of winre") {
   const WindowsDisk d;
   const Report report = d.recovery();
   expect(report, {});
   CHECK(report.verdict() == ReportVerdict::pass);
-  CHECK(report.findings.size() == 17);
+  CHECK(report.findings.size() == 18);
 }
 
 TEST_CASE("each defect of a Windows disk's recovery fails exactly its own check") {
@@ -31,7 +22,7 @@ TEST_CASE("each defect of a Windows disk's recovery fails exactly its own check"
     d.table.partitions[2].type = d.table.partitions[1].type;
     expect(d.recovery(), {"recovery.partition-missing"},
            {"bcd.recovery-device", "recovery.file-missing", "recovery.file-system", "recovery.partition-attributes",
-            "recovery.partition-order", "recovery.wim-damaged"});
+            "recovery.partition-order", "recovery.wim-damaged", "recovery.wim-not-bootable"});
   }
   SECTION("the recovery partition has other attributes") {
     d.table.partitions[2].attributes = 0x8000000000000000;
@@ -67,6 +58,6 @@ TEST_CASE("each defect of a Windows disk's recovery fails exactly its own check"
   }
   SECTION("Winre.wim is missing") {
     run({"mkntfs", "-F", "-Q", "-q", "-s", "512", d.files[2].path().string()});
-    expect(d.recovery(), {"recovery.file-missing"}, {"recovery.wim-damaged"});
+    expect(d.recovery(), {"recovery.file-missing"}, {"recovery.wim-damaged", "recovery.wim-not-bootable"});
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Every call of the records to their disk fails in turn while two slots flash. Whatever happens, nothing is called passed
-// that the records do not hold, and the slots come to an end.
+// Every call of the records to their disk fails in turn while two slots flash. Whatever happens, nothing is called
+// passed that the records do not hold, and the slots come to an end.
 #include "tests/unit/db/fault_vfs.hpp"
 #include "tests/unit/station/station_fixture.hpp"
 

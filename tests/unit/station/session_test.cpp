@@ -14,7 +14,8 @@ using namespace imprint::station::test;
 TEST_CASE("eight devices in eight slots pass side by side, each with a record of its own") {
   Line line;
   const auto session = line.start();
-  for (unsigned slot = 1; slot <= 8; ++slot) REQUIRE(line.bus.plug(VirtualBus::port(slot), line.device(slot)).has_value());
+  for (unsigned slot = 1; slot <= 8; ++slot)
+    REQUIRE(line.bus.plug(VirtualBus::port(slot), line.device(slot)).has_value());
   std::set<std::string> slots;
   for (int i = 0; i < 8; ++i) {
     const AttemptResult result = Line::next(*session);
@@ -73,32 +74,80 @@ TEST_CASE("a cable that is pulled in the middle fails that attempt alone, and th
   CHECK(yield->at(0).final_pass == 2);
 }
 
-TEST_CASE("after a PASS the same device coming back at once starts nothing, and later it is refused as a duplicate") {
+TEST_CASE("a device that comes back within the time of a reboot starts nothing, and is not shown as passed") {
   Line line;
-  auto quick = recipe();
-  SECTION("within the time that a reboot takes") {
-    quick.reboot_time = std::chrono::hours(1);
-    const auto session = line.start(quick);
-    const auto device = line.device(1);
-    REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
-    CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
-    REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
-    REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
-    CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
-    CHECK(line.rows().size() == 1);
-    CHECK(session->snapshot().at(0).verdict == db::AttemptVerdict::passed);
+  auto rebooting = recipe();
+  rebooting.after_pass = AfterPass::reboot;
+  rebooting.reboot_time = std::chrono::hours(1);
+  const auto session = line.start(rebooting);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+  CHECK(session->snapshot().at(0).phase == SlotPhase::empty);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(2)).has_value());  // as quick hands would
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(line.rows().size() == 1);
+  CHECK(session->snapshot().at(0).phase == SlotPhase::latched);
+  CHECK_FALSE(session->snapshot().at(0).verdict.has_value());
+}
+
+TEST_CASE("a unit that passed is refused when it is flashed again, and the next one is not") {
+  Line line;
+  const auto session = line.start();
+  const auto device = line.device(1);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+  CHECK(session->snapshot().at(0).verdict == db::AttemptVerdict::passed);
+  REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
+  CHECK(session->snapshot().at(0).phase == SlotPhase::empty);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
+  const AttemptResult again = Line::next(*session);
+  CHECK(again.verdict == db::AttemptVerdict::refused);
+  CHECK(again.error->id() == "unit.serial-duplicate");
+  REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(2)).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+}
+
+TEST_CASE("of two devices with one serial at the same time only one is flashed") {
+  Line line;
+  const auto session = line.start();
+  const auto first = line.device(1, {}, 2'000'000);
+  const auto twin = line.device(1, {}, 2'000'000);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), first).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(2), twin).has_value());
+  int passed = 0;
+  for (int i = 0; i < 2; ++i) passed += Line::next(*session).verdict == db::AttemptVerdict::passed ? 1 : 0;
+  CHECK(passed == 1);
+  CHECK(first->completed_images() + twin->completed_images() == 1);
+}
+
+TEST_CASE("a board without a serial is refused as such") {
+  Line line;
+  const auto session = line.start();
+  virtual_device::DeviceOptions options;
+  options.platform_id = image_options().platform_id;
+  options.disk_size = image_options().disk_size;
+  options.storage_folder = line.folder.path();
+  REQUIRE(line.bus.plug(VirtualBus::port(1), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
+  CHECK(Line::next(*session).error->id() == "unit.serial-missing");
+}
+
+TEST_CASE("records of production are not mixed with training, and what a crash left open is closed at the start") {
+  Line line;
+  db::NewAttempt left_open;
+  left_open.product = "test-product";
+  left_open.slot = "1";
+  SECTION("training records with an open attempt") {
+    left_open.training = true;
+    REQUIRE(line.records->open_attempt(left_open).has_value());
+    const auto session = line.start();
+    CHECK(line.rows().at(0).close->verdict == db::AttemptVerdict::interrupted);
   }
-  SECTION("after it") {
-    quick.reboot_time = std::chrono::milliseconds(0);
-    const auto session = line.start(quick);
-    const auto device = line.device(1);
-    REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
-    CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
-    REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
-    REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
-    const AttemptResult again = Line::next(*session);
-    CHECK(again.verdict == db::AttemptVerdict::refused);
-    CHECK(again.error->id() == "unit.serial-duplicate");
+  SECTION("production records") {
+    REQUIRE(line.records->open_attempt(left_open).has_value());
+    SessionConfig config{recipe(), armed_image(), {{"1", VirtualBus::port(1)}}, line.folder.path(), true};
+    const auto session = Session::start(std::move(config), line.bus, *line.records, line.clock);
+    CHECK(session.error().id() == "station.records-mixed");
   }
 }
 

@@ -26,8 +26,8 @@ inline fixture::ImageOptions image_options() {
 
 // The fixture's image is not signed by anybody: the decision is made here, where trust is not what is tested.
 inline ArmedImage armed_image() {
-  auto image = engine::VerifiedImage::open(
-      std::make_shared<core::MemorySource>(fixture::build_image(image_options()).file));
+  auto image =
+      engine::VerifiedImage::open(std::make_shared<core::MemorySource>(fixture::build_image(image_options()).file));
   REQUIRE(image.has_value());
   ArmedImage armed{*image, {}, "trust-digest"};
   armed.decision.accepted = true;
@@ -69,7 +69,8 @@ struct Line {
 
   [[nodiscard]] std::unique_ptr<Session> start(Recipe what = recipe(), unsigned slots = 8, bool training = true) {
     SessionConfig config{std::move(what), armed_image(), {}, folder.path(), training};
-    for (unsigned slot = 1; slot <= slots; ++slot) config.slots.push_back({std::to_string(slot), VirtualBus::port(slot)});
+    for (unsigned slot = 1; slot <= slots; ++slot)
+      config.slots.push_back({std::to_string(slot), VirtualBus::port(slot)});
     auto session = Session::start(std::move(config), bus, *records, clock);
     REQUIRE(session.has_value());
     return std::move(*session);

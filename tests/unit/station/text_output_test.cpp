@@ -52,7 +52,8 @@ TEST_CASE("moments are read with a zone, with an offset, and as days") {
   CHECK(core::to_iso8601(parse_moment("2026-11-21T06:00:00+01:00").value()) == "2026-11-21T05:00:00.000Z");
   CHECK(core::to_iso8601(parse_moment("2026-11-21T06:00Z").value()) == "2026-11-21T06:00:00.000Z");
   CHECK(parse_moment("2026-11-21").has_value());
-  for (const char* text : {"", "yesterday", "2026-13-01", "2026-02-30", "2026-11-21T25:00Z", "2026-11-21T06:00:00+1", "2026-11-21 06:00"}) {
+  for (const char* text : {"", "yesterday", "2026-13-01", "2026-02-30", "2026-11-21T25:00Z", "2026-11-21T06:00:00+1",
+                           "2026-11-21 06:00"}) {
     INFO(text);
     CHECK(parse_moment(text).error().id() == "usage.invalid");
   }

@@ -253,6 +253,24 @@ TEST_CASE("an out of date revocation list still revokes") {
   CHECK(pki.judge(pki.image(), Policy::retail).refusal().id() == "trust.revoked");
 }
 
+TEST_CASE("a revocation list that cannot be used is refused and not taken for a missing one") {
+  const Pki pki;
+  const auto kind = GENERATE(ListKind::some_reasons, ListKind::indirect, ListKind::delta);
+  for (const bool revoked : {false, true}) {
+    const std::vector<const Issued*> entries = revoked ? std::vector{&pki.signer} : std::vector<const Issued*>{};
+    pki.add("crl/authority.pem", revocation_list(pki.middle, entries, kNow - days(1), kNow + days(30), nullptr, kind));
+    for (const Policy policy : {Policy::retail, Policy::test}) {
+      const auto decision = pki.judge(pki.image(), policy);
+      CHECK_FALSE(decision.accepted);
+      CHECK(decision.refusal().id() == "trust.revocation-unknown");
+      CHECK(decision.refusal().detail().find("CN=production authority") != std::string::npos);
+    }
+  }
+  // Beside one that can be used, it does no harm.
+  pki.add("crl/complete.pem", revocation_list(pki.middle, {}));
+  CHECK(pki.judge(pki.image(), Policy::retail).accepted);
+}
+
 TEST_CASE("an authority in the trust directory ends a chain though its own issuer is not there") {
   const Pki pki;
   fs::remove(pki.folder.path() / "production/root.pem");

@@ -9,7 +9,6 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -24,6 +23,7 @@
 #include "flash/ffu/image.hpp"
 #include "flash/trust/policy.hpp"
 #include "flash/trust/signing.hpp"
+#include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::trust::testing {
 
@@ -37,24 +37,7 @@ inline void demand(bool fine, const char* what) {
   if (!fine) throw std::runtime_error(std::string("test fixture: ") + what);
 }
 
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (fs::temp_directory_path() / "imprint-trust-XXXXXX").native();
-    demand(mkdtemp(name.data()) != nullptr, "temporary folder");
-    path_ = name;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using TempFolder = fixture::ScratchFolder;
 
 inline fs::path write_text(const fs::path& path, std::string_view text) {
   fs::create_directories(path.parent_path());
@@ -160,9 +143,31 @@ inline CertificateSpec signer_spec(std::string name) {
   return {std::move(name), false, "digitalSignature", "codeSigning"};
 }
 
+// What makes a list one of those that OpenSSL does not use by itself.
+enum class ListKind { plain, some_reasons, indirect, delta };
+
+inline void mark_list(X509_CRL* list, ListKind kind) {
+  if (kind == ListKind::plain) return;
+  if (kind == ListKind::delta) {
+    const std::unique_ptr<ASN1_INTEGER, decltype(&ASN1_INTEGER_free)> number(ASN1_INTEGER_new(), ASN1_INTEGER_free);
+    demand(ASN1_INTEGER_set(number.get(), 1) == 1, "number");
+    demand(X509_CRL_add1_ext_i2d(list, NID_delta_crl, number.get(), 1, 0) == 1, "delta");
+    demand(ASN1_INTEGER_set(number.get(), 2) == 1, "number");
+    demand(X509_CRL_add1_ext_i2d(list, NID_crl_number, number.get(), 0, 0) == 1, "CRL number");
+    return;
+  }
+  const char* value =
+      kind == ListKind::indirect ? "critical,indirectCRL:TRUE" : "critical,onlysomereasons:keyCompromise";
+  X509V3_CTX context{};
+  X509V3_set_ctx_nodb(&context);
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, NID_issuing_distribution_point, value);
+  demand(extension != nullptr && X509_CRL_add_ext(list, extension, -1) == 1, "distribution point");
+  X509_EXTENSION_free(extension);
+}
+
 inline std::string revocation_list(const Issued& issuer, const std::vector<const Issued*>& revoked,
                                    core::UtcTime last = kNow - days(1), core::UtcTime next = kNow + days(30),
-                                   const Key* other_key = nullptr) {
+                                   const Key* other_key = nullptr, ListKind kind = ListKind::plain) {
   const std::unique_ptr<X509_CRL, decltype(&X509_CRL_free)> list(X509_CRL_new(), X509_CRL_free);
   X509_CRL_set_version(list.get(), X509_CRL_VERSION_2);
   X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(issuer.certificate.get()));
@@ -178,6 +183,7 @@ inline std::string revocation_list(const Issued& issuer, const std::vector<const
     X509_REVOKED_set_revocationDate(entry, from.get());
     X509_CRL_add0_revoked(list.get(), entry);
   }
+  mark_list(list.get(), kind);
   X509_CRL_sort(list.get());
   demand(X509_CRL_sign(list.get(), other_key ? other_key->get() : issuer.key.get(), EVP_sha256()) != 0, "CRL");
   return pem_text([&](BIO* out) { return PEM_write_bio_X509_CRL(out, list.get()); });
