@@ -153,7 +153,8 @@ bool wait_for_end(pid_t pid, const Deadline& deadline) {
   // Some sandboxes refuse the call: then the child is asked for again and again, without being reaped.
   while (!deadline.passed()) {
     siginfo_t info{};
-    if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid) return true;
+    if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
+      return true;
     poll(nullptr, 0, 5);
   }
   return false;

@@ -3,6 +3,7 @@
 #include "flash/imaging/image_proof.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "flash/bcd/store.hpp"
 #include "flash/core/text.hpp"
@@ -76,12 +77,22 @@ core::Status check_boot_store(const ProofRequest& request, const std::shared_ptr
   return {};
 }
 
+// Adds the paths in a folder as the volume spells them: looking up takes no notice of case, and a name in the wrong
+// characters may still be found by its short form.
+core::Status list_folder(disk::Volume& volume, const std::string& folder, std::set<std::string>& stored) {
+  IMPRINT_TRY(const auto entries, volume.list(folder));
+  for (const disk::FileEntry& entry : entries) stored.insert(folder.empty() ? entry.name : folder + "/" + entry.name);
+  return {};
+}
+
+core::Failure differs(std::string_view partition, std::string_view path, core::Error cause) {
+  return wrong("the partition does not hold what it should")
+      .with("partition", partition)
+      .with("path", path)
+      .caused_by(std::move(cause));
+}
+
 core::Status compare_file(disk::Volume& volume, const TreeFile& wanted) {
-  IMPRINT_TRY(const disk::FileEntry entry, volume.find(wanted.path));
-  // Looking up takes no notice of case, and a name in the wrong characters may still be found by its short form.
-  if (entry.is_directory || entry.name != std::string_view(wanted.path).substr(wanted.path.rfind('/') + 1)) {
-    return wrong("the name differs").with("actual", core::printable(entry.name));
-  }
   IMPRINT_TRY(const auto source, core::FileSource::open(wanted.source));
   IMPRINT_TRY(const auto stored, volume.open_file(wanted.path));
   if (source->size() != wanted.size || stored->size() != wanted.size) {
@@ -99,21 +110,18 @@ core::Status compare_file(disk::Volume& volume, const TreeFile& wanted) {
 core::Status check_files(const ProofRequest& request, const std::shared_ptr<const core::BlockSource>& built) {
   for (const ExpectedVolume& expected : request.volumes) {
     IMPRINT_TRY(const auto volume, volume_of(request, built, expected.partition));
+    std::set<std::string> stored;
+    IMPRINT_CHECK(list_folder(*volume, "", stored));
+    // Parents come before what is in them.
     for (const std::string& folder : expected.tree.directories()) {
-      auto found = volume->list(folder);
-      if (found) continue;
-      return wrong("a folder is not on its partition")
-          .with("partition", expected.partition)
-          .with("path", folder)
-          .caused_by(std::move(found).error());
+      auto listed = stored.contains(folder) ? list_folder(*volume, folder, stored)
+                                            : core::Status(wrong("this path is not there"));
+      if (!listed) return differs(expected.partition, folder, std::move(listed).error());
     }
     for (const TreeFile& file : expected.tree.files()) {
-      auto same = compare_file(*volume, file);
-      if (same) continue;
-      return wrong("a file is not on its partition as it should be")
-          .with("partition", expected.partition)
-          .with("path", file.path)
-          .caused_by(std::move(same).error());
+      auto same =
+          stored.contains(file.path) ? compare_file(*volume, file) : core::Status(wrong("this path is not there"));
+      if (!same) return differs(expected.partition, file.path, std::move(same).error());
     }
   }
   return {};

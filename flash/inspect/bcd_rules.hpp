@@ -15,7 +15,8 @@ namespace imprint::inspect {
 // bcd.store-present and bcd.store-readable.
 [[nodiscard]] std::optional<bcd::Store> judge_store(CheckList& checks, const DiskView& view);
 
-// bcd.boot-manager and bcd.default-object: the id of the entry that starts by default, when it is in the store.
+// bcd.boot-manager and bcd.default-object: the id of the entry that starts by default, when it is in the store, be it a
+// loader or not.
 [[nodiscard]] std::optional<core::Guid> judge_default(CheckList& checks, const bcd::Store& store);
 // bcd.default-device: where the default entry's device and osdevice name a partition, it has to be one of this disk.
 // Devices that are only found when the machine starts (Boot, Locate) are taken as they are.

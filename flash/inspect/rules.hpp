@@ -22,12 +22,13 @@ struct Disk {
 };
 
 // Both GPT copies (layout.gpt-primary, layout.gpt-backup, layout.gpt-agree), and each partition of the layout: present,
-// order, type, size, alignment, attributes, file system that opens (layout.partition-missing, -type, -size ...); with a
-// platform also the disk's size.
+// order, type, size, offset or alignment, attributes, file system that opens, its cluster size and free space
+// (layout.partition-missing, -type, -size ...); with a platform also the disk's size.
 [[nodiscard]] Report inspect_layout(const Disk& disk, const disk::DeviceLayout& layout,
                                     const std::optional<disk::DevicePlatform>& platform);
 
-// The BCD store of the EFI system partition opens and is sound: bcd.store-present, bcd.store-readable ...
+// The BCD store of the EFI system partition opens and is sound, and its default entry is a loader that starts from this
+// disk: bcd.store-present, bcd.store-readable ...
 [[nodiscard]] Report inspect_bcd(const Disk& disk);
 // The same for a BCD file of its own; what concerns the disk around it is not in the set.
 [[nodiscard]] Report inspect_bcd_file(const std::string& name, core::ByteView hive);
@@ -39,7 +40,8 @@ enum class RecoveryProfile { iot_mmos, winre };
 // iot-mmos: MMOS partition present, FAT32, large enough (2*10^9 bytes); BCD: default object's recoverysequence names
 // the MMOS loader object and recoveryenabled is set; that loader is winpe from a ramdisk whose parent is the actual
 // MMOS partition's GUID on the actual disk's GUID; winpe.wim, startrecovery.cmd, RecoveryImageVersion.txt and the
-// efiesp/mainos/data WIMs are there, intact (wimlib verifies integrity and data), below 4 GiB.
+// efiesp/mainos/data WIMs are there, intact (wimlib verifies integrity and data), below 4 GiB; winpe.wim has a boot
+// index.
 // `scratch` is a folder for files that are taken out of the disk to be checked; they are removed again.
 [[nodiscard]] Report inspect_recovery(const Disk& disk, RecoveryProfile profile, const std::filesystem::path& scratch);
 

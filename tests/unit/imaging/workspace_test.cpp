@@ -253,7 +253,10 @@ TEST_CASE("packages behind a link to a folder are refused and not left out") {
   const TemporaryFolder folder;
   make_small_workspace(folder.path());
   fs::create_directory_symlink("System", folder.path() / "Packages/Link");
-  CHECK(Workspace::open(folder.path()).error().id() == "workspace.value-invalid");
+  const auto workspace = Workspace::open(folder.path());
+  REQUIRE_FALSE(workspace);
+  CHECK(workspace.error().id() == "workspace.value-invalid");
+  CHECK(std::string(workspace.error().context_value("path")).ends_with("Packages/Link"));
 }
 
 TEST_CASE("fixed files and folders that lead out of the workspace are refused") {
