@@ -365,6 +365,7 @@ core::Status HeaderParser::place_payloads() {
     }
   }
   image_.file_size = offset;
+  image_.payload_end = offset;
   return {};
 }
 
@@ -406,17 +407,20 @@ core::Result<Image> parse_with_rule(ByteView start, std::optional<std::uint64_t>
   return image;
 }
 
-// More than one padding rule fits the file's size. Padding is zeros: a reading that takes other bytes for padding is
-// out.
-core::Result<Image> choose_reading(ByteView start, std::vector<Image> readings) {
+// More than one padding rule may fit the file's size. Padding is zeros, behind the headers and behind the payload: a
+// reading that takes other bytes for padding is out.
+core::Result<Image> choose_reading(ByteView start, std::vector<Image> readings, const ZeroTail& tail_is_zero) {
   if (readings.size() == 1) return std::move(readings.front());
   const auto smallest = std::ranges::min_element(readings, {}, &Image::payload_offset)->payload_offset;
-  std::erase_if(readings, [&](const Image& image) {
+  std::vector<Image> left;
+  for (Image& image : readings) {
     const auto padding =
         start.subspan(smallest, std::min<std::uint64_t>(image.payload_offset, start.size()) - smallest);
-    return std::ranges::any_of(padding, [](std::uint8_t byte) { return byte != 0; });
-  });
-  if (readings.size() == 1) return std::move(readings.front());
+    if (std::ranges::any_of(padding, [](std::uint8_t byte) { return byte != 0; })) continue;
+    IMPRINT_TRY(const bool zero, tail_is_zero(image.payload_end));
+    if (zero) left.push_back(std::move(image));
+  }
+  if (left.size() == 1) return std::move(left.front());
   return fail("ffu.padding-ambiguous").with("offset", smallest);
 }
 
@@ -445,17 +449,24 @@ core::Result<std::uint64_t> header_bytes(ByteView start) {
 }
 
 core::Result<Image> parse_image(ByteView start, std::optional<std::uint64_t> file_size) {
+  if (!file_size) return parse_with_rule(start, file_size, kPaddingRules[0]);  // a stream: its end would tell
+  return parse_file(start, *file_size, [&](std::uint64_t from) -> core::Result<bool> {
+    const auto tail = start.subspan(std::min<std::uint64_t>(from, start.size()));
+    return std::ranges::all_of(tail, [](std::uint8_t byte) { return byte == 0; });
+  });
+}
+
+core::Result<Image> parse_file(ByteView start, std::uint64_t file_size, const ZeroTail& tail_is_zero) {
   auto first = parse_with_rule(start, file_size, kPaddingRules[0]);
-  if (!file_size) return first;  // a stream: its end, which would tell, is not known yet
   std::vector<Image> readings;
-  if (first) readings.push_back(std::move(*first));
+  if (first) readings.push_back(*first);
   for (const PaddingRule rule : std::span(kPaddingRules).subspan(1)) {
     auto other = parse_with_rule(start, file_size, rule);
     const auto same = [&](const Image& image) { return image.payload_offset == other->payload_offset; };
     if (other && std::ranges::none_of(readings, same)) readings.push_back(std::move(*other));
   }
   if (readings.empty()) return first;
-  return choose_reading(start, std::move(readings));
+  return choose_reading(start, std::move(readings), tail_is_zero);
 }
 
 core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint64_t block, std::uint32_t block_size,

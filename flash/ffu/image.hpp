@@ -4,7 +4,7 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -91,6 +91,7 @@ struct Image {
   core::ByteBuffer hash_table;       // SHA-256 of each chunk, 32 bytes each
   std::uint64_t hashed_offset = 0;   // where chunk 0 starts: the image header
   std::uint64_t payload_offset = 0;  // where the first store's payload starts: a multiple of a block from hashed_offset
+  std::uint64_t payload_end = 0;     // where the last store's payload ends; only zeros may follow, to a whole chunk
   std::string manifest_text;
   Manifest manifest;
   std::vector<Store> stores;
@@ -111,6 +112,11 @@ inline constexpr std::uint64_t kMaxHeaderBytes = 512ULL << 20;
 
 // Parses the header area (header_bytes of it at least). With a file size, the payload has to fill the file exactly.
 [[nodiscard]] core::Result<Image> parse_image(core::ByteView start, std::optional<std::uint64_t> file_size);
+// Whether only zeros lie in the file from this offset on.
+using ZeroTail = std::function<core::Result<bool>(std::uint64_t from)>;
+// The same where the file's end can be asked for: it settles how the headers are padded (`ffu.padding-ambiguous`).
+[[nodiscard]] core::Result<Image> parse_file(core::ByteView start, std::uint64_t file_size,
+                                             const ZeroTail& tail_is_zero);
 // The same from a file: reads the header area once. The bytes that were parsed are returned too, so that nothing has to
 // be read twice between check and use.
 struct OpenedImage {

@@ -90,7 +90,11 @@ core::Result<OpenedImage> open_image(const core::BlockSource& file) {
     IMPRINT_TRY(wanted, header_bytes(reader.bytes()));
   }
   OpenedImage opened;
-  IMPRINT_TRY(opened.image, parse_image(reader.bytes(), file.size()));
+  const auto tail_is_zero = [&](std::uint64_t from) -> core::Result<bool> {
+    IMPRINT_TRY(const auto tail, file.read(from, file.size() - from));  // shorter than a chunk
+    return std::ranges::all_of(tail, [](std::uint8_t byte) { return byte == 0; });
+  };
+  IMPRINT_TRY(opened.image, parse_file(reader.bytes(), file.size(), tail_is_zero));
   opened.header_area = reader.take();
   opened.header_area.resize(opened.image.payload_offset);
   return opened;
