@@ -34,7 +34,8 @@ std::filesystem::path default_sample_workspace(const char* program) {
   const auto root = binary.parent_path().parent_path();  // build/ or the prefix
   for (const auto& candidate :
        {root.parent_path() / "config/samples/larkspur-kestrel", root / "share/imprint/samples/larkspur-kestrel"}) {
-    if (std::filesystem::is_directory(candidate, error)) return candidate;
+    if (std::filesystem::is_directory(candidate, error))
+      return candidate.lexically_proximate(std::filesystem::current_path(error));
   }
   return "config/samples/larkspur-kestrel";
 }

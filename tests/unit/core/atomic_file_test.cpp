@@ -59,7 +59,7 @@ TEST_CASE("a commit that cannot rename fails and cleans up") {
   std::ofstream(folder / "taken/inside") << "x";
   const auto written = write_file(folder / "taken", as_bytes("content"));
   REQUIRE_FALSE(written);
-  CHECK(written.error().id() == "io.write-failed");
+  CHECK(written.error().id() == "io.open-failed");
   CHECK(folder.entries() == 1);
   CHECK(std::filesystem::exists(folder / "taken/inside"));
 }
