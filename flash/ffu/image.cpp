@@ -426,16 +426,6 @@ core::Result<Image> choose_reading(ByteView start, std::vector<Image> readings, 
 
 }  // namespace
 
-std::vector<std::string> Image::platform_ids() const {
-  std::vector<std::string> ids;
-  for (const Store& store : stores) {
-    for (const std::string& id : store.platform_ids) {
-      if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
-    }
-  }
-  return ids;
-}
-
 core::Result<std::uint64_t> header_bytes(ByteView start) {
   // The most that any padding rule asks for, so that each of them can be tried on what was read.
   std::uint64_t most = 0;
@@ -480,30 +470,6 @@ core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint6
         .with("disk_bytes", disk_bytes);
   }
   return location.method == AccessMethod::disk_begin ? reach - block_size : disk_bytes - reach;
-}
-
-bool platform_matches(std::span<const std::string> image_ids, std::string_view device_id) {
-  const auto split = [](std::string_view text) {
-    std::vector<std::string_view> parts;
-    for (std::size_t start = 0; start <= text.size();) {
-      const std::size_t end = std::min(text.find('.', start), text.size());
-      parts.push_back(text.substr(start, end - start));
-      start = end + 1;
-    }
-    return parts;
-  };
-  const auto device = split(device_id);
-  return std::ranges::any_of(image_ids, [&](const std::string& id) {
-    if (id == "*" || id == device_id) return true;
-    const auto wanted = split(id);
-    // Manufacturer.Family.Product without a version fits every version.
-    if (wanted.size() < 3 || device.size() < wanted.size() || (wanted.size() > 3 && device.size() != wanted.size()))
-      return false;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (wanted[i] != "*" && wanted[i] != device[i]) return false;
-    }
-    return true;
-  });
 }
 
 }  // namespace imprint::ffu

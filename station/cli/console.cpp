@@ -16,7 +16,8 @@ namespace imprint::station::cli {
 
 ExitStatus exit_status(const core::Error& error) {
   const std::string_view id = error.id();
-  if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown" || id == "demo.folder-in-use") return ExitStatus::usage;
+  if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown" || id == "demo.folder-in-use")
+    return ExitStatus::usage;
   if (id == "report.no-rows") return ExitStatus::nothing;
   if (id == "job.deadline") return ExitStatus::not_good;
   if (id == "workspace.file-missing") return ExitStatus::environment;
