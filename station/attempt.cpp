@@ -225,6 +225,7 @@ class AttemptRun {
     if (recipe.check_bcd) result_.report.append(inspect::inspect_bcd(disk));
     if (recipe.recovery) result_.report.append(inspect::inspect_recovery(disk, *recipe.recovery, context_.scratch));
     std::vector<db::FindingRow> rows;
+    rows.reserve(result_.report.findings.size());
     for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
     IMPRINT_CHECK(context_.records.add_findings(*result_.id, rows));
     switch (result_.report.verdict()) {

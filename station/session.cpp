@@ -225,6 +225,7 @@ void Session::publish(AttemptResult result) {
 
 std::vector<SlotStatus> Session::snapshot() const {
   std::vector<SlotStatus> out;
+  out.reserve(slots_.size());
   for (const auto& slot : slots_) out.push_back(slot->status());
   return out;
 }

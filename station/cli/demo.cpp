@@ -107,6 +107,7 @@ std::vector<std::string> surprises(const std::vector<db::AttemptRow>& attempts, 
 
 std::vector<std::vector<std::string>> slot_rows(const std::vector<db::AttemptRow>& attempts) {
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(attempts.size());
   for (const db::AttemptRow& row : attempts) {
     rows.push_back(
         {row.opening.slot, row.identity.serial, row.close ? std::string(db::to_string(row.close->verdict)) : "open",

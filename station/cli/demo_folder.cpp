@@ -108,7 +108,7 @@ void DemoFolder::watch_signals() {
 }
 
 core::Result<fs::path> DemoFolder::make_scratch(std::string_view name) const {
-  const fs::path path = scratch_ / name;
+  fs::path path = scratch_ / name;
   std::error_code error;
   fs::create_directories(path, error);
   if (error) return core::fail_errno(error.value(), "io.write-failed", path.native());

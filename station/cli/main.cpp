@@ -14,9 +14,8 @@
 #include "station/errors.hpp"
 #include "station/version.hpp"
 
+namespace imprint::station::cli {
 namespace {
-
-using namespace imprint::station::cli;
 
 // Set by the command that was chosen, run after parsing.
 using Chosen = std::function<ExitStatus()>;
@@ -150,7 +149,7 @@ ExitStatus run(CLI::App& app, const Chosen& chosen, int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+static int run_imprint(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, not the end of a flash in progress
   std::setvbuf(stdout, nullptr, _IOLBF, 0);  // a log that is followed shows each line as it is said
   CLI::App app{"Imprint: factory flashing station and provisioning appliance", "imprint"};
@@ -167,3 +166,7 @@ int main(int argc, char** argv) {
   add_demo(app, chosen, argv[0]);
   return static_cast<int>(finish_output(run(app, chosen, argc, argv)));
 }
+
+}  // namespace imprint::station::cli
+
+int main(int argc, char** argv) { return imprint::station::cli::run_imprint(argc, argv); }

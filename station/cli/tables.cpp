@@ -34,6 +34,7 @@ std::string verdict_word(const db::AttemptRow& row) {
 
 std::string format_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
+  widths.reserve(head.size());
   for (const std::string& cell : head) widths.push_back(width_of(cell));
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
@@ -48,6 +49,7 @@ std::string format_table(const std::vector<std::string>& head, const std::vector
   };
   std::string out = line(head);
   std::vector<std::string> rule;
+  rule.reserve(widths.size());
   for (const std::size_t width : widths) rule.emplace_back(width, '-');
   out += line(rule);
   for (const auto& row : rows) out += line(row);
