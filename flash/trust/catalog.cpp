@@ -223,14 +223,20 @@ core::Result<core::ByteBuffer> time_element(core::UtcTime time) {
   return der::element(der::kGeneralizedTime, core::as_bytes(fmt::format("{:04}", year) + rest));
 }
 
-core::ByteBuffer member_element(core::ByteView digest) {
+core::ByteBuffer algorithm_oid(DigestAlgorithm algorithm) {
+  return algorithm == DigestAlgorithm::sha1 ? copy(kSha1Oid) : copy(kSha256Oid);
+}
+
+core::ByteBuffer member_element(core::ByteView digest, DigestAlgorithm algorithm) {
   const auto indirect_data = der::element(
-      der::kSequence, {der::element(der::kSequence, {copy(kSpcLinkOid), {der::kContext2, 0x02, 0x80, 0x00}}),
-                       der::element(der::kSequence, {der::element(der::kSequence, {copy(kSha1Oid), {der::kNull, 0x00}}),
-                                                     der::element(der::kOctetString, digest)})});
+      der::kSequence,
+      {der::element(der::kSequence, {copy(kSpcLinkOid), {der::kContext2, 0x02, 0x80, 0x00}}),
+       der::element(der::kSequence, {der::element(der::kSequence, {algorithm_oid(algorithm), {der::kNull, 0x00}}),
+                                     der::element(der::kOctetString, digest)})});
   const auto info = der::element(der::kSequence, {der::element(der::kBmpString, utf16_big_endian(kMemberGuid)),
                                                   {der::kInteger, 0x02, kMemberVersion >> 8, kMemberVersion & 0xFF}});
-  // A SET OF is sorted by its encodings: the indirect data is the shorter of the two and comes first.
+  // A SET OF is sorted by its encodings: the indirect data is the shorter of the two, with either digest, and comes
+  // first.
   const auto attributes = der::element(
       der::kSet, {der::element(der::kSequence, {copy(kIndirectDataOid), der::element(der::kSet, indirect_data)}),
                   der::element(der::kSequence, {copy(kMemberInfoOid), der::element(der::kSet, info)})});
@@ -286,19 +292,19 @@ core::Result<CatalogContent> read_catalog(core::ByteView catalog) {
   return out;
 }
 
-core::Result<core::ByteBuffer> build_catalog(core::ByteView hash_table, core::UtcTime made) {
+core::Result<core::ByteBuffer> build_catalog(core::ByteView hash_table, core::UtcTime made, DigestAlgorithm algorithm) {
   IMPRINT_TRY(const core::ByteBuffer time, time_element(made));
-  const core::Sha1 digest = core::sha1(hash_table);
+  const core::ByteBuffer digest = table_digest(hash_table, algorithm);
   // The list's identifier has only to be unlike others': it follows from what the list says, so that the same table at
   // the same time gives the same bytes.
-  core::ByteBuffer identity = copy(digest);
+  core::ByteBuffer identity = digest;
   identity.insert(identity.end(), time.begin(), time.end());
   const core::Sha256 identifier = core::sha256(identity);
   const auto trust_list =
       der::element(der::kSequence, {der::element(der::kSequence, kCatalogListOid),
                                     der::element(der::kOctetString, core::ByteView(identifier).first(16)), time,
                                     der::element(der::kSequence, {copy(kCatalogMemberOid), {der::kNull, 0x00}}),
-                                    der::element(der::kSequence, member_element(digest))});
+                                    der::element(der::kSequence, member_element(digest, algorithm))});
   const auto signed_data = der::element(
       der::kSequence, {{der::kInteger, 0x01, 0x01},
                        {der::kSet, 0x00},

@@ -92,6 +92,19 @@ std::vector<CrlPtr> revocation_lists_from_pem(core::ByteView text) {
   return all_from_pem<CrlPtr>(text, [](auto... arguments) { return PEM_read_bio_X509_CRL(arguments...); });
 }
 
+const EVP_MD* strong_digest(const ASN1_OBJECT* algorithm) {
+  switch (OBJ_obj2nid(algorithm)) {
+    case NID_sha256:
+      return EVP_sha256();
+    case NID_sha384:
+      return EVP_sha384();
+    case NID_sha512:
+      return EVP_sha512();
+    default:
+      return nullptr;
+  }
+}
+
 std::string openssl_reason() {
   const auto code = ERR_peek_last_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);

@@ -32,6 +32,9 @@ inline constexpr std::string_view kTestRootName = "Imprint demonstration TEST ro
 [[nodiscard]] std::vector<X509Ptr> certificates_from_pem(core::ByteView text);
 [[nodiscard]] std::vector<CrlPtr> revocation_lists_from_pem(core::ByteView text);
 
+// The digest of this object id where it is strong enough for a signature: SHA-256, SHA-384 or SHA-512; null otherwise.
+[[nodiscard]] const EVP_MD* strong_digest(const ASN1_OBJECT* algorithm);
+
 // OpenSSL's last reason in words, for the detail of an error; never contains data. Empties the queue.
 [[nodiscard]] std::string openssl_reason();
 

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string>
+#include <utility>
 
 #include "flash/trust/certificates.hpp"
 #include "flash/trust/reasons.hpp"
@@ -103,7 +105,26 @@ void configure(X509_STORE_CTX* context, bool revocation, core::UtcTime at) {
   X509_STORE_CTX_set_verify_cb(context, collect_problem);
 }
 
-Verification run(const CatalogSignature& signature, const TrustStore::Contents& trust, core::UtcTime at) {
+std::vector<X509*> roots_of(const TrustStore::Contents& trust) {
+  std::vector<X509*> out;
+  out.reserve(trust.production.size() + trust.test.size());
+  for (const auto& root : trust.production) out.push_back(root.get());
+  for (const auto& root : trust.test) out.push_back(root.get());
+  return out;
+}
+
+// A list of what changed since another one. OpenSSL takes such a list for a complete one (its issue 31040, up to 3.0.19
+// at least), and what it leaves out would count as not revoked.
+bool is_delta(const X509_CRL* list) { return X509_CRL_get_ext_by_NID(list, NID_delta_crl, -1) >= 0; }
+
+struct Attempt {
+  X509* leaf = nullptr;
+  STACK_OF(X509) * others = nullptr;
+  std::vector<X509*> roots;
+  core::UtcTime at;
+};
+
+Verification run(const Attempt& attempt, const TrustStore::Contents& trust) {
   const ErrorQueueGuard guard;
   Verification out;
   out.trust = &trust;
@@ -111,15 +132,13 @@ Verification run(const CatalogSignature& signature, const TrustStore::Contents& 
   const X509StoreContextPtr context(X509_STORE_CTX_new());
   if (!store || !context) return out;
   bool complete = true;
-  for (const auto& root : trust.production) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
-  for (const auto& root : trust.test) complete = complete && X509_STORE_add_cert(store.get(), root.get()) == 1;
+  for (X509* root : attempt.roots) complete = complete && X509_STORE_add_cert(store.get(), root) == 1;
   for (const auto& list : trust.revocation_lists) {
+    if (is_delta(list.get())) continue;
     complete = complete && X509_STORE_add_crl(store.get(), list.get()) == 1;
   }
-  if (!complete || X509_STORE_CTX_init(context.get(), store.get(), signature.signer(), signature.certificates()) != 1) {
-    return out;
-  }
-  configure(context.get(), !trust.revocation_lists.empty(), at);
+  if (!complete || X509_STORE_CTX_init(context.get(), store.get(), attempt.leaf, attempt.others) != 1) return out;
+  configure(context.get(), !trust.revocation_lists.empty(), attempt.at);
   X509_STORE_CTX_set_app_data(context.get(), &out);
   out.finished = X509_verify_cert(context.get()) == 1;
   const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
@@ -130,6 +149,26 @@ Verification run(const CatalogSignature& signature, const TrustStore::Contents& 
   }
   out.finished = out.finished && !out.chain.empty();
   return out;
+}
+
+// At a past time a revocation list of today is "not valid yet", and one that was replaced long ago is valid. So the
+// same chain is looked at once more, now, for what the lists say.
+void ask_lists_now(const ChainQuestion& question, const TrustStore::Contents& trust, Verification& verification) {
+  if (question.at == question.now || trust.revocation_lists.empty() || verification.chain.empty()) return;
+  const std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * stack) { sk_X509_free(stack); })> others(
+      sk_X509_new_null());
+  bool complete = others != nullptr;
+  for (const auto& certificate : verification.chain) {
+    complete = complete && sk_X509_push(others.get(), certificate.get()) > 0;
+  }
+  const Verification now =
+      complete ? run({question.leaf, others.get(), {verification.chain.back().get()}, question.now}, trust)
+               : Verification{};
+  std::erase_if(verification.problems, [](const Problem& problem) { return is_revocation_problem(problem.code); });
+  std::ranges::copy_if(now.problems, std::back_inserter(verification.problems), [](const Problem& problem) {
+    return is_revocation_problem(problem.code) || problem.code == X509_V_ERR_CERT_REVOKED;
+  });
+  verification.finished = verification.finished && now.finished && now.chain.size() == verification.chain.size();
 }
 
 std::string words(const Problem& problem) {
@@ -189,27 +228,51 @@ void add_revocation(const Verification& verification, std::vector<Reason>& reaso
   if (!refused && missing.empty()) reasons.push_back(good("no certificate of the chain is revoked"));
 }
 
-// Windows asks an intermediate's extended usages to hold the signer's, too; so does this.
-void add_usage(const Verification& verification, const TrustStore::Contents& trust, std::vector<Reason>& reasons) {
+// A timestamp authority's certificate has this one extended usage, and marks it critical (RFC 3161, section 2.3).
+bool is_for_timestamps_only(const X509* certificate) {
+  const int at = X509_get_ext_by_NID(certificate, NID_ext_key_usage, -1);
+  if (at < 0 || X509_EXTENSION_get_critical(X509_get_ext(certificate, at)) == 0) return false;
+  const std::unique_ptr<EXTENDED_KEY_USAGE, Freed<EXTENDED_KEY_USAGE_free>> usages(
+      static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(certificate, NID_ext_key_usage, nullptr, nullptr)));
+  return usages && sk_ASN1_OBJECT_num(usages.get()) == 1 &&
+         OBJ_obj2nid(sk_ASN1_OBJECT_value(usages.get(), 0)) == NID_time_stamp;
+}
+
+// Nothing when the certificate may stand at this place of the chain.
+std::optional<Reason> usage_problem(X509* certificate, bool is_leaf, ChainUse use) {
+  const bool code = use == ChainUse::code_signing;
+  const std::uint32_t wanted = (code ? XKU_CODE_SIGN : XKU_TIMESTAMP) | XKU_ANYEKU;
+  const auto extended = X509_get_extended_key_usage(certificate);
+  const std::string subject = subject_of(certificate);
+  if ((extended != UINT32_MAX && (extended & wanted) == 0) ||
+      (is_leaf && !code && !is_for_timestamps_only(certificate))) {
+    return bad("trust.wrong-usage",
+               subject + " is for other uses than " + (code ? "signing code" : "timestamps alone"));
+  }
+  const std::uint32_t signing = code ? KU_DIGITAL_SIGNATURE : KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION;
+  if (is_leaf && (X509_get_key_usage(certificate) & signing) == 0) {
+    return bad("trust.wrong-usage", subject + " is not for digital signatures");
+  }
+  if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) != 0) {
+    return bad("trust.chain-invalid", subject + " has extensions that cannot be read");
+  }
+  // Without basic constraints OpenSSL goes by older marks of an authority, which nobody needs any more.
+  if (!is_leaf && X509_check_ca(certificate) != 1) {
+    return bad("trust.chain-invalid", subject + " is no certificate authority");
+  }
+  return std::nullopt;
+}
+
+// Windows asks an intermediate's extended usages to hold the signer's, too; so does this. Roots are trusted as they
+// are, by lying in the trust directory.
+void add_usage(const Verification& verification, ChainUse use, const TrustStore::Contents& trust,
+               std::vector<Reason>& reasons) {
   for (std::size_t i = 0; i < verification.chain.size(); ++i) {
     X509* certificate = verification.chain[i].get();
-    if (trust.is_root(certificate)) return;  // trusted as it is, by lying in the trust directory
-    const auto extended = X509_get_extended_key_usage(certificate);
-    if (extended != UINT32_MAX && (extended & (XKU_CODE_SIGN | XKU_ANYEKU)) == 0) {
-      reasons.push_back(bad("trust.wrong-usage", subject_of(certificate) + " is for other uses than signing code"));
-      return;
-    }
-    if (i == 0 && (X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE) == 0) {
-      reasons.push_back(bad("trust.wrong-usage", subject_of(certificate) + " is not for digital signatures"));
-      return;
-    }
-    if ((X509_get_extension_flags(certificate) & EXFLAG_INVALID) != 0) {
-      reasons.push_back(bad("trust.chain-invalid", subject_of(certificate) + " has extensions that cannot be read"));
-      return;
-    }
-    // Without basic constraints OpenSSL goes by older marks of an authority, which nobody needs any more.
-    if (i > 0 && X509_check_ca(certificate) != 1) {
-      reasons.push_back(bad("trust.chain-invalid", subject_of(certificate) + " is no certificate authority"));
+    const bool is_leaf = i == 0;
+    if (trust.is_root(certificate) && !(is_leaf && use == ChainUse::timestamping)) return;
+    if (auto problem = usage_problem(certificate, is_leaf, use)) {
+      reasons.push_back(std::move(*problem));
       return;
     }
   }
@@ -248,11 +311,11 @@ void add_retail_rules(const Verification& verification, const TrustStore::Conten
 
 }  // namespace
 
-ChainAnswer check_chain(const CatalogSignature& signature, Policy policy, const TrustStore::Contents& trust,
-                        core::UtcTime at) {
+ChainAnswer check_chain(const ChainQuestion& question, Policy policy, const TrustStore::Contents& trust) {
   // Test roots end a chain under retail too: add_retail_rules then refuses them by name, where a station that did not
   // know them could only speak of a stranger.
-  const Verification verification = run(signature, trust, at);
+  Verification verification = run({question.leaf, question.others, roots_of(trust), question.at}, trust);
+  ask_lists_now(question, trust, verification);
   ChainAnswer out;
   if (leads_to_root(verification, trust)) {
     const X509* root = verification.chain.back().get();
@@ -264,7 +327,7 @@ ChainAnswer check_chain(const CatalogSignature& signature, Policy policy, const 
     out.reasons.push_back(bad("trust.root-unknown", dead_end(verification)));
   }
   add_problems(verification, out.reasons);
-  add_usage(verification, trust, out.reasons);
+  add_usage(verification, question.use, trust, out.reasons);
   if (!trust.revocation_lists.empty()) add_revocation(verification, out.reasons);
   if (policy == Policy::retail) add_retail_rules(verification, trust, out.reasons);
   return out;

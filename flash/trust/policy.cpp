@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The decision: catalog, hash table, signature, signer and chain, in this order, each with its reason.
+// The decision: catalog, hash table, signature, signer, timestamp and chain, in this order, each with its reason.
 #include "flash/trust/policy.hpp"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "flash/trust/chain.hpp"
 #include "flash/trust/reasons.hpp"
 #include "flash/trust/signature.hpp"
+#include "flash/trust/timestamp_answer.hpp"
 #include "flash/trust/trust_contents.hpp"
 
 namespace imprint::trust {
@@ -61,7 +62,12 @@ void add_signer(const CatalogContent& content, const TrustStore::Contents& trust
         listed ? good("the signer is in the list of signers")
                : bad("trust.signer-not-listed", decision.signer->subject + ", SHA-256 " + decision.signer->sha256));
   }
-  ChainAnswer chain = check_chain(*signature, decision.policy, trust, now);
+  TimestampAnswer timestamp = check_timestamp(*signature, decision.policy, trust, now);
+  decision.timestamp = timestamp.time;
+  std::ranges::move(timestamp.reasons, std::back_inserter(decision.reasons));
+  ChainAnswer chain = check_chain(
+      {signature->signer(), signature->certificates(), ChainUse::code_signing, decision.timestamp.value_or(now), now},
+      decision.policy, trust);
   decision.root = std::move(chain.root);
   std::ranges::move(chain.reasons, std::back_inserter(decision.reasons));
 }

@@ -37,6 +37,8 @@ struct Decision {
   Policy policy = Policy::retail;
   std::optional<Certificate> signer;
   std::optional<Certificate> root;
+  // When the signature was there at the latest, by a timestamp that is trusted: the chain was judged at this time.
+  std::optional<core::UtcTime> timestamp;
   std::string table_digest;     // "sha1:..." or "sha256:..." as the catalog has it
   std::vector<Reason> reasons;  // in the order of the checks
   // The first reason that refused, as an Error; only when not accepted.
@@ -63,8 +65,9 @@ class TrustStore {
   std::unique_ptr<Contents> contents_;
 };
 
-// Checks that the catalog vouches for the hash table and, unless the policy is none, who signed it. Chunks are hashed
-// elsewhere. Never fails: what is wrong is in the decision.
+// Checks that the catalog vouches for the hash table and, unless the policy is none, who signed it, and whether the
+// signer's chain was valid when the catalog was timestamped, or is `now` without a timestamp that counts. Revocation
+// lists count as they are now. Chunks are hashed elsewhere. Never fails: what is wrong is in the decision.
 [[nodiscard]] Decision decide(const ffu::Image& image, Policy policy, const TrustStore& trust, core::UtcTime now);
 
 }  // namespace imprint::trust

@@ -6,6 +6,7 @@
 #include <openssl/objects.h>
 
 #include <algorithm>
+#include <array>
 
 #include "flash/trust/certificates.hpp"
 #include "flash/trust/errors.hpp"
@@ -22,17 +23,17 @@ bool names_trust_list(const PKCS7_SIGNER_INFO* info) {
   return std::ranges::equal(actual, trust_list_oid().subspan(2));
 }
 
-const EVP_MD* accepted_digest(const PKCS7_SIGNER_INFO* info) {
-  switch (OBJ_obj2nid(info->digest_alg->algorithm)) {
-    case NID_sha256:
-      return EVP_sha256();
-    case NID_sha384:
-      return EVP_sha384();
-    case NID_sha512:
-      return EVP_sha512();
-    default:
-      return nullptr;
-  }
+// Attributes of a timestamp: Microsoft's, which Authenticode tools write, and id-aa-timeStampToken of RFC 3161.
+constexpr std::array<std::uint8_t, 12> kMicrosoftTimestampOid{0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04,
+                                                              0x01, 0x82, 0x37, 0x03, 0x03, 0x01};
+constexpr std::array<std::uint8_t, 13> kStandardTimestampOid{0x06, 0x0B, 0x2A, 0x86, 0x48, 0x86, 0xF7,
+                                                             0x0D, 0x01, 0x09, 0x10, 0x02, 0x0E};
+
+bool is_timestamp(const X509_ATTRIBUTE* attribute) {
+  const ASN1_OBJECT* type = X509_ATTRIBUTE_get0_object(const_cast<X509_ATTRIBUTE*>(attribute));  // only read
+  const core::ByteView actual(OBJ_get0_data(type), OBJ_length(type));
+  return std::ranges::equal(actual, microsoft_timestamp_oid().subspan(2)) ||
+         std::ranges::equal(actual, standard_timestamp_oid().subspan(2));
 }
 
 std::string algorithm_name(const ASN1_OBJECT* object) {
@@ -42,6 +43,35 @@ std::string algorithm_name(const ASN1_OBJECT* object) {
 }
 
 }  // namespace
+
+core::ByteView microsoft_timestamp_oid() { return kMicrosoftTimestampOid; }
+core::ByteView standard_timestamp_oid() { return kStandardTimestampOid; }
+
+core::ByteView CatalogSignature::value() const {
+  const ASN1_OCTET_STRING* value = info_->enc_digest;
+  const int size = value == nullptr ? 0 : ASN1_STRING_length(value);
+  return size <= 0 ? core::ByteView() : core::ByteView(ASN1_STRING_get0_data(value), static_cast<std::size_t>(size));
+}
+
+std::vector<core::ByteView> CatalogSignature::timestamps() const {
+  std::vector<core::ByteView> out;
+  const STACK_OF(X509_ATTRIBUTE)* attributes = info_->unauth_attr;
+  for (int i = 0; attributes != nullptr && i < sk_X509_ATTRIBUTE_num(attributes); ++i) {
+    X509_ATTRIBUTE* attribute = sk_X509_ATTRIBUTE_value(attributes, i);
+    if (!is_timestamp(attribute)) continue;
+    const int count = X509_ATTRIBUTE_count(attribute);
+    if (count == 0) out.emplace_back();
+    for (int j = 0; j < count; ++j) {
+      const ASN1_TYPE* value = X509_ATTRIBUTE_get0_type(attribute, j);
+      const bool is_sequence = value != nullptr && value->type == V_ASN1_SEQUENCE;
+      const ASN1_STRING* bytes = is_sequence ? value->value.sequence : nullptr;
+      out.push_back(bytes == nullptr ? core::ByteView()
+                                     : core::ByteView(ASN1_STRING_get0_data(bytes),
+                                                      static_cast<std::size_t>(ASN1_STRING_length(bytes))));
+    }
+  }
+  return out;
+}
 
 core::Result<CatalogSignature> CatalogSignature::read(const CatalogContent& content) {
   const ErrorQueueGuard guard;
@@ -66,7 +96,7 @@ core::Result<CatalogSignature> CatalogSignature::read(const CatalogContent& cont
 
 core::Status CatalogSignature::verify(core::ByteView signed_octets) const {
   const ErrorQueueGuard guard;
-  const EVP_MD* digest = accepted_digest(info_);
+  const EVP_MD* digest = strong_digest(info_->digest_alg->algorithm);
   if (digest == nullptr) {
     return fail("trust.key-too-weak", "the signature's digest is " + algorithm_name(info_->digest_alg->algorithm) +
                                           ", not SHA-256, SHA-384 or SHA-512");

@@ -3,6 +3,8 @@
 // trust. Private to this folder.
 #pragma once
 
+#include <vector>
+
 #include "flash/core/bytes.hpp"
 #include "flash/core/result.hpp"
 #include "flash/trust/catalog.hpp"
@@ -20,6 +22,12 @@ class CatalogSignature {
   // Everything that the catalog brings along, the signer's certificate too. May be null.
   [[nodiscard]] STACK_OF(X509) * certificates() const { return pkcs7_->d.sign->cert; }
 
+  // The signature itself: what a timestamp vouches for.
+  [[nodiscard]] core::ByteView value() const;
+  // The RFC 3161 tokens among the unsigned attributes, under Microsoft's object id or the one of RFC 3161. Views into
+  // this object; an attribute that holds no token gives an empty one.
+  [[nodiscard]] std::vector<core::ByteView> timestamps() const;
+
   // Does the signature cover these octets? `trust.signature-invalid`, or `trust.key-too-weak` for a weak digest.
   [[nodiscard]] core::Status verify(core::ByteView signed_octets) const;
 
@@ -31,5 +39,9 @@ class CatalogSignature {
   PKCS7_SIGNER_INFO* info_;  // both point into pkcs7_
   X509* signer_;
 };
+
+// The object ids of the two attributes, their tag and length included.
+[[nodiscard]] core::ByteView microsoft_timestamp_oid();
+[[nodiscard]] core::ByteView standard_timestamp_oid();
 
 }  // namespace imprint::trust

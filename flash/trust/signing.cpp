@@ -1,72 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Signs a catalog with OpenSSL's PKCS7 structures, from keys that were read from PEM files.
+// Signs a catalog with OpenSSL's PKCS7 structures, and looks at what outside signers gave back.
 #include "flash/trust/signing.hpp"
 
-#include <openssl/crypto.h>
 #include <openssl/objects.h>
-#include <openssl/pem.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
-#include <vector>
 
-#include "flash/core/atomic_file.hpp"
-#include "flash/core/block_io.hpp"
+#include "flash/core/text.hpp"
 #include "flash/trust/catalog.hpp"
 #include "flash/trust/certificates.hpp"
 #include "flash/trust/errors.hpp"
 #include "flash/trust/signature.hpp"
+#include "flash/trust/signer_keys.hpp"
 
 namespace imprint::trust {
 
-// Wherever the key comes from, signing needs these: a key on a token is an EVP_PKEY too.
-struct Signer::Keys {
-  KeyPtr key;
-  X509Ptr certificate;
-  std::vector<X509Ptr> chain;
-};
-
 namespace {
-
-constexpr std::uint64_t kMaxPemBytes = 1U << 20;
-
-// Bytes that do not stay behind in freed memory.
-class SecretBytes {
- public:
-  explicit SecretBytes(std::size_t size) : bytes_(size) {}
-  ~SecretBytes() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
-  SecretBytes(const SecretBytes&) = delete;
-  SecretBytes& operator=(const SecretBytes&) = delete;
-  [[nodiscard]] core::ByteSpan span() { return bytes_; }
-
- private:
-  core::ByteBuffer bytes_;
-};
-
-// Called when the PEM is encrypted: notes it, and gives no passphrase, so that OpenSSL does not ask on the terminal.
-int note_encryption(char* /*buffer*/, int /*size*/, int /*writing*/, void* encrypted) {
-  *static_cast<bool*>(encrypted) = true;
-  return -1;
-}
-
-core::Result<KeyPtr> read_key(const std::filesystem::path& path) {
-  auto source = core::FileSource::open(path);
-  if (!source) {
-    return fail("sign.key-unreadable").with("file", path.native()).caused_by(std::move(source).error());
-  }
-  if ((*source)->size() > kMaxPemBytes) {
-    return fail("sign.key-unreadable", "the file is too large for a key").with("file", path.native());
-  }
-  SecretBytes text(static_cast<std::size_t>((*source)->size()));
-  if (auto status = (*source)->read_at(0, text.span()); !status) {
-    return fail("sign.key-unreadable").with("file", path.native()).caused_by(std::move(status).error());
-  }
-  const BioPtr in(BIO_new_mem_buf(text.span().data(), static_cast<int>(text.span().size())));
-  bool encrypted = false;
-  KeyPtr key(in ? PEM_read_bio_PrivateKey(in.get(), nullptr, note_encryption, &encrypted) : nullptr);
-  if (encrypted) return fail("sign.key-encrypted").with("file", path.native());
-  if (!key) return fail("sign.key-unreadable", "there is no private key in it").with("file", path.native());
-  return key;
-}
 
 core::Failure signing_failed(std::string_view step) {
   return fail("sign.failed", std::string(step) + ": " + openssl_reason());
@@ -123,9 +74,9 @@ core::Result<core::ByteBuffer> encode(PKCS7* pkcs7) {
   return out;
 }
 
-// A token or a fault of the machine may give a wrong signature; nobody should find that out on the line.
-core::Status check(core::ByteView catalog) {
+core::Status check_signature(core::ByteView catalog) {
   IMPRINT_TRY(const CatalogContent content, read_catalog(catalog));
+  if (!content.is_signed) return fail("trust.unsigned", "the catalog has no signer");
   IMPRINT_TRY(const CatalogSignature signature, CatalogSignature::read(content));
   return signature.verify(content.signed_octets);
 }
@@ -136,29 +87,6 @@ Signer::Signer(std::unique_ptr<Keys> keys) : keys_(std::move(keys)) {}
 Signer::Signer(Signer&&) noexcept = default;
 Signer& Signer::operator=(Signer&&) noexcept = default;
 Signer::~Signer() = default;
-
-core::Result<Signer> Signer::from_pem(const std::filesystem::path& certificate, const std::filesystem::path& key) {
-  const ErrorQueueGuard guard;
-  auto text = core::read_text_file(certificate, kMaxPemBytes);
-  if (!text) {
-    return fail("sign.certificate-unreadable").with("file", certificate.native()).caused_by(std::move(text).error());
-  }
-  auto certificates = certificates_from_pem(core::as_bytes(*text));
-  if (certificates.empty()) {
-    return fail("sign.certificate-unreadable", "there is no certificate in it, or a damaged one")
-        .with("file", certificate.native());
-  }
-  auto keys = std::make_unique<Keys>();
-  IMPRINT_TRY(keys->key, read_key(key));
-  keys->certificate = std::move(certificates.front());
-  for (std::size_t i = 1; i < certificates.size(); ++i) keys->chain.push_back(std::move(certificates[i]));
-  if (X509_check_private_key(keys->certificate.get(), keys->key.get()) != 1) {
-    return fail("sign.key-mismatch", subject_of(keys->certificate.get()))
-        .with("certificate", certificate.native())
-        .with("key", key.native());
-  }
-  return Signer(std::move(keys));
-}
 
 core::Result<core::ByteBuffer> Signer::sign(core::ByteView catalog, core::UtcTime when) const {
   const ErrorQueueGuard guard;
@@ -182,10 +110,23 @@ core::Result<core::ByteBuffer> Signer::sign(core::ByteView catalog, core::UtcTim
   }
   if (PKCS7_SIGNER_INFO_sign(info) != 1) return signing_failed("signing with the key");
   IMPRINT_TRY(core::ByteBuffer out, encode(pkcs7.get()));
-  if (auto status = check(out); !status) {
+  // A token or a fault of the machine may give a wrong signature; nobody should find that out on the line.
+  if (auto status = check_signature(out); !status) {
     return fail("sign.failed", "the signature that the key gave is not right").caused_by(std::move(status).error());
   }
   return out;
+}
+
+core::Status check_outside_catalog(core::ByteView catalog, core::ByteView hash_table) {
+  const ErrorQueueGuard guard;
+  IMPRINT_TRY(const CatalogContent content, read_catalog(catalog));
+  const core::ByteBuffer actual = table_digest(hash_table, content.algorithm);
+  if (!std::ranges::equal(actual, content.digest)) {
+    return fail("catalog.digest-mismatch", "the catalog was made for another image")
+        .with("expected", core::to_hex(content.digest))
+        .with("actual", core::to_hex(actual));
+  }
+  return check_signature(catalog);
 }
 
 }  // namespace imprint::trust

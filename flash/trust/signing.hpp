@@ -5,23 +5,40 @@
 
 #include <filesystem>
 #include <memory>
-#include <string>
+#include <optional>
+#include <string_view>
 
 #include "flash/core/bytes.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/core/result.hpp"
+#include "flash/trust/catalog.hpp"
+#include "flash/trust/secret.hpp"
 
 namespace imprint::trust {
 
-// The unsigned catalog for a hash table (SHA-1 of the table, as the field uses it). Deterministic but for `made`.
-[[nodiscard]] core::Result<core::ByteBuffer> build_catalog(core::ByteView hash_table, core::UtcTime made);
+// The unsigned catalog for a hash table, with its SHA-1, as the field uses it, or its SHA-256. Deterministic but for
+// `made`.
+[[nodiscard]] core::Result<core::ByteBuffer> build_catalog(core::ByteView hash_table, core::UtcTime made,
+                                                           DigestAlgorithm algorithm = DigestAlgorithm::sha1);
 
-// A certificate (with its chain, when the file has more) and its key. Keys never appear in errors or logs.
+// A certificate (with its chain, where that came along) and its key. Keys, passphrases and PINs never appear in errors
+// or logs. Not thread-safe where the key is on a token. RSA keys sign with PKCS#1 v1.5, elliptic ones with ECDSA.
 class Signer {
  public:
-  // PEM files. `sign.key-unreadable`, `sign.certificate-unreadable`, `sign.key-mismatch`.
+  // PEM files; the certificate's issuers may follow it. A passphrase is used only where the key is encrypted.
+  // `sign.key-unreadable`, `sign.key-encrypted`, `sign.passphrase-wrong`, `sign.certificate-unreadable`,
+  // `sign.key-mismatch`.
   [[nodiscard]] static core::Result<Signer> from_pem(const std::filesystem::path& certificate,
-                                                     const std::filesystem::path& key);
+                                                     const std::filesystem::path& key,
+                                                     std::optional<Secret> passphrase = std::nullopt);
+  // A PKCS#12 file with the key, its certificate and, if any, the issuers. The same errors.
+  [[nodiscard]] static core::Result<Signer> from_pkcs12(const std::filesystem::path& path,
+                                                        std::optional<Secret> passphrase = std::nullopt);
+  // A key on a token (flash/trust/pkcs11_uri.hpp). Without a PEM file the certificate is the token's own with the key's
+  // id, and its issuers are those that the token holds. Without `pin` the URI's pin-source counts. The token stays
+  // logged in as long as the Signer lives, and a process has one such Signer at a time (`sign.token-busy`). `sign.*`.
+  [[nodiscard]] static core::Result<Signer> from_pkcs11(const std::optional<std::filesystem::path>& certificate,
+                                                        std::string_view uri, std::optional<Secret> pin = std::nullopt);
   Signer(Signer&&) noexcept;
   Signer& operator=(Signer&&) noexcept;
   ~Signer();
@@ -33,6 +50,12 @@ class Signer {
   explicit Signer(std::unique_ptr<Keys> keys);
   std::unique_ptr<Keys> keys_;
 };
+
+// May a catalog that an outside signer gave back take its place in the image of this hash table? Well-formed, with the
+// table's digest, and with one right signature; who signed it is asked by decide. `catalog.malformed`,
+// `catalog.no-digest`, `catalog.digest-unsupported`, `catalog.digest-mismatch`, `trust.unsigned`,
+// `trust.several-signers`, `trust.signature-invalid`, `trust.key-too-weak`.
+[[nodiscard]] core::Status check_outside_catalog(core::ByteView catalog, core::ByteView hash_table);
 
 // A throw-away test root and FFU signer, for demonstrations and tests: writes `trust`/imprint-test-root.pem (the root's
 // certificate, so the folder is a trust directory), and `keys`/ffu-signer.pem and ffu-signer.key. The root's key is

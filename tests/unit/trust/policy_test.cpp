@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "catalog_surgery.hpp"
 #include "flash/trust/catalog.hpp"
 #include "flash/trust/der.hpp"
 #include "pki.hpp"
@@ -114,25 +115,6 @@ TEST_CASE("a signed catalog cut off anywhere is refused") {
     bad.catalog.resize(size);
     CHECK(decide(bad, Policy::test, trust, kNow).refusal().id() == "catalog.malformed");
   }
-}
-
-// Takes a signed catalog apart and puts it together again with other signer infos.
-core::ByteBuffer with_signer_infos(core::ByteView catalog, auto change) {
-  std::vector<core::ByteBuffer> fields;
-  const auto outer = must(der::Reader(catalog, 0).next());
-  der::Reader outer_reader(outer);
-  const auto type = must(outer_reader.next());
-  const auto holder = must(outer_reader.next());
-  const auto data = must(der::Reader(holder).next());
-  core::ByteBuffer content;
-  for (der::Reader reader(data); !reader.at_end();) {
-    const auto field = must(reader.next());
-    core::ByteBuffer bytes(field.whole.begin(), field.whole.end());
-    if (reader.at_end()) bytes = der::element(der::kSet, change(field.content));
-    content.insert(content.end(), bytes.begin(), bytes.end());
-  }
-  return der::element(der::kSequence, {core::ByteBuffer(type.whole.begin(), type.whole.end()),
-                                       der::element(der::kContext0, der::element(der::kSequence, content))});
 }
 
 TEST_CASE("a catalog with two signers is refused") {

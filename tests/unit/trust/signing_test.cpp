@@ -6,36 +6,14 @@
 
 #include <catch2/catch.hpp>
 
-#include "flash/core/process.hpp"
 #include "flash/trust/catalog.hpp"
+#include "outside_tools.hpp"
 #include "pki.hpp"
 
 namespace imprint::trust {
 namespace {
 
 using namespace testing;
-
-core::ByteBuffer bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
-
-core::Result<std::string> osslsigncode(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "osslsigncode");
-  core::SystemProcessRunner runner;
-  return runner.run({.arguments = std::move(arguments), .environment = {}, .limit = std::chrono::seconds(30)});
-}
-
-// Certificates that are valid by the machine's own clock, which osslsigncode goes by.
-struct Today {
-  core::UtcTime now = core::SystemClock().now();
-  TempFolder folder;
-  Issued root = issue(at(authority_spec("root of today")), nullptr);
-  Issued middle = issue(at(authority_spec("authority of today")), &root);
-  [[nodiscard]] CertificateSpec at(CertificateSpec spec) const {
-    spec.not_before = now - days(1);
-    spec.not_after = now + days(1);
-    return spec;
-  }
-  [[nodiscard]] std::string path(const char* name) const { return (folder.path() / name).native(); }
-};
 
 TEST_CASE("osslsigncode verifies what we sign, with RSA and with an elliptic curve") {
   const Today today;
@@ -73,6 +51,31 @@ TEST_CASE("we verify what osslsigncode signs") {
     changed.hash_table[0] ^= 1;
     CHECK_FALSE(decide(changed, Policy::retail, trust, today.now).accepted);
   }
+}
+
+TEST_CASE("osslsigncode verifies what we sign from a PKCS#12 file over a SHA-256 digest, and so do we") {
+  const Today today;
+  const auto signer = issue(today.at(signer_spec("signer of today")), &today.middle);
+  write_text(today.path("trust/production/root.pem"), today.root.pem());
+  write_text(today.path("key.pem"), key_pem(signer.key));
+  write_text(today.path("certs.pem"), signer.pem() + today.middle.pem());
+  REQUIRE(run_tool({"openssl", "pkcs12", "-export", "-in", today.path("certs.pem"), "-inkey", today.path("key.pem"),
+                    "-passout", "pass:word", "-out", today.path("signer.p12")}));
+  const auto by = must(Signer::from_pkcs12(today.path("signer.p12"), Secret::take("word")));
+  const auto unsigned_catalog = must(build_catalog(sample_table(), today.now, DigestAlgorithm::sha256));
+  const auto catalog = must(by.sign(unsigned_catalog, today.now));
+  write_text(today.path("signed.cat"), core::as_text(catalog));
+  const auto verdict =
+      osslsigncode({"verify", "-CAfile", today.path("trust/production/root.pem"), "-in", today.path("signed.cat")});
+  INFO(output_of(verdict));
+  CHECK(verdict);
+  const auto trust = must(TrustStore::load(today.path("trust")));
+  auto image = image_with(catalog);
+  const auto decision = decide(image, Policy::retail, trust, today.now);
+  CHECK(decision.accepted);
+  CHECK(decision.table_digest == "sha256:" + core::to_hex(core::sha256(image.hash_table)));
+  image.hash_table[3] ^= 1;
+  CHECK(decide(image, Policy::retail, trust, today.now).refusal().id() == "catalog.digest-mismatch");
 }
 
 TEST_CASE("osslsigncode refuses what we sign when its content is changed") {
@@ -142,66 +145,6 @@ TEST_CASE("a key that cannot make such a signature fails in signing") {
   const auto result = make_signer(folder.path(), certificate).sign(must(build_catalog(sample_table(), kNow)), kNow);
   REQUIRE_FALSE(result);
   CHECK(result.error().id() == "sign.failed");
-}
-
-// Files of a signer, each of which a test can spoil.
-struct SignerFiles {
-  TempFolder folder;
-  Issued signer = issue(signer_spec("signer"), nullptr);
-  fs::path certificate = write_text(folder.path() / "cert.pem", signer.pem());
-  fs::path key = write_text(folder.path() / "key.pem", key_pem(signer.key));
-  [[nodiscard]] core::Error error() const {
-    const auto result = Signer::from_pem(certificate, key);
-    REQUIRE_FALSE(result);
-    return result.error();
-  }
-};
-
-TEST_CASE("a signer's certificate that is missing or no certificate is unreadable, by name") {
-  const SignerFiles files;
-  write_text(files.certificate, "nothing");
-  CHECK(files.error().id() == "sign.certificate-unreadable");
-  fs::remove(files.certificate);
-  CHECK(files.error().id() == "sign.certificate-unreadable");
-  CHECK(files.error().context_value("file") == files.certificate.native());
-  REQUIRE(files.error().cause() != nullptr);
-  CHECK(files.error().cause()->id() == "io.not-found");
-}
-
-TEST_CASE("a signer's key that is missing or no key is unreadable, by name") {
-  const SignerFiles files;
-  write_text(files.key, "");
-  CHECK(files.error().id() == "sign.key-unreadable");
-  write_text(files.key, files.signer.pem());
-  CHECK(files.error().id() == "sign.key-unreadable");
-  fs::remove(files.key);
-  CHECK(files.error().id() == "sign.key-unreadable");
-  CHECK(files.error().context_value("file") == files.key.native());
-}
-
-TEST_CASE("a key file of over a mebibyte is not read") {
-  const SignerFiles files;
-  write_text(files.key, std::string((1U << 20) + 1, 'x'));
-  CHECK(files.error().id() == "sign.key-unreadable");
-}
-
-TEST_CASE("a key of another certificate is a mismatch") {
-  const SignerFiles files;
-  write_text(files.key, key_pem(ec_key()));
-  CHECK(files.error().id() == "sign.key-mismatch");
-}
-
-TEST_CASE("a key with a passphrase is refused as such, without asking for it") {
-  const SignerFiles files;
-  write_text(files.key, key_pem(files.signer.key, "open sesame"));
-  CHECK(files.error().id() == "sign.key-encrypted");
-}
-
-TEST_CASE("no error about a key shows a part of the file") {
-  const SignerFiles files;
-  write_text(files.key, "-----BEGIN PRIVATE KEY-----\nTOPSECRETTOPSECRET\n-----END PRIVATE KEY-----\n");
-  CHECK(files.error().id() == "sign.key-unreadable");
-  CHECK(files.error().message().find("TOPSECRET") == std::string::npos);
 }
 
 TEST_CASE("the demonstration authority signs for the test policy, and neither for retail nor after 30 days") {

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What a Signer holds, wherever it came from. Private to this folder.
+#pragma once
+
+#include <iterator>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "flash/trust/openssl_handles.hpp"
+#include "flash/trust/pkcs11_token.hpp"
+#include "flash/trust/signing.hpp"
+
+namespace imprint::trust {
+
+struct Signer::Keys {
+  std::unique_ptr<Pkcs11Token> token;  // only where the key is on one; the key needs it, so it is freed after the key
+  KeyPtr key;
+  X509Ptr certificate;
+  std::vector<X509Ptr> chain;  // the certificate's issuers, as far as they came along
+
+  // The signer's own certificate first.
+  void take(std::vector<X509Ptr> certificates) {
+    certificate = std::move(certificates.front());
+    chain.assign(std::make_move_iterator(certificates.begin() + 1), std::make_move_iterator(certificates.end()));
+  }
+};
+
+}  // namespace imprint::trust

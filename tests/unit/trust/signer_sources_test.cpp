@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Signers from PEM and PKCS#12 files, and secrets; those on tokens are in pkcs11_test.cpp.
+#include <openssl/pkcs12.h>
+
+#include <catch2/catch.hpp>
+
+#include "flash/trust/secret.hpp"
+#include "flash/trust/signing.hpp"
+#include "outside_tools.hpp"
+#include "pki.hpp"
+
+namespace imprint::trust {
+namespace {
+
+using namespace testing;
+
+// Files of a signer, each of which a test can spoil.
+struct SignerFiles {
+  TempFolder folder;
+  Issued signer = issue(signer_spec("signer"), nullptr);
+  fs::path certificate = write_text(folder.path() / "cert.pem", signer.pem());
+  fs::path key = write_text(folder.path() / "key.pem", key_pem(signer.key));
+  [[nodiscard]] core::Error error(std::optional<Secret> passphrase = std::nullopt) const {
+    const auto result = Signer::from_pem(certificate, key, std::move(passphrase));
+    REQUIRE_FALSE(result);
+    return result.error();
+  }
+};
+
+TEST_CASE("a signer's certificate that is missing or no certificate is unreadable, by name") {
+  const SignerFiles files;
+  write_text(files.certificate, "nothing");
+  CHECK(files.error().id() == "sign.certificate-unreadable");
+  fs::remove(files.certificate);
+  CHECK(files.error().id() == "sign.certificate-unreadable");
+  CHECK(files.error().context_value("file") == files.certificate.native());
+  REQUIRE(files.error().cause() != nullptr);
+  CHECK(files.error().cause()->id() == "io.not-found");
+}
+
+TEST_CASE("a signer's key that is missing or no key is unreadable, by name") {
+  const SignerFiles files;
+  write_text(files.key, "");
+  CHECK(files.error().id() == "sign.key-unreadable");
+  write_text(files.key, files.signer.pem());
+  CHECK(files.error().id() == "sign.key-unreadable");
+  fs::remove(files.key);
+  CHECK(files.error().id() == "sign.key-unreadable");
+  CHECK(files.error().context_value("file") == files.key.native());
+}
+
+TEST_CASE("a key file of over a mebibyte is not read") {
+  const SignerFiles files;
+  write_text(files.key, std::string((1U << 20) + 1, 'x'));
+  CHECK(files.error().id() == "sign.key-unreadable");
+}
+
+TEST_CASE("a key of another certificate is a mismatch") {
+  const SignerFiles files;
+  write_text(files.key, key_pem(ec_key()));
+  CHECK(files.error().id() == "sign.key-mismatch");
+}
+
+TEST_CASE("a key with a passphrase is refused as such, without asking for it") {
+  const SignerFiles files;
+  write_text(files.key, key_pem(files.signer.key, "open sesame"));
+  CHECK(files.error().id() == "sign.key-encrypted");
+}
+
+TEST_CASE("no error about a key shows a part of the file") {
+  const SignerFiles files;
+  write_text(files.key, "-----BEGIN PRIVATE KEY-----\nTOPSECRETTOPSECRET\n-----END PRIVATE KEY-----\n");
+  CHECK(files.error().id() == "sign.key-unreadable");
+  CHECK(files.error().message().find("TOPSECRET") == std::string::npos);
+}
+
+TEST_CASE("a PEM key opens with its passphrase, and with no other one") {
+  const SignerFiles files;
+  write_text(files.key, key_pem(files.signer.key, "open sesame"));
+  CHECK(Signer::from_pem(files.certificate, files.key, Secret::take("open sesame")));
+  CHECK(files.error(Secret::take("open barley")).id() == "sign.passphrase-wrong");
+  CHECK(files.error(Secret::take(std::string(5000, 'x'))).id() == "sign.passphrase-wrong");
+  CHECK(files.error(Secret::take("open barley")).message().find("barley") == std::string::npos);
+}
+
+TEST_CASE("a passphrase for a PEM key that has none does no harm") {
+  const SignerFiles files;
+  CHECK(Signer::from_pem(files.certificate, files.key, Secret::take("needless")));
+}
+
+// A PKCS#12 file of a signer under an authority.
+struct Pkcs12File {
+  TempFolder folder;
+  Issued root = issue(authority_spec("root"), nullptr);
+  Issued middle = issue(authority_spec("authority"), &root);
+  Issued signer = issue(signer_spec("signer"), &middle);
+  fs::path path = folder.path() / "signer.p12";
+  void write(const char* passphrase, EVP_PKEY* key, X509* certificate, const std::vector<const Issued*>& chain = {},
+             int mac_iterations = 0) const {
+    const std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * stack) { sk_X509_free(stack); })> others(
+        sk_X509_new_null());
+    for (const Issued* one : chain) sk_X509_push(others.get(), one->certificate.get());
+    const std::unique_ptr<PKCS12, decltype(&PKCS12_free)> made(
+        PKCS12_create(passphrase, "signer", key, certificate, others.get(), 0, 0, 0, mac_iterations, 0), PKCS12_free);
+    unsigned char* der = nullptr;
+    const int size = made ? i2d_PKCS12(made.get(), &der) : 0;
+    demand(size > 0, "PKCS#12");
+    write_text(path, core::as_text({der, static_cast<std::size_t>(size)}));
+    OPENSSL_free(der);
+  }
+  void write(const char* passphrase, const std::vector<const Issued*>& chain = {}) const {
+    write(passphrase, signer.key.get(), signer.certificate.get(), chain);
+  }
+  [[nodiscard]] std::string error(std::optional<Secret> passphrase = std::nullopt) const {
+    const auto result = Signer::from_pkcs12(path, std::move(passphrase));
+    REQUIRE_FALSE(result);
+    CHECK(result.error().message().find("sesame") == std::string::npos);
+    return std::string(result.error().id());
+  }
+};
+
+TEST_CASE("a signer from a PKCS#12 file brings its chain along") {
+  const Pkcs12File file;
+  file.write("open sesame", {&file.middle, &file.root});
+  const auto signer = must(Signer::from_pkcs12(file.path, Secret::take("open sesame")));
+  const auto catalog = must(signer.sign(must(build_catalog(sample_table(), kNow)), kNow));
+  write_text(file.folder.path() / "trust/production/root.pem", file.root.pem());
+  const auto trust = must(TrustStore::load(file.folder.path() / "trust"));
+  const auto decision = decide(image_with(catalog), Policy::retail, trust, kNow);
+  CHECK(decision.accepted);
+  CHECK(decision.signer->subject == "CN=signer");
+}
+
+TEST_CASE("a PKCS#12 file opens with its passphrase only, and without one where it has none") {
+  const Pkcs12File file;
+  file.write("open sesame");
+  CHECK(file.error() == "sign.key-encrypted");
+  CHECK(file.error(Secret::take("sesame")) == "sign.passphrase-wrong");
+  CHECK(file.error(Secret::take(std::string("open sesame\0", 12))) == "sign.passphrase-wrong");
+  for (const char* none : {"", static_cast<const char*>(nullptr)}) {
+    file.write(none);
+    CHECK(Signer::from_pkcs12(file.path));
+  }
+}
+
+TEST_CASE("a PKCS#12 file without a MAC is refused as such, since OpenSSL cannot tell whether a passphrase fits") {
+  const Pkcs12File file;
+  file.write("open sesame", file.signer.key.get(), file.signer.certificate.get(), {}, -1);
+  CHECK(file.error(Secret::take("open sesame")) == "sign.key-unreadable");
+}
+
+TEST_CASE("a PKCS#12 file with RC2, as old tools export it, is refused with the way out") {
+  const Pkcs12File file;
+  write_text(file.folder.path() / "key.pem", key_pem(file.signer.key));
+  write_text(file.folder.path() / "cert.pem", file.signer.pem());
+  REQUIRE(
+      run_tool({"openssl", "pkcs12", "-export", "-legacy", "-inkey", (file.folder.path() / "key.pem").native(), "-in",
+                (file.folder.path() / "cert.pem").native(), "-passout", "pass:sesame", "-out", file.path.native()}));
+  const auto result = Signer::from_pkcs12(file.path, Secret::take("sesame"));
+  REQUIRE_FALSE(result);
+  CHECK(result.error().id() == "sign.key-unreadable");
+  CHECK(result.error().detail().find("export it again") != std::string::npos);
+}
+
+TEST_CASE("a PKCS#12 file without a key, without its certificate, or that is none, is refused by name") {
+  const Pkcs12File file;
+  file.write("", nullptr, file.signer.certificate.get());
+  CHECK(file.error() == "sign.key-unreadable");
+  file.write("", file.signer.key.get(), nullptr, {&file.middle});
+  CHECK(file.error() == "sign.key-mismatch");
+  write_text(file.path, "nothing");
+  CHECK(file.error() == "sign.key-unreadable");
+  fs::remove(file.path);
+  CHECK(file.error() == "sign.key-unreadable");
+}
+
+TEST_CASE("a PKCS#12 file cut off anywhere is refused") {
+  const Pkcs12File file;
+  file.write("");
+  const std::string whole = read_text(file.path);
+  for (std::size_t size = 0; size < whole.size(); size += 7) {
+    write_text(file.path, whole.substr(0, size));
+    CHECK_FALSE(Signer::from_pkcs12(file.path));
+  }
+}
+
+TEST_CASE("a secret is the first line of its file") {
+  const TempFolder folder;
+  const auto file = folder.path() / "pin";
+  for (const char* text : {"12 34", "12 34\n", "12 34\r\n", "12 34\nmore\n"}) {
+    write_text(file, text);
+    CHECK(core::as_text(must(Secret::read_line(file)).bytes()) == "12 34");
+    CHECK(std::string(must(Secret::read_line(file)).c_str()) == "12 34");
+  }
+}
+
+TEST_CASE("a file that holds no secret is refused by name") {
+  const TempFolder folder;
+  const auto file = folder.path() / "pin";
+  const auto error = [&file] {
+    const auto result = Secret::read_line(file);
+    REQUIRE_FALSE(result);
+    CHECK(result.error().context_value("file") == file.native());
+    return std::string(result.error().id());
+  };
+  CHECK(error() == "sign.secret-unreadable");
+  for (const std::string& text :
+       {std::string(), std::string("\n1234"), std::string("12\00034\n", 6), std::string(5000, '1')}) {
+    write_text(file, text);
+    CHECK(error() == "sign.secret-unreadable");
+  }
+}
+
+TEST_CASE("a secret takes its text over and leaves none behind") {
+  std::string text = "a passphrase that is too long to be kept within the string";
+  const char* place = text.data();
+  auto secret = Secret::take(std::move(text));
+  CHECK(std::string_view(place, 4) == std::string_view("\0\0\0\0", 4));
+  auto moved = std::move(secret);
+  CHECK(core::as_text(moved.bytes()).starts_with("a passphrase"));
+  moved = Secret::take("another");
+  CHECK(core::as_text(moved.bytes()) == "another");
+  CHECK(std::string_view(moved.c_str()) == "another");
+}
+
+}  // namespace
+}  // namespace imprint::trust
