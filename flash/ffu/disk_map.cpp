@@ -13,7 +13,7 @@ namespace {
 
 struct Piece {
   std::uint64_t end;
-  std::uint64_t file_offset;
+  std::uint64_t plain_offset;
 };
 using Pieces = std::map<std::uint64_t, Piece>;  // by disk offset
 
@@ -25,18 +25,32 @@ void clear(Pieces& pieces, std::uint64_t start, std::uint64_t end) {
     if (previous->second.end > start) {
       const Piece old = previous->second;
       previous->second.end = start;
-      if (old.end > end) pieces.emplace(end, Piece{old.end, old.file_offset + (end - previous->first)});
+      if (old.end > end) pieces.emplace(end, Piece{old.end, old.plain_offset + (end - previous->first)});
     }
   }
   while (it != pieces.end() && it->first < end) {
     if (it->second.end > end) {
-      const Piece rest{it->second.end, it->second.file_offset + (end - it->first)};
+      const Piece rest{it->second.end, it->second.plain_offset + (end - it->first)};
       pieces.erase(it);
       pieces.emplace(end, rest);
       return;
     }
     it = pieces.erase(it);
   }
+}
+
+// Most writes go on where the one before ended, on the disk as in the payload: they make one piece.
+void write(Pieces& pieces, std::uint64_t start, std::uint64_t end, std::uint64_t plain_offset) {
+  clear(pieces, start, end);
+  const auto after = pieces.lower_bound(start);
+  if (after != pieces.begin()) {
+    const auto before = std::prev(after);
+    if (before->second.end == start && before->second.plain_offset + (start - before->first) == plain_offset) {
+      before->second.end = end;
+      return;
+    }
+  }
+  pieces.emplace_hint(after, start, Piece{end, plain_offset});
 }
 
 }  // namespace
@@ -47,27 +61,28 @@ core::Result<DiskMap> DiskMap::build(const Store& store, std::uint64_t disk_byte
     const WriteDescriptor& descriptor = store.descriptors[i];
     if (descriptor.block_count == 0) continue;
     const std::uint64_t length = std::uint64_t{descriptor.block_count} * store.block_size;
-    for (const DiskLocation& location : store.locations_of(descriptor)) {
+    const auto locations = store.locations_of(descriptor);
+    for (std::size_t k = 0; k < locations.size(); ++k) {
       // The last block of the run decides whether it fits; from the end, runs have one block (checked by the parser).
-      auto last = disk_offset(location, descriptor.block_count - 1, store.block_size, disk_bytes);
+      auto last = disk_offset(locations[k], descriptor.block_count - 1, store.block_size, disk_bytes);
       if (!last) {
         auto error = std::move(last).error();
         error.add_context("descriptor", std::to_string(i));
+        error.add_context("offset", std::to_string(store.location_offset(i, k)));
         return std::unexpected(std::move(error));
       }
       const std::uint64_t start = *last + store.block_size - length;
-      clear(pieces, start, start + length);
-      pieces.emplace(start, Piece{start + length, descriptor.payload_offset});
+      write(pieces, start, start + length, descriptor.plain_offset);
     }
   }
   DiskMap map;
   map.disk_bytes_ = disk_bytes;
   for (const auto& [start, piece] : pieces) {
     if (!map.runs_.empty() && map.runs_.back().disk_end() == start &&
-        map.runs_.back().file_offset + map.runs_.back().length == piece.file_offset) {
+        map.runs_.back().plain_offset + map.runs_.back().length == piece.plain_offset) {
       map.runs_.back().length += piece.end - start;
     } else {
-      map.runs_.push_back({start, piece.end - start, piece.file_offset});
+      map.runs_.push_back({start, piece.end - start, piece.plain_offset});
     }
   }
   return map;
@@ -87,7 +102,7 @@ std::vector<MappedRun> DiskMap::within(std::uint64_t offset, std::uint64_t lengt
   for (; it != runs_.end() && it->disk_offset < end; ++it) {
     const std::uint64_t start = std::max(offset, it->disk_offset);
     const std::uint64_t stop = std::min(end, it->disk_end());
-    out.push_back({start, stop - start, it->file_offset + (start - it->disk_offset)});
+    out.push_back({start, stop - start, it->plain_offset + (start - it->disk_offset)});
   }
   return out;
 }
@@ -96,7 +111,7 @@ core::Status DescribedDisk::read_at(std::uint64_t offset, core::ByteSpan out) co
   IMPRINT_CHECK(check_range(offset, out.size()));
   std::ranges::fill(out, std::uint8_t{0});
   for (const MappedRun& run : map_.within(offset, out.size())) {
-    IMPRINT_CHECK(file_->read_at(run.file_offset, out.subspan(run.disk_offset - offset, run.length)));
+    IMPRINT_CHECK(plain_->read_at(run.plain_offset, out.subspan(run.disk_offset - offset, run.length)));
   }
   return {};
 }

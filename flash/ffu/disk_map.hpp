@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which byte of an FFU's payload ends up where on a disk, after all descriptors were applied in order: the last write
-// to a place wins.
+// Which byte of an FFU's plain payload ends up where on a disk, after all descriptors were applied in order: the last
+// write to a place wins.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@
 namespace imprint::ffu {
 
 struct MappedRun {
-  std::uint64_t disk_offset = 0;  // bytes
-  std::uint64_t length = 0;       // bytes
-  std::uint64_t file_offset = 0;  // bytes from the FFU's start
+  std::uint64_t disk_offset = 0;   // bytes
+  std::uint64_t length = 0;        // bytes
+  std::uint64_t plain_offset = 0;  // bytes from the plain image's start
   [[nodiscard]] std::uint64_t disk_end() const { return disk_offset + length; }
 };
 
 class DiskMap {
  public:
-  // For a disk of `disk_bytes`. `ffu.location-out-of-disk` names the descriptor.
+  // For a disk of `disk_bytes`. `ffu.location-out-of-disk` names the descriptor and the location's offset in the file.
   [[nodiscard]] static core::Result<DiskMap> build(const Store& store, std::uint64_t disk_bytes);
 
   [[nodiscard]] const std::vector<MappedRun>& runs() const { return runs_; }  // ascending, none overlap
@@ -36,12 +36,12 @@ class DiskMap {
   std::uint64_t disk_bytes_ = 0;
 };
 
-// The disk that a store describes; what it leaves out reads as zeros and is a hole. `file` is the whole FFU: hand in
-// one that checks what it reads (engine::VerifiedImage) wherever the bytes are used for anything.
+// The disk that a store describes; what it leaves out reads as zeros and is a hole. `plain` is the plain image: one
+// that checks what it reads (PlainSource, or engine::VerifiedImage where bytes are read again and again).
 class DescribedDisk final : public core::BlockSource {
  public:
-  DescribedDisk(DiskMap map, std::shared_ptr<const core::BlockSource> file)
-      : map_(std::move(map)), file_(std::move(file)) {}
+  DescribedDisk(DiskMap map, std::shared_ptr<const core::BlockSource> plain)
+      : map_(std::move(map)), plain_(std::move(plain)) {}
   [[nodiscard]] std::uint64_t size() const override { return map_.disk_bytes(); }
   [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out) const override;
   [[nodiscard]] core::Result<std::optional<core::Extent>> next_data(std::uint64_t from) const override;
@@ -49,7 +49,7 @@ class DescribedDisk final : public core::BlockSource {
 
  private:
   DiskMap map_;
-  std::shared_ptr<const core::BlockSource> file_;
+  std::shared_ptr<const core::BlockSource> plain_;
 };
 
 // The size of the disk that store `index` is made for: `requested` where given, or MinSectorCount of the manifest.

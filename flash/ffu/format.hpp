@@ -20,6 +20,8 @@ inline constexpr std::size_t kPlatformIdBytes = 192;
 inline constexpr std::uint32_t kMaxCatalogBytes = 16U << 20;
 inline constexpr std::uint32_t kMaxManifestBytes = 1U << 20;
 inline constexpr std::uint32_t kMaxTargets = 64;
+inline constexpr std::uint32_t kMaxTargetText = 4096;  // bytes of one of a target's seven texts
+inline constexpr std::uint32_t kMaxValidationBytes = 16U << 20;
 inline constexpr std::uint32_t kMaxDescriptors = 8U << 20;  // a block of 4 KiB each: 32 GiB of payload
 inline constexpr std::size_t kMaxLocations = 16U << 20;
 inline constexpr std::uint32_t kMinChunkBytes = 4096;
@@ -104,6 +106,29 @@ struct StoreExtension {
   }
 };
 
+// Follows the store header of a compressed image.
+struct CompressionExtension {
+  std::uint32_t algorithm = 0;  // 0 none, 1 default, 2 LZNT1, 3 XPRESS, 4 XPRESS Huffman: tools do not agree on 3 and 4
+  static constexpr auto fields() { return std::tuple{&CompressionExtension::algorithm}; }
+};
+
+// Lengths in bytes of the seven texts that follow, in this order.
+struct DeviceTargetLengths {
+  std::uint32_t manufacturer = 0;
+  std::uint32_t family = 0;
+  std::uint32_t product_name = 0;
+  std::uint32_t product_version = 0;
+  std::uint32_t sku_number = 0;
+  std::uint32_t baseboard_manufacturer = 0;
+  std::uint32_t baseboard_product = 0;
+  static constexpr auto fields() {
+    using S = DeviceTargetLengths;
+    return std::tuple{&S::manufacturer,     &S::family,     &S::product_name,
+                      &S::product_version,  &S::sku_number, &S::baseboard_manufacturer,
+                      &S::baseboard_product};
+  }
+};
+
 struct ValidationEntry {
   std::uint32_t sector_index = 0;
   std::uint32_t sector_offset = 0;
@@ -118,6 +143,17 @@ struct BlockDataEntry {
   std::uint32_t location_count = 0;
   std::uint32_t block_count = 0;
   static constexpr auto fields() { return std::tuple{&BlockDataEntry::location_count, &BlockDataEntry::block_count}; }
+};
+
+// The same in a compressed image.
+struct CompressedBlockDataEntry {
+  std::uint32_t location_count = 0;
+  std::uint32_t block_count = 0;
+  std::uint32_t data_size = 0;  // bytes of the payload
+  static constexpr auto fields() {
+    using S = CompressedBlockDataEntry;
+    return std::tuple{&S::location_count, &S::block_count, &S::data_size};
+  }
 };
 
 struct Location {

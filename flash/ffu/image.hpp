@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A Full Flash Update file, parsed and checked: everything before the payload, in memory, and where the payload lies.
 // Source: Microsoft, "FFU image format"; field observations in docs/formats.md.
+//
+// Two address spaces: *stored* offsets are bytes of the file; *plain* offsets are bytes of the file as it would be if
+// its payload were not compressed. They are the same but for the payload of compressed images.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +18,15 @@
 #include "flash/core/bytes.hpp"
 #include "flash/core/digest.hpp"
 #include "flash/core/result.hpp"
+#include "flash/ffu/manifest.hpp"
 
 namespace imprint::ffu {
+
+// The forms of the field. Several stores need v2; compression needs v1_compressed.
+enum class Form : std::uint8_t { v1, v1_compressed, v2 };
+[[nodiscard]] std::string_view to_string(Form form);  // "V1", "V1 compressed", "V2"
+
+enum class UpdateType : std::uint8_t { full, partial };
 
 enum class AccessMethod : std::uint32_t { disk_begin = 0, disk_end = 2 };
 
@@ -26,82 +36,101 @@ struct DiskLocation {
   friend bool operator==(const DiskLocation&, const DiskLocation&) = default;
 };
 
-// One run of payload blocks and the places on the disk where it goes.
+// One run of payload blocks and the places on the disk where it goes. In a compressed image a run is one block.
 struct WriteDescriptor {
   std::uint32_t block_count = 0;
   std::uint32_t location_count = 0;
-  std::size_t first_location = 0;    // index into Store::locations
-  std::uint64_t payload_offset = 0;  // bytes from the file's start
+  std::uint32_t first_location = 0;   // index into Store::locations
+  std::uint32_t compressed_size = 0;  // bytes; 0 where the image is not compressed
+  std::uint64_t stored_offset = 0;
+  std::uint64_t plain_offset = 0;
+};
+
+// What a device's disk has to hold before a partial update may be applied.
+struct ValidationEntry {
+  std::uint32_t sector_index = 0;
+  std::uint32_t sector_offset = 0;  // bytes into the sector
+  std::uint32_t data_offset = 0;    // into Store::validation_data
+  std::uint32_t data_size = 0;      // bytes
+};
+
+// Ranges of descriptors, as the store header has them. Hints: writers do not agree on them, and nothing is refused for
+// them.
+struct PhaseTables {
+  std::uint32_t initial_index = 0;
+  std::uint32_t initial_count = 0;
+  std::uint32_t flash_only_index = 0;
+  std::uint32_t flash_only_count = 0;
+  std::uint32_t final_index = 0;
+  std::uint32_t final_count = 0;
+  friend bool operator==(const PhaseTables&, const PhaseTables&) = default;
 };
 
 struct Store {
-  std::uint16_t major_version = 0;
+  UpdateType update_type = UpdateType::full;
+  std::uint16_t major_version = 1;
   std::uint16_t minor_version = 0;
-  std::uint16_t full_flash_major = 0;
+  std::uint16_t full_flash_major = 2;
   std::uint16_t full_flash_minor = 0;
   std::vector<std::string> platform_ids;
-  std::uint32_t block_size = 0;              // bytes
+  std::uint32_t block_size = 131072;         // bytes
   std::vector<WriteDescriptor> descriptors;  // in file order; a later write to the same block wins
   std::vector<DiskLocation> locations;
-  std::uint64_t payload_offset = 0;  // bytes from the file's start
-  std::uint64_t payload_size = 0;    // bytes
-  std::string device_path;           // V2, empty in V1
+  std::vector<ValidationEntry> validation;
+  core::ByteBuffer validation_data;
+  PhaseTables phases;
+  std::uint64_t stored_offset = 0;          // of the payload
+  std::uint64_t stored_size = 0;            // of the payload, bytes
+  std::uint32_t compression_algorithm = 0;  // as the header has it: what it means is settled by the blocks' hashes
+  std::string device_path;                  // V2, empty in V1
+  std::uint64_t extension_offset = 0;       // V2: where the extension lies in the file
+  std::uint64_t table_offset = 0;           // where the write descriptors lie in the file
+  std::size_t entry_size = 8;               // bytes of a descriptor without its locations
 
   [[nodiscard]] std::span<const DiskLocation> locations_of(const WriteDescriptor& descriptor) const {
     return std::span(locations).subspan(descriptor.first_location, descriptor.location_count);
   }
+  // Where a descriptor's k-th location lies in the file, for errors that name it.
+  [[nodiscard]] std::uint64_t location_offset(std::size_t descriptor, std::size_t k) const {
+    return table_offset + (descriptor + 1) * entry_size + 8 * (descriptors[descriptor].first_location + k);
+  }
+  [[nodiscard]] core::ByteView data_of(const ValidationEntry& entry) const {
+    return core::ByteView(validation_data).subspan(entry.data_offset, entry.data_size);
+  }
 };
 
-struct ManifestSection {
-  std::string name;                                                  // "FullFlash", "Store", "Partition"
-  std::vector<std::pair<std::string, std::string>> values;           // in file order
-  [[nodiscard]] std::string_view value(std::string_view key) const;  // empty when it is not there
-};
-
-struct ManifestPartition {
-  std::string name;
-  std::string type;
-  std::string id;
-  std::string file_system;
-  std::uint64_t total_sectors = 0;
-  std::uint64_t used_sectors = 0;
-  bool use_all_space = false;
-};
-
-struct ManifestStore {
-  std::uint32_t sector_size = 512;     // bytes
-  std::uint64_t min_sector_count = 0;  // 0: not given
-  std::vector<ManifestPartition> partitions;
-  [[nodiscard]] std::uint64_t min_disk_bytes() const { return min_sector_count * sector_size; }
-};
-
-struct Manifest {
-  std::vector<ManifestSection> sections;
-  std::string version;
-  std::string os_version;
-  std::string description;
-  std::vector<std::string> platform_ids;
-  std::vector<ManifestStore> stores;
+// A device model that the image names in its header (28-byte image headers). Empty texts match anything.
+struct DeviceTarget {
+  std::string manufacturer;
+  std::string family;
+  std::string product_name;
+  std::string product_version;
+  std::string sku_number;
+  std::string baseboard_manufacturer;
+  std::string baseboard_product;
+  friend bool operator==(const DeviceTarget&, const DeviceTarget&) = default;
 };
 
 struct Image {
+  Form form = Form::v1;
   std::uint64_t file_size = 0;
   std::uint32_t chunk_size = 0;  // bytes
   core::ByteBuffer catalog;
-  core::ByteBuffer hash_table;       // SHA-256 of each chunk, 32 bytes each
-  std::uint64_t hashed_offset = 0;   // where chunk 0 starts: the image header
-  std::uint64_t payload_offset = 0;  // where the first store's payload starts: a multiple of a block from hashed_offset
-  std::uint64_t payload_end = 0;     // where the last store's payload ends; only zeros may follow, to a whole chunk
+  core::ByteBuffer hash_table;       // SHA-256 of each hashed unit (hashed_unit.hpp), 32 bytes each
+  std::uint64_t hashed_offset = 0;   // where unit 0 starts: the image header
+  std::uint64_t payload_offset = 0;  // where the first store's payload starts, in both address spaces
+  std::uint64_t payload_end = 0;     // where the last store's payload ends in the file; only zeros may follow
+  std::uint64_t plain_size = 0;      // the size of the plain image: file_size unless it is compressed
+  std::uint32_t image_header_size = 24;
+  std::vector<DeviceTarget> targets;
   std::string manifest_text;
   Manifest manifest;
   std::vector<Store> stores;
 
-  [[nodiscard]] std::uint64_t chunk_count() const { return hash_table.size() / 32; }
-  [[nodiscard]] core::ByteView chunk_hash(std::uint64_t chunk) const {
-    return core::ByteView(hash_table).subspan(chunk * 32, 32);
-  }
   // Every platform id that the image names (store headers), without doubles.
   [[nodiscard]] std::vector<std::string> platform_ids() const;
+  [[nodiscard]] bool is_compressed() const { return form == Form::v1_compressed; }
+  [[nodiscard]] bool is_partial_update() const;
 };
 
 // How many bytes from the file's start everything before the payload takes, as far as `start` tells. The answer grows
@@ -133,5 +162,10 @@ struct OpenedImage {
 // Does the device's platform id ("Manufacturer.Family.Product[.Version]") match one of the image's? Components may be
 // '*'; an image id of three components matches any version. Compared as written, with case.
 [[nodiscard]] bool platform_matches(std::span<const std::string> image_ids, std::string_view device_id);
+
+// May a partial update be applied to this disk: does it hold what each of the store's validation entries says?
+// `ffu.validation-failed` with the sector; good for a store without entries.
+[[nodiscard]] core::Status check_validation(const Store& store, const core::BlockSource& disk,
+                                            std::uint32_t sector_size);
 
 }  // namespace imprint::ffu

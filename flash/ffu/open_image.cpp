@@ -6,6 +6,7 @@
 #include "flash/core/wire.hpp"
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/format.hpp"
+#include "flash/ffu/hashed_unit.hpp"
 #include "flash/ffu/image.hpp"
 
 namespace imprint::ffu {
@@ -36,6 +37,15 @@ class HeaderAreaReader {
     if (chunk_size_ == 0) IMPRINT_CHECK(note_security_header());
     IMPRINT_CHECK(check_new_chunks());
     return true;
+  }
+
+  // In a file of less than a whole chunk behind its headers, the last chunk was never whole: it is hashed with zeros
+  // behind it.
+  core::Status check_last_chunk(const Image& image) {
+    const std::uint64_t offset = hashed_offset_ + checked_ * chunk_size_;
+    if (offset >= image.payload_offset || offset >= bytes_.size()) return {};
+    const auto bytes = ByteView(bytes_).subspan(offset);
+    return check_unit(image, checked_++, bytes);
   }
 
  private:
@@ -95,6 +105,7 @@ core::Result<OpenedImage> open_image(const core::BlockSource& file) {
     return std::ranges::all_of(tail, [](std::uint8_t byte) { return byte == 0; });
   };
   IMPRINT_TRY(opened.image, parse_file(reader.bytes(), file.size(), tail_is_zero));
+  IMPRINT_CHECK(reader.check_last_chunk(opened.image));
   opened.header_area = reader.take();
   opened.header_area.resize(opened.image.payload_offset);
   return opened;

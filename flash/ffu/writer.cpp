@@ -1,151 +1,208 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Lays out blocks, hashes them on the way to the file, and puts the catalog in front.
+// Lays out headers and payload, hashes them on the way to the file, and puts the catalog in front.
 #include "flash/ffu/writer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <optional>
 
-#include "flash/core/atomic_file.hpp"
+#include "flash/core/text.hpp"
 #include "flash/core/wire.hpp"
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/format.hpp"
+#include "flash/ffu/payload_writer.hpp"
 
 namespace imprint::ffu {
 namespace {
 
-// One block of the payload and where it goes. No source: a block of zeros.
-struct PlannedBlock {
-  std::optional<std::uint64_t> disk_offset;
-  std::vector<DiskLocation> locations;
-};
+std::array<const std::string*, 7> texts_of(const DeviceTarget& target) {
+  return {&target.manufacturer,     &target.family,     &target.product_name,
+          &target.product_version,  &target.sku_number, &target.baseboard_manufacturer,
+          &target.baseboard_product};
+}
 
-core::Status check_request(const WriteRequest& request) {
-  if (!std::has_single_bit(request.block_size) || request.block_size < format::kMinBlockBytes ||
-      request.block_size > format::kMaxBlockBytes) {
-    return fail("ffu.block-size").with("actual", request.block_size);
+// What a reader of this format refuses, this writer does not write.
+core::Status check_targets(const WriteRequest& request) {
+  if ((request.image_header_size != 24 && request.image_header_size != 28) ||
+      (request.image_header_size == 24 && !request.targets.empty()) || request.targets.size() > format::kMaxTargets) {
+    return fail("ffu.unwritable", "device targets, at most 64, need an image header of 28 bytes");
   }
-  if (!std::has_single_bit(request.chunk_size) || request.chunk_size < format::kMinChunkBytes ||
-      request.chunk_size > format::kMaxChunkBytes) {
-    return fail("ffu.chunk-size").with("actual", request.chunk_size);
-  }
-  if (request.disk->size() < request.block_size || request.disk->size() / request.block_size > UINT32_MAX) {
-    return fail("ffu.unwritable", "the disk is smaller than one block or larger than 2^32 blocks")
-        .with("size", request.disk->size());
-  }
-  std::size_t ids = 1;
-  for (const std::string& id : request.platform_ids) ids += id.size() + 1;
-  if (request.platform_ids.empty() || ids > format::kPlatformIdBytes) {
-    return fail("ffu.platform-ids", "the list is empty or longer than 191 bytes").with("actual", ids);
+  for (const DeviceTarget& target : request.targets) {
+    for (const std::string* text : texts_of(target)) {
+      if (text->size() > format::kMaxTargetText) return fail("ffu.unwritable", "a device target's text is too long");
+    }
   }
   return {};
 }
 
-// Every block that has to be written, in the order in which devices get them. Blocks are counted from the disk's start,
-// the backup partition table's too: on a larger disk it then lies where its headers say that it does. Only a tail that
-// is no whole block is counted from the end, as the block that ends where the disk does.
-std::vector<PlannedBlock> plan_blocks(const WriteRequest& request) {
-  const std::uint64_t size = request.disk->size();
-  const std::uint64_t block = request.block_size;
-  const DiskLocation last{AccessMethod::disk_end, 0};
-  core::ExtentSet finals;
-  for (const core::Extent& extent : request.final_extents) finals.add(extent);
-  finals = finals.aligned(block);
-
-  std::vector<PlannedBlock> plan;
-  plan.push_back({std::nullopt, {{AccessMethod::disk_begin, 0}, last}});
-  const auto add = [&](std::uint64_t offset) {
-    if (offset + block > size) {
-      plan.push_back({size - block, {last}});
-    } else {
-      plan.push_back({offset, {{AccessMethod::disk_begin, static_cast<std::uint32_t>(offset / block)}}});
-    }
-  };
-  for (const core::Extent& extent : request.allocated.aligned(block).extents()) {
-    for (std::uint64_t offset = extent.offset; offset < extent.end(); offset += block) {
-      if (!finals.contains({offset, block})) add(offset);
-    }
+core::Status check_store(const WriteRequest& request, const StoreToWrite& wanted) {
+  const Store& store = wanted.store;
+  if (!std::has_single_bit(store.block_size) || store.block_size < format::kMinBlockBytes ||
+      store.block_size > format::kMaxBlockBytes) {
+    return fail("ffu.block-size").with("actual", store.block_size);
   }
-  for (const core::Extent& extent : finals.extents()) {
-    for (std::uint64_t offset = extent.offset; offset < extent.end(); offset += block) add(offset);
+  std::size_t ids = 1;
+  for (const std::string& id : store.platform_ids) {
+    if (id.empty() || id.find('\0') != std::string::npos)
+      return fail("ffu.platform-ids", "an id is empty or holds a NUL, which would end the list");
+    ids += id.size() + 1;
   }
-  return plan;
+  if (store.platform_ids.empty() || ids > format::kPlatformIdBytes) {
+    return fail("ffu.platform-ids", "the list is empty or longer than 191 bytes").with("actual", ids);
+  }
+  std::uint64_t validation = 0;
+  for (const ValidationEntry& entry : store.validation)
+    validation += core::kWireSize<format::ValidationEntry> + std::uint64_t{entry.data_size};
+  if (validation > format::kMaxValidationBytes)
+    return fail("ffu.unwritable", "its validation entries are longer than any reader takes");
+  if (store.descriptors.size() > format::kMaxDescriptors || store.locations.size() > format::kMaxLocations)
+    return fail("ffu.unwritable", "it has more writes than any reader takes").with("actual", store.descriptors.size());
+  if (request.form != Form::v2 && !store.device_path.empty())
+    return fail("ffu.unwritable", "only V2 images name the device path of a store");
+  for (const WriteDescriptor& descriptor : store.descriptors) {
+    if (request.form == Form::v1_compressed && descriptor.block_count != 1)
+      return fail("ffu.unwritable", "a write of a compressed image is one block");
+    const auto from_end = [](const DiskLocation& location) { return location.method == AccessMethod::disk_end; };
+    if (descriptor.block_count > 1 && std::ranges::any_of(store.locations_of(descriptor), from_end))
+      return fail("ffu.unwritable", "a run of several blocks cannot be counted from the disk's end");
+  }
+  return {};
 }
 
-core::ByteBuffer make_headers(const WriteRequest& request, const std::vector<PlannedBlock>& plan) {
+core::Status check_request(const WriteRequest& request) {
+  if (!std::has_single_bit(request.chunk_size) || request.chunk_size < format::kMinChunkBytes ||
+      request.chunk_size > format::kMaxChunkBytes) {
+    return fail("ffu.chunk-size").with("actual", request.chunk_size);
+  }
+  if (request.stores.empty() || request.stores.size() > format::kMaxStores ||
+      (request.stores.size() > 1 && request.form != Form::v2)) {
+    return fail("ffu.unwritable", "several stores need a V2 image, which has at most 64")
+        .with("stores", request.stores.size());
+  }
+  if (request.manifest.size() > format::kMaxManifestBytes) return fail("ffu.unwritable", "the manifest is too long");
+  IMPRINT_CHECK(check_targets(request));
+  for (const StoreToWrite& store : request.stores) IMPRINT_CHECK(check_store(request, store));
+  return {};
+}
+
+std::uint32_t algorithm_number(Compression compression) {
+  switch (compression) {
+    case Compression::none:
+      return 0;
+    case Compression::lznt1:
+      return 2;
+    case Compression::xpress:
+      return 3;
+    case Compression::xpress_huffman:
+      return 4;
+  }
+  return 0;
+}
+
+void write_target(core::ByteWriter& out, const DeviceTarget& target) {
+  const auto texts = texts_of(target);
+  for (const std::string* text : texts) out.le(static_cast<std::uint32_t>(text->size()));
+  for (const std::string* text : texts) out.bytes(core::as_bytes(*text));
+}
+
+// The write descriptors of a store; stored_sizes are those of a compressed image's blocks.
+core::ByteBuffer make_table(const WriteRequest& request, const Store& store,
+                            const std::vector<std::uint32_t>& stored_sizes) {
+  core::ByteWriter table;
+  for (std::size_t i = 0; i < store.descriptors.size(); ++i) {
+    const WriteDescriptor& descriptor = store.descriptors[i];
+    if (request.form == Form::v1_compressed) {
+      core::write_struct(table, format::CompressedBlockDataEntry{descriptor.location_count, descriptor.block_count,
+                                                                 i < stored_sizes.size() ? stored_sizes[i] : 0});
+    } else {
+      core::write_struct(table, format::BlockDataEntry{descriptor.location_count, descriptor.block_count});
+    }
+    for (const DiskLocation& location : store.locations_of(descriptor)) {
+      core::write_struct(table, format::Location{static_cast<std::uint32_t>(location.method), location.block_index});
+    }
+  }
+  return table.release();
+}
+
+core::ByteBuffer make_validation(const Store& store) {
+  core::ByteWriter out;
+  for (const ValidationEntry& entry : store.validation) {
+    core::write_struct(out, format::ValidationEntry{entry.sector_index, entry.sector_offset, entry.data_size});
+    out.bytes(store.data_of(entry));
+  }
+  return out.release();
+}
+
+std::uint64_t payload_bytes(const Store& store) {
+  std::uint64_t sum = 0;
+  for (const WriteDescriptor& descriptor : store.descriptors)
+    sum += std::uint64_t{descriptor.block_count} * store.block_size;
+  return sum;
+}
+
+core::Status write_store_header(core::ByteWriter& out, const WriteRequest& request, std::size_t index,
+                                const std::vector<std::uint32_t>& stored_sizes) {
+  const Store& store = request.stores[index].store;
+  const core::ByteBuffer table = make_table(request, store, stored_sizes);
+  const core::ByteBuffer validation = make_validation(store);
+  format::StoreHeader header;
+  header.update_type = store.update_type == UpdateType::partial ? 1 : 0;
+  header.major_version = request.form == Form::v2 ? 2 : 1;
+  header.minor_version = store.minor_version;
+  header.full_flash_major = request.form == Form::v1_compressed ? 3 : 2;
+  header.full_flash_minor = store.full_flash_minor;
+  std::size_t at = 0;
+  for (const std::string& id : store.platform_ids) {
+    std::ranges::copy(id, header.platform_ids.begin() + static_cast<std::ptrdiff_t>(at));
+    at += id.size() + 1;
+  }
+  header.block_size = store.block_size;
+  header.write_descriptor_count = static_cast<std::uint32_t>(store.descriptors.size());
+  header.write_descriptor_length = static_cast<std::uint32_t>(table.size());
+  header.validate_descriptor_count = static_cast<std::uint32_t>(store.validation.size());
+  header.validate_descriptor_length = static_cast<std::uint32_t>(validation.size());
+  header.initial_index = store.phases.initial_index;
+  header.initial_count = store.phases.initial_count;
+  header.flash_only_index = store.phases.flash_only_index;
+  header.flash_only_count = store.phases.flash_only_count;
+  header.final_index = store.phases.final_index;
+  header.final_count = store.phases.final_count;
+  core::write_struct(out, header);
+  if (request.form == Form::v2) {
+    const auto path = core::utf16le_from_utf8(store.device_path);
+    if (!path || path->size() / 2 > UINT16_MAX) return fail("ffu.unwritable", "a device path cannot be written");
+    core::write_struct(out, format::StoreExtension{static_cast<std::uint16_t>(request.stores.size()),
+                                                   static_cast<std::uint16_t>(index + 1), payload_bytes(store),
+                                                   static_cast<std::uint16_t>(path->size() / 2)});
+    out.bytes(core::as_bytes(*path));
+  }
+  if (request.form == Form::v1_compressed)
+    core::write_struct(out, format::CompressionExtension{algorithm_number(request.compression)});
+  out.bytes(validation);
+  out.bytes(table);
+  out.align(request.chunk_size);
+  return {};
+}
+
+// From the image header up to the payload. Its size does not depend on the stored sizes.
+core::Result<core::ByteBuffer> make_headers(const WriteRequest& request,
+                                            const std::vector<std::uint32_t>& stored_sizes) {
   core::ByteWriter out;
   format::ImageHeader image;
+  image.size = request.image_header_size;
   std::ranges::copy(format::kImageSignature, image.signature.begin());
   image.manifest_length = static_cast<std::uint32_t>(request.manifest.size());
   image.chunk_size_kb = request.chunk_size / 1024;
   core::write_struct(out, image);
+  if (request.image_header_size == 28) out.le(static_cast<std::uint32_t>(request.targets.size()));
   out.bytes(core::as_bytes(request.manifest));
+  for (const DeviceTarget& target : request.targets) write_target(out, target);
   out.align(request.chunk_size);
-
-  core::ByteWriter table;
-  for (const PlannedBlock& block : plan) {
-    core::write_struct(table, format::BlockDataEntry{static_cast<std::uint32_t>(block.locations.size()), 1});
-    for (const DiskLocation& location : block.locations) {
-      core::write_struct(table, format::Location{static_cast<std::uint32_t>(location.method), location.block_index});
-    }
-  }
-  format::StoreHeader store;
-  std::size_t at = 0;
-  for (const std::string& id : request.platform_ids) {
-    std::ranges::copy(id, store.platform_ids.begin() + static_cast<std::ptrdiff_t>(at));
-    at += id.size() + 1;
-  }
-  store.block_size = request.block_size;
-  store.write_descriptor_count = static_cast<std::uint32_t>(plan.size());
-  store.write_descriptor_length = static_cast<std::uint32_t>(table.buffer().size());
-  store.initial_count = 1;
-  store.flash_only_index = 1;
-  store.final_index = 1;
-  store.final_count = static_cast<std::uint32_t>(plan.size() - 1);
-  core::write_struct(out, store);
-  out.bytes(table.buffer());
-  out.align(std::max(request.chunk_size, request.block_size));
+  for (std::size_t i = 0; i < request.stores.size(); ++i)
+    IMPRINT_CHECK(write_store_header(out, request, i, stored_sizes));
   return out.release();
 }
-
-// Writes the hashed part at a fixed offset and collects the hash table on the way.
-class HashedPartWriter {
- public:
-  HashedPartWriter(core::BlockSink& sink, std::uint64_t offset, std::uint32_t chunk_size)
-      : sink_(sink), offset_(offset), chunk_size_(chunk_size) {}
-
-  core::Status append(core::ByteView data) {
-    while (!data.empty()) {
-      const std::size_t take = std::min<std::size_t>(data.size(), chunk_size_ - pending_.size());
-      pending_.insert(pending_.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(take));
-      data = data.subspan(take);
-      if (pending_.size() == chunk_size_) IMPRINT_CHECK(flush_chunk());
-    }
-    return {};
-  }
-  // Zeros up to the end of the last chunk, as Microsoft's writer does.
-  core::Status finish() {
-    if (pending_.empty()) return {};
-    pending_.resize(chunk_size_);
-    return flush_chunk();
-  }
-  [[nodiscard]] const core::ByteBuffer& hash_table() const { return hash_table_; }
-
- private:
-  core::Status flush_chunk() {
-    const auto digest = core::sha256(pending_);
-    hash_table_.insert(hash_table_.end(), digest.begin(), digest.end());
-    IMPRINT_CHECK(sink_.write_at(offset_, pending_));
-    offset_ += pending_.size();
-    pending_.clear();
-    return {};
-  }
-  core::BlockSink& sink_;
-  std::uint64_t offset_;
-  std::uint32_t chunk_size_;
-  core::ByteBuffer pending_;
-  core::ByteBuffer hash_table_;
-};
 
 core::ByteBuffer make_security_area(std::uint32_t chunk_size, core::ByteView catalog, core::ByteView hash_table) {
   core::ByteWriter out;
@@ -161,76 +218,179 @@ core::ByteBuffer make_security_area(std::uint32_t chunk_size, core::ByteView cat
   return out.release();
 }
 
-core::Status write_payload(const WriteRequest& request, const std::vector<PlannedBlock>& plan,
-                           HashedPartWriter& writer) {
-  core::ByteBuffer block(request.block_size);
-  for (std::size_t i = 0; i < plan.size(); ++i) {
-    if (plan[i].disk_offset) {
-      IMPRINT_CHECK(request.disk->read_at(*plan[i].disk_offset, block));
+// Hands out the plain bytes of a store in the order of its descriptors, as few and long reads as they allow.
+class PlainBytes {
+ public:
+  explicit PlainBytes(const StoreToWrite& store) : store_(store) {}
+
+  // Fills the front of `out`; how many bytes, 0 at the end.
+  core::Result<std::uint64_t> next(core::ByteSpan out) {
+    if (left_ == 0) gather();
+    const std::uint64_t count = std::min<std::uint64_t>(left_, out.size());
+    if (count == 0) return count;
+    const core::ByteSpan part = out.first(count);
+    if (offset_ == kZeros) {
+      std::ranges::fill(part, std::uint8_t{0});
     } else {
-      std::ranges::fill(block, std::uint8_t{0});
+      IMPRINT_CHECK(store_.source->read_at(offset_, part));
+      offset_ += count;
     }
-    IMPRINT_CHECK(writer.append(block));
-    if (request.progress) request.progress((i + 1) * block.size(), plan.size() * block.size());
+    left_ -= count;
+    return count;
   }
-  return writer.finish();
+
+ private:
+  void gather() {
+    const auto& all = store_.store.descriptors;
+    while (descriptor_ < all.size()) {
+      const WriteDescriptor& next = all[descriptor_];
+      const std::uint64_t size = std::uint64_t{next.block_count} * store_.store.block_size;
+      const bool goes_on = left_ != 0 && offset_ != kZeros && next.plain_offset == offset_ + left_;
+      if (left_ != 0 && !goes_on) return;
+      if (left_ == 0) offset_ = next.plain_offset;
+      left_ += size;
+      ++descriptor_;
+    }
+  }
+  const StoreToWrite& store_;
+  std::size_t descriptor_ = 0;
+  std::uint64_t offset_ = 0;
+  std::uint64_t left_ = 0;  // bytes from offset_ on that are not handed out yet
+};
+
+class Counter {
+ public:
+  explicit Counter(const WriteRequest& request) : request_(request) {
+    for (const StoreToWrite& store : request.stores) total_ += payload_bytes(store.store);
+  }
+  core::Status add(std::uint64_t bytes) {
+    done_ += bytes;
+    if (request_.progress) request_.progress(done_, total_);
+    if (request_.stop.stop_requested()) return core::fail("job.cancelled");
+    return {};
+  }
+  [[nodiscard]] std::uint64_t total() const { return total_; }
+
+ private:
+  const WriteRequest& request_;
+  std::uint64_t done_ = 0;
+  std::uint64_t total_ = 0;
+};
+
+// What lies in the file behind the security area.
+struct HashedPart {
+  core::ByteBuffer hash_table;
+  std::uint64_t end = 0;  // of the file
+};
+
+core::Result<HashedPart> write_chunks(const WriteRequest& request, core::ByteView headers, std::uint64_t offset,
+                                      core::BlockSink& out) {
+  ChunkWriter writer(out, offset, request.chunk_size);
+  Counter counter(request);
+  IMPRINT_CHECK(writer.append(headers));
+  for (const StoreToWrite& store : request.stores) {
+    PlainBytes bytes(store);
+    for (;;) {
+      IMPRINT_TRY(const auto count, bytes.next(writer.space()));
+      if (count == 0) break;
+      IMPRINT_CHECK(writer.advance(count));
+      IMPRINT_CHECK(counter.add(count));
+    }
+  }
+  IMPRINT_CHECK(writer.finish());
+  return HashedPart{writer.hash_table(), writer.offset()};
 }
 
-core::Status copy_range(const core::BlockSource& from, std::uint64_t from_offset, core::BlockSink& to,
-                        std::uint64_t to_offset, std::uint64_t length) {
-  core::ByteBuffer buffer(std::min<std::uint64_t>(length, 1U << 20));
-  for (std::uint64_t done = 0; done < length;) {
-    const auto piece = core::ByteSpan(buffer).first(std::min<std::uint64_t>(buffer.size(), length - done));
-    IMPRINT_CHECK(from.read_at(from_offset + done, piece));
-    IMPRINT_CHECK(to.write_at(to_offset + done, piece));
-    done += piece.size();
+// The payload first, since the headers hold its blocks' sizes.
+core::Result<HashedPart> write_compressed(const WriteRequest& request, std::uint64_t header_size, std::uint64_t offset,
+                                          core::BlockSink& out) {
+  BlockWriter blocks(out, offset + header_size, request.stores[0].store.block_size, request.compression);
+  Counter counter(request);
+  PlainBytes bytes(request.stores[0]);
+  core::ByteBuffer buffer(blocks.batch_bytes());
+  for (std::uint64_t filled = 0, more = 1; more != 0;) {
+    IMPRINT_TRY(more, bytes.next(core::ByteSpan(buffer).subspan(filled)));
+    filled += more;
+    if (filled == 0 || (filled < buffer.size() && more != 0)) continue;
+    IMPRINT_CHECK(blocks.append(core::ByteView(buffer).first(filled)));
+    IMPRINT_CHECK(counter.add(filled));
+    filled = 0;
   }
+  IMPRINT_TRY(const auto headers, make_headers(request, blocks.stored_sizes()));
+  ChunkWriter writer(out, offset, request.chunk_size);
+  IMPRINT_CHECK(writer.append(headers));
+  IMPRINT_CHECK(writer.finish());
+  HashedPart part{writer.hash_table(), blocks.offset()};
+  part.hash_table.insert(part.hash_table.end(), blocks.hash_table().begin(), blocks.hash_table().end());
+  return part;
+}
+
+}  // namespace
+
+core::Result<std::uint64_t> write_image(const WriteRequest& request, core::BlockSink& out) {
+  IMPRINT_CHECK(check_request(request));
+  IMPRINT_TRY(const auto headers, make_headers(request, {}));
+  const bool compressed = request.form == Form::v1_compressed;
+  const std::uint64_t chunked = headers.size() + (compressed ? 0 : Counter(request).total());
+  const std::uint64_t hashes = core::round_up(chunked, request.chunk_size) / request.chunk_size +
+                               (compressed ? request.stores[0].store.descriptors.size() : 0);
+  if (hashes * format::kHashSize > UINT32_MAX || headers.size() > kMaxHeaderBytes / 2)
+    return fail("ffu.unwritable", "the image needs larger tables than the format or any reader takes");
+  // The catalog for a table of zeros has the size of the real one, but for a few bytes with some signature algorithms.
+  IMPRINT_TRY(const auto trial, request.make_catalog(core::ByteBuffer(hashes * format::kHashSize)));
+  if (trial.empty() || trial.size() > format::kMaxCatalogBytes)
+    return fail("ffu.catalog-size").with("actual", trial.size());
+  const std::uint64_t hashed_offset = core::round_up(
+      core::kWireSize<format::SecurityHeader> + trial.size() + hashes * format::kHashSize, request.chunk_size);
+  IMPRINT_TRY(const auto part, compressed ? write_compressed(request, headers.size(), hashed_offset, out)
+                                          : write_chunks(request, headers, hashed_offset, out));
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    IMPRINT_TRY(const auto catalog, request.make_catalog(part.hash_table));
+    const core::ByteBuffer security = make_security_area(request.chunk_size, catalog, part.hash_table);
+    if (security.size() != hashed_offset) continue;  // a varying signature crossed a chunk's boundary: sign once more
+    IMPRINT_CHECK(out.write_at(0, security));
+    return part.end;
+  }
+  return fail("ffu.catalog-unstable");
+}
+
+namespace {
+
+// Would a reader still find the payload where it is? Not if the file was padded to blocks larger than a chunk, counted
+// from its start, and moves by less than a block.
+core::Status check_moved(const Image& image, core::ByteView security, core::ByteView header_area) {
+  core::ByteBuffer start(security.begin(), security.end());
+  start.insert(start.end(), header_area.begin() + static_cast<std::ptrdiff_t>(image.hashed_offset), header_area.end());
+  const std::uint64_t file_size = security.size() + image.file_size - image.hashed_offset;
+  // What lies behind the payload was zeros before; other readings than this one are not asked about their end.
+  const auto moved = parse_file(start, file_size, [&](std::uint64_t from) -> core::Result<bool> {
+    return from == security.size() + image.payload_end - image.hashed_offset;
+  });
+  if (!moved || moved->payload_offset != start.size())
+    return fail("ffu.unwritable", "a catalog of this size moves the payload off the boundary that its blocks need");
   return {};
 }
 
 }  // namespace
 
-core::Status write_ffu(const WriteRequest& request, const std::filesystem::path& out) {
-  IMPRINT_CHECK(check_request(request));
-  const auto plan = plan_blocks(request);
-  const core::ByteBuffer headers = make_headers(request, plan);
-  const std::uint64_t hashed_bytes =
-      core::round_up(headers.size() + plan.size() * std::uint64_t{request.block_size}, request.chunk_size);
-  const std::uint64_t table_bytes = hashed_bytes / request.chunk_size * format::kHashSize;
-  if (table_bytes > UINT32_MAX) return fail("ffu.unwritable", "the image needs a hash table of over 4 GiB");
-  // The catalog for a table of zeros has the size of the real one, but for a few bytes with some signature algorithms.
-  IMPRINT_TRY(const auto trial, request.make_catalog(core::ByteBuffer(table_bytes)));
-  const std::uint64_t hashed_offset =
-      core::round_up(core::kWireSize<format::SecurityHeader> + trial.size() + table_bytes, request.chunk_size);
-
-  core::AtomicFile file(out);
-  IMPRINT_CHECK(file.check_target());
-  IMPRINT_TRY(auto sink, core::FileSink::create(file.temporary_path(), hashed_offset + hashed_bytes));
-  HashedPartWriter writer(*sink, hashed_offset, request.chunk_size);
-  IMPRINT_CHECK(writer.append(headers));
-  IMPRINT_CHECK(write_payload(request, plan, writer));
-  for (int attempt = 0; attempt < 16; ++attempt) {
-    IMPRINT_TRY(const auto catalog, request.make_catalog(writer.hash_table()));
-    const core::ByteBuffer security = make_security_area(request.chunk_size, catalog, writer.hash_table());
-    if (security.size() != hashed_offset) continue;  // a varying signature crossed a chunk's boundary: sign once more
-    IMPRINT_CHECK(sink->write_at(0, security));
-    return file.commit();
-  }
-  return fail("ffu.catalog-unstable");
-}
-
-core::Status replace_catalog(const core::BlockSource& file, const Image& image, core::ByteView catalog,
-                             const std::filesystem::path& out) {
+core::Result<std::uint64_t> replace_catalog(const OpenedImage& opened, const core::BlockSource& file,
+                                            core::ByteView catalog, core::BlockSink& out, const Progress& progress) {
   if (catalog.empty() || catalog.size() > format::kMaxCatalogBytes)
     return fail("ffu.catalog-size").with("actual", catalog.size());
+  const Image& image = opened.image;
   const core::ByteBuffer security = make_security_area(image.chunk_size, catalog, image.hash_table);
-  const std::uint64_t hashed_bytes = image.file_size - image.hashed_offset;
-  core::AtomicFile target(out);
-  IMPRINT_CHECK(target.check_target());
-  IMPRINT_TRY(auto sink, core::FileSink::create(target.temporary_path(), security.size() + hashed_bytes));
-  IMPRINT_CHECK(sink->write_at(0, security));
-  IMPRINT_CHECK(copy_range(file, image.hashed_offset, *sink, security.size(), hashed_bytes));
-  return target.commit();
+  IMPRINT_CHECK(check_moved(image, security, opened.header_area));
+  IMPRINT_CHECK(out.write_at(0, security));
+  const std::uint64_t length = image.file_size - image.hashed_offset;
+  core::ByteBuffer buffer(std::min<std::uint64_t>(length, 1U << 20));
+  for (std::uint64_t done = 0; done < length;) {
+    const auto piece = core::ByteSpan(buffer).first(std::min<std::uint64_t>(buffer.size(), length - done));
+    IMPRINT_CHECK(file.read_at(image.hashed_offset + done, piece));
+    IMPRINT_CHECK(out.write_at(security.size() + done, piece));
+    done += piece.size();
+    if (progress) progress(done, length);
+  }
+  return security.size() + length;
 }
 
 }  // namespace imprint::ffu
