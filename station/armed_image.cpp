@@ -2,7 +2,7 @@
 // Signature first, then every chunk: an image whose signer is not trusted is not worth reading.
 #include "station/armed_image.hpp"
 
-#include "flash/ffu/chunk_verifier.hpp"
+#include "flash/ffu/verify.hpp"
 
 namespace imprint::station {
 
@@ -13,7 +13,7 @@ core::Result<ArmedImage> arm_image(const std::filesystem::path& file, trust::Pol
   IMPRINT_TRY(auto image, engine::VerifiedImage::open(std::move(source)));
   ArmedImage armed{image, trust::decide(image->image(), policy, trust, now), trust.digest()};
   if (!armed.decision.accepted) return std::unexpected(armed.decision.refusal());
-  IMPRINT_CHECK(ffu::verify_chunks(image->opened(), image->file(), 0, progress));
+  IMPRINT_CHECK(ffu::verify_units(image->opened(), image->file(), 0, progress));
   return armed;
 }
 

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "flash/core/digest.hpp"
+#include "flash/ffu/hashed_unit.hpp"
 
 namespace imprint::virtual_device {
 namespace {
@@ -80,8 +80,13 @@ Verdict FfuReceiver::check_image(const ffu::Image& image) const {
     return give_up(kInvalidPlatformId, fmt::format("this device is {}", platform_id_));
   }
   if (check_catalog_ && !check_catalog_(image)) return give_up(kSignatureCheckFailed, "the catalog is not trusted");
+  if (image.is_compressed()) return give_up(kInvalidStoreHeader, "this device takes no compressed images");
   if (image.stores.size() != 1) {
     return give_up(kInvalidStoreHeader, fmt::format("{} stores for the one disk of this device", image.stores.size()));
+  }
+  const std::uint32_t sector_size = image.manifest.stores.empty() ? 512 : image.manifest.stores.front().sector_size;
+  if (const auto valid = ffu::check_validation(image.stores.front(), *storage_, sector_size); !valid) {
+    return give_up(kInvalidStoreHeader, valid.error().message());
   }
   // Checked before the first write, so that an image for a larger disk leaves this one as it is.
   const ffu::Store& store = image.stores.front();
@@ -119,18 +124,8 @@ Verdict FfuReceiver::hash(core::ByteView bytes) {
 
 // Nothing of a chunk is used before its hash was found right.
 Verdict FfuReceiver::close_chunk(core::ByteView chunk) {
-  if (chunk_ >= image_->chunk_count()) return give_up(kExcessBlocks, "the file is longer than its hash table");
-  core::Sha256 digest;
-  if (chunk.size() == image_->chunk_size) {
-    digest = core::sha256(chunk);
-  } else {
-    core::ByteBuffer extended(chunk.begin(), chunk.end());
-    extended.resize(image_->chunk_size);
-    digest = core::sha256(extended);
-  }
-  if (!std::ranges::equal(digest, image_->chunk_hash(chunk_))) {
-    return give_up(kHashCheckFailed, fmt::format("chunk {}", chunk_));
-  }
+  if (chunk_ >= ffu::hashed_units(*image_)) return give_up(kExcessBlocks, "the file is longer than its hash table");
+  if (!ffu::check_unit(*image_, chunk_, chunk)) return give_up(kHashCheckFailed, fmt::format("chunk {}", chunk_));
   const std::uint64_t start = image_->hashed_offset + chunk_ * image_->chunk_size;
   ++chunk_;
   const std::uint64_t header_part = image_->payload_offset > start ? image_->payload_offset - start : 0;
@@ -144,7 +139,7 @@ Verdict FfuReceiver::apply(core::ByteView payload) {
     if (descriptor_ == store.descriptors.size()) {
       // Zeros may fill up the last chunk; anything else is payload that no descriptor asks for.
       const bool padding =
-          chunk_ == image_->chunk_count() && std::ranges::all_of(payload, [](auto b) { return b == 0; });
+          chunk_ == ffu::hashed_units(*image_) && std::ranges::all_of(payload, [](auto b) { return b == 0; });
       return padding ? Verdict{} : give_up(kExcessBlocks, "payload follows the last write descriptor");
     }
     if (block_bytes_.empty() && payload.size() >= store.block_size) {
@@ -195,7 +190,7 @@ Verdict FfuReceiver::finish() {
     if (Verdict good = close_chunk(gathered_); !good) return good;
     gathered_.clear();
   }
-  if (descriptor_ != image_->stores.front().descriptors.size() || chunk_ != image_->chunk_count()) {
+  if (descriptor_ != image_->stores.front().descriptors.size() || chunk_ != ffu::hashed_units(*image_)) {
     return give_up(kImageEnded, fmt::format("the image ended in descriptor {}", descriptor_));
   }
   return {};

@@ -10,8 +10,10 @@
 namespace imprint::engine {
 
 inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
-    {"image.read-failed", "A part of the image could not be read from the station's disk",
-     "Copy the image to the station again and check the station's disk.", core::FaultClass::station},
+    {"image.compressed", "The image is compressed, which devices do not take",
+     "Convert it with `imprint ffu convert IN OUT`, sign the result, and flash that.", core::FaultClass::image},
+    {"image.partial-update", "The image is a partial update, which a line does not flash",
+     "Choose a full flash update image.", core::FaultClass::image},
     {"image.several-stores", "The image is for several disks of a device, and this version proves one",
      "Use an image with one store.", core::FaultClass::image},
     {"image.describes-nothing", "The image writes nothing to a device", "Build the image again.",

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "flash/engine/errors.hpp"
-#include "flash/ffu/chunk_verifier.hpp"
 #include "flash/ffu/disk_map.hpp"
+#include "flash/ffu/hashed_unit.hpp"
 
 namespace imprint::engine {
 namespace {
@@ -19,44 +19,41 @@ std::string joined(const std::vector<std::string>& texts) {
   return out;
 }
 
-core::Failure mismatch(std::uint64_t disk_offset, std::uint64_t chunk) {
-  return fail("readback.mismatch").with("disk_offset", disk_offset).with("chunk", chunk);
+core::Failure mismatch(std::uint64_t disk_offset, std::uint64_t unit) {
+  return fail("readback.mismatch").with("disk_offset", disk_offset).with("unit", unit);
 }
 
-// One piece of the disk that holds part of one chunk, or all of it.
-core::Status check_piece(VerifiedImage& image, const ffu::MappedRun& piece, core::ByteView bytes) {
-  const ffu::Image& ffu = image.image();
-  const std::uint64_t chunk = (piece.file_offset - ffu.hashed_offset) / ffu.chunk_size;
-  const core::Extent extent = ffu::chunk_extent(ffu, chunk);
-  if (extent.offset == piece.file_offset && extent.length == piece.length) {
-    if (!ffu::check_chunk(ffu, chunk, bytes)) return mismatch(piece.disk_offset, chunk);
+// One piece of the disk that holds part of one unit, or all of it.
+core::Status check_piece(VerifiedImage& image, std::uint64_t unit, const ffu::MappedRun& piece, core::ByteView bytes) {
+  const core::Extent plain = ffu::hashed_unit(image.image(), unit).plain;
+  if (plain.offset == piece.plain_offset && plain.length == piece.length) {
+    if (!ffu::check_unit(image.image(), unit, bytes)) return mismatch(piece.disk_offset, unit);
     return {};
   }
   core::ByteBuffer expected(piece.length);
-  IMPRINT_CHECK(image.read(piece.file_offset, expected));
-  if (!std::ranges::equal(expected, bytes)) return mismatch(piece.disk_offset, chunk);
+  IMPRINT_CHECK(image.read_plain(piece.plain_offset, expected));
+  if (!std::ranges::equal(expected, bytes)) return mismatch(piece.disk_offset, unit);
   return {};
 }
 
 core::Status check_run_piece(VerifiedImage& image, const ffu::MappedRun& run, core::ByteView bytes) {
-  const ffu::Image& ffu = image.image();
   for (std::uint64_t at = 0; at < run.length;) {
-    const std::uint64_t file_offset = run.file_offset + at;
-    const std::uint64_t chunk_end =
-        ffu.hashed_offset + ((file_offset - ffu.hashed_offset) / ffu.chunk_size + 1) * ffu.chunk_size;
-    const std::uint64_t length = std::min(run.length - at, chunk_end - file_offset);
-    IMPRINT_CHECK(check_piece(image, {run.disk_offset + at, length, file_offset}, bytes.subspan(at, length)));
+    const std::uint64_t plain_offset = run.plain_offset + at;
+    const std::uint64_t unit = ffu::unit_at_plain(image.image(), plain_offset);
+    const std::uint64_t length =
+        std::min(run.length - at, ffu::hashed_unit(image.image(), unit).plain.end() - plain_offset);
+    IMPRINT_CHECK(check_piece(image, unit, {run.disk_offset + at, length, plain_offset}, bytes.subspan(at, length)));
     at += length;
   }
   return {};
 }
 
-// Pieces end on chunk boundaries where they can, so that most chunks are hashed whole.
+// Pieces end with a unit where they can, so that most units are hashed whole.
 std::uint64_t piece_length(const ffu::Image& image, const ffu::MappedRun& run, std::uint64_t at) {
   const std::uint64_t rest = run.length - at;
   if (rest <= kPiece) return rest;
-  const std::uint64_t end = (run.file_offset + at + kPiece - image.hashed_offset) / image.chunk_size * image.chunk_size;
-  const std::uint64_t start = run.file_offset + at - image.hashed_offset;
+  const std::uint64_t start = run.plain_offset + at;
+  const std::uint64_t end = ffu::hashed_unit(image, ffu::unit_at_plain(image, start + kPiece)).plain.offset;
   return end > start ? end - start : kPiece;
 }
 
@@ -67,6 +64,10 @@ core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdenti
   if (!ffu::platform_matches(ids, identity.platform_id)) {
     return fail("device.platform-mismatch").with("expected", joined(ids)).with("actual", identity.platform_id);
   }
+  // A device applies what is streamed to it, and the devices of the field take no compressed images; a partial update
+  // needs what an earlier one left behind, which a line cannot prove.
+  if (image.is_compressed()) return fail("image.compressed");
+  if (image.is_partial_update()) return fail("image.partial-update");
   // Only the first store is read back: an image with more could not be proved, so it is not flashed.
   if (image.stores.size() != 1) return fail("image.several-stores").with("stores", image.stores.size());
   if (!identity.disk) return fail("device.disk-unknown");
@@ -100,7 +101,7 @@ core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
       const std::uint64_t length = piece_length(image.image(), run, at);
       buffer.resize(length);
       IMPRINT_CHECK(disk.read_at(run.disk_offset + at, buffer));
-      IMPRINT_CHECK(check_run_piece(image, {run.disk_offset + at, length, run.file_offset + at}, buffer));
+      IMPRINT_CHECK(check_run_piece(image, {run.disk_offset + at, length, run.plain_offset + at}, buffer));
       at += length;
       done += length;
       if (progress) progress(done, due);

@@ -20,12 +20,13 @@ struct FlashPolicy {
 };
 
 // May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
-// `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.describes-nothing`. Asked before
+// `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.compressed`,
+// `image.partial-update`, `image.describes-nothing`. Asked before
 // a byte of the image is sent; the answer is what the device's disk will hold.
 [[nodiscard]] core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity);
 
 // Reads every described block from the device's disk and holds it against the signed hash table; blocks that share a
-// chunk with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names
+// unit with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names
 // the place. `progress(bytes done, bytes due)`.
 [[nodiscard]] core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
                                      const std::function<void(std::uint64_t, std::uint64_t)>& progress,

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The shared chunk cache.
+// The shared cache of units.
 #include "flash/engine/verified_image.hpp"
 
 #include <algorithm>
 
 #include "flash/core/digest.hpp"
+#include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
-#include "flash/engine/errors.hpp"
-#include "flash/ffu/chunk_verifier.hpp"
 
 namespace imprint::engine {
 namespace {
@@ -15,14 +14,20 @@ namespace {
 class VerifiedSource final : public core::BlockSource {
  public:
   explicit VerifiedSource(std::shared_ptr<VerifiedImage> image) : image_(std::move(image)) {}
-  [[nodiscard]] std::uint64_t size() const override { return image_->size(); }
+  [[nodiscard]] std::uint64_t size() const override { return image_->image().plain_size; }
   [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out) const override {
-    return image_->read(offset, out);
+    return image_->read_plain(offset, out);
   }
 
  private:
   std::shared_ptr<VerifiedImage> image_;
 };
+
+// The most that one cached unit takes: a compressed block is kept both ways.
+std::uint64_t unit_memory(const ffu::Image& image) {
+  if (!image.is_compressed()) return image.chunk_size;
+  return std::max<std::uint64_t>(image.chunk_size, std::uint64_t{2} * image.stores.front().block_size);
+}
 
 }  // namespace
 
@@ -30,58 +35,25 @@ VerifiedImage::VerifiedImage(std::shared_ptr<const core::BlockSource> file, ffu:
                              std::uint64_t cache_bytes)
     : file_(std::move(file)),
       opened_(std::move(opened)),
+      reader_(opened_, *file_),
       identity_(core::to_hex(core::sha256(opened_.header_area))),
-      capacity_(std::max<std::uint64_t>(2, cache_bytes / opened_.image.chunk_size)) {}
+      capacity_(std::max<std::uint64_t>(2, cache_bytes / unit_memory(opened_.image))) {}
 
 core::Result<std::shared_ptr<VerifiedImage>> VerifiedImage::open(std::shared_ptr<const core::BlockSource> file,
                                                                  std::uint64_t cache_bytes) {
   IMPRINT_TRY(auto opened, ffu::open_image(*file));
-  std::shared_ptr<VerifiedImage> image(new VerifiedImage(std::move(file), std::move(opened), cache_bytes));
-  IMPRINT_CHECK(image->check_header_chunks());
-  return image;
+  return std::shared_ptr<VerifiedImage>(new VerifiedImage(std::move(file), std::move(opened), cache_bytes));
 }
 
-// The headers that were parsed have to be the headers that were hashed: from the same memory, before anything is used.
-core::Status VerifiedImage::check_header_chunks() const {
-  const ffu::Image& image = opened_.image;
-  for (std::uint64_t index = 0; index < image.chunk_count(); ++index) {
-    const core::Extent extent = ffu::chunk_extent(image, index);
-    if (extent.offset >= image.payload_offset) break;
-    if (extent.end() <= image.payload_offset) {
-      IMPRINT_CHECK(
-          ffu::check_chunk(image, index, core::ByteView(opened_.header_area).subspan(extent.offset, extent.length)));
-    } else {
-      IMPRINT_TRY(const auto loaded, load(index));
-    }
-  }
-  return {};
-}
-
-core::Result<std::shared_ptr<const core::ByteBuffer>> VerifiedImage::load(std::uint64_t index) const {
-  const core::Extent extent = ffu::chunk_extent(opened_.image, index);
-  auto bytes = std::make_shared<core::ByteBuffer>(extent.length);
-  std::uint64_t from_memory = 0;
-  if (extent.offset < opened_.header_area.size()) {
-    from_memory = std::min<std::uint64_t>(extent.length, opened_.header_area.size() - extent.offset);
-    std::copy_n(opened_.header_area.begin() + static_cast<std::ptrdiff_t>(extent.offset), from_memory, bytes->begin());
-  }
-  if (from_memory < extent.length) {
-    auto status = file_->read_at(extent.offset + from_memory, core::ByteSpan(*bytes).subspan(from_memory));
-    if (!status) return fail("image.read-failed").with("offset", extent.offset).caused_by(std::move(status).error());
-  }
-  IMPRINT_CHECK(ffu::check_chunk(opened_.image, index, *bytes));
-  return bytes;
-}
-
-core::Result<std::shared_ptr<const core::ByteBuffer>> VerifiedImage::chunk(std::uint64_t index) {
+core::Result<VerifiedImage::Unit> VerifiedImage::unit(std::uint64_t index) {
   std::unique_lock lock(mutex_);
   for (;;) {
     const auto found = entries_.find(index);
     if (found == entries_.end()) break;
-    if (found->second.bytes) {
+    if (found->second.unit) {
       uses_.splice(uses_.begin(), uses_, found->second.use);
-      ++statistics_.chunks_served;
-      return found->second.bytes;
+      ++statistics_.units_served;
+      return found->second.unit;
     }
     loaded_.wait(lock);  // the loading thread always ends the wait: it fills the entry or takes it away
   }
@@ -91,15 +63,16 @@ core::Result<std::shared_ptr<const core::ByteBuffer>> VerifiedImage::chunk(std::
   // Whatever ends the load, also an exception for want of memory: the entry is filled or taken away, and who waits is
   // told.
   const Pending pending(*this, index);
-  auto loaded = load(index);
-  if (loaded) pending.keep(*loaded);
-  return loaded;
+  IMPRINT_TRY(auto loaded, reader_.load(index));
+  const auto shared = std::make_shared<const ffu::UnitReader::Unit>(std::move(loaded));
+  pending.keep(shared);
+  return shared;
 }
 
 VerifiedImage::Pending::~Pending() {
   const std::scoped_lock lock(image_.mutex_);
   const auto entry = image_.entries_.find(index_);
-  if (entry != image_.entries_.end() && !entry->second.bytes) {
+  if (entry != image_.entries_.end() && !entry->second.unit) {
     // Not kept: the next reader tries again, so that one bad read of the disk does not stay.
     image_.uses_.erase(entry->second.use);
     image_.entries_.erase(entry);
@@ -107,13 +80,13 @@ VerifiedImage::Pending::~Pending() {
   image_.loaded_.notify_all();
 }
 
-void VerifiedImage::Pending::keep(std::shared_ptr<const core::ByteBuffer> bytes) const {
+void VerifiedImage::Pending::keep(Unit unit) const {
   const std::scoped_lock lock(image_.mutex_);
   const auto entry = image_.entries_.find(index_);  // there: an entry without bytes is never evicted
-  entry->second.bytes = std::move(bytes);
+  entry->second.unit = std::move(unit);
   image_.uses_.splice(image_.uses_.begin(), image_.uses_, entry->second.use);
-  ++image_.statistics_.chunks_loaded;
-  ++image_.statistics_.chunks_served;
+  ++image_.statistics_.units_loaded;
+  ++image_.statistics_.units_served;
   image_.evict();
 }
 
@@ -122,22 +95,23 @@ void VerifiedImage::evict() {
   while (entries_.size() > capacity_ && it != uses_.begin()) {
     --it;
     const auto entry = entries_.find(*it);
-    if (!entry->second.bytes) continue;  // being loaded
+    if (!entry->second.unit) continue;  // being loaded
     entries_.erase(entry);
     it = uses_.erase(it);
   }
 }
 
-core::Status VerifiedImage::read(std::uint64_t offset, core::ByteSpan out) {
+core::Status VerifiedImage::read(std::uint64_t offset, core::ByteSpan out) { return copy(offset, out, false); }
+
+core::Status VerifiedImage::read_plain(std::uint64_t offset, core::ByteSpan out) { return copy(offset, out, true); }
+
+core::Status VerifiedImage::copy(std::uint64_t offset, core::ByteSpan out, bool plain) {
   const ffu::Image& image = opened_.image;
-  if (offset > image.file_size || out.size() > image.file_size - offset) {
-    return core::fail("io.out-of-range")
-        .with("offset", offset)
-        .with("length", out.size())
-        .with("size", image.file_size);
+  const std::uint64_t size = plain ? image.plain_size : image.file_size;
+  if (offset > size || out.size() > size - offset) {
+    return core::fail("io.out-of-range").with("offset", offset).with("length", out.size()).with("size", size);
   }
-  // Before the first chunk lie the security header, the catalog and the table, which were parsed and judged from
-  // memory.
+  // Before the first unit lie the security header, the catalog and the table, which were parsed and judged from memory.
   if (offset < image.hashed_offset) {
     const std::uint64_t count = std::min<std::uint64_t>(out.size(), image.hashed_offset - offset);
     std::copy_n(opened_.header_area.begin() + static_cast<std::ptrdiff_t>(offset), count, out.begin());
@@ -145,11 +119,17 @@ core::Status VerifiedImage::read(std::uint64_t offset, core::ByteSpan out) {
     out = out.subspan(count);
   }
   while (!out.empty()) {
-    const std::uint64_t index = (offset - image.hashed_offset) / image.chunk_size;
-    IMPRINT_TRY(const auto bytes, chunk(index));
-    const std::uint64_t inner = (offset - image.hashed_offset) % image.chunk_size;
-    const std::uint64_t count = std::min<std::uint64_t>(out.size(), bytes->size() - inner);
-    std::copy_n(bytes->begin() + static_cast<std::ptrdiff_t>(inner), count, out.begin());
+    const std::uint64_t index = plain ? ffu::unit_at_plain(image, offset) : ffu::unit_at_stored(image, offset);
+    if (index == ffu::hashed_units(image)) {  // behind the last compressed block: zeros, as the parser made sure
+      std::ranges::fill(out, std::uint8_t{0});
+      return {};
+    }
+    IMPRINT_TRY(const auto loaded, unit(index));
+    const core::ByteBuffer& bytes = plain ? loaded->plain_bytes() : loaded->stored;
+    const ffu::HashedUnit place = ffu::hashed_unit(image, index);
+    const std::uint64_t inner = offset - (plain ? place.plain.offset : place.stored.offset);
+    const std::uint64_t count = std::min<std::uint64_t>(out.size(), bytes.size() - inner);
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(inner), count, out.begin());
     offset += count;
     out = out.subspan(count);
   }
@@ -167,7 +147,7 @@ std::uint32_t VerifiedImage::shared_value(std::uint64_t family, std::uint64_t in
   return values.emplace(index, compute()).first->second;
 }
 
-std::shared_ptr<const core::BlockSource> VerifiedImage::as_source() {
+std::shared_ptr<const core::BlockSource> VerifiedImage::as_plain_source() {
   return std::make_shared<VerifiedSource>(shared_from_this());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One verified image for any number of targets: chunks enter a bounded cache once, are hashed against the signed table
-// as they enter, and leave only from there. The file is never mapped: an evicted page would come back unchecked.
+// One verified image for any number of targets: hashed units (chunks, or blocks of a compressed image) enter a bounded
+// cache once, are checked against the signed table as they enter, and leave only from there. The file is never mapped:
+// an evicted page would come back unchecked.
 #pragma once
 
 #include <array>
@@ -17,16 +18,16 @@
 #include "flash/core/result.hpp"
 #include "flash/engine/target.hpp"
 #include "flash/ffu/image.hpp"
+#include "flash/ffu/unit_reader.hpp"
 
 namespace imprint::engine {
 
-// Thread-safe. Memory: the header area and at most `cache_bytes` of chunks, plus those that are being copied right now.
+// Thread-safe. Memory: the header area and at most `cache_bytes` of units, plus those that are being copied right now.
 class VerifiedImage : public ImageStream, public std::enable_shared_from_this<VerifiedImage> {
  public:
   static constexpr std::uint64_t kDefaultCacheBytes = 64ULL << 20;
 
-  // Parses the headers and hashes them; the payload is hashed as it is read. What the header chunks fail is
-  // `image.hash-mismatch`.
+  // Parses the headers and hashes them; the payload is hashed as it is read. `image.hash-mismatch` for the headers.
   [[nodiscard]] static core::Result<std::shared_ptr<VerifiedImage>> open(
       std::shared_ptr<const core::BlockSource> file, std::uint64_t cache_bytes = kDefaultCacheBytes);
 
@@ -41,29 +42,31 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   [[nodiscard]] std::uint32_t shared_value(std::uint64_t family, std::uint64_t index,
                                            const std::function<std::uint32_t()>& compute) override;
 
-  // The same bytes as a BlockSource, for formats that read an FFU as a disk.
-  [[nodiscard]] std::shared_ptr<const core::BlockSource> as_source();
+  // The plain image (ffu/image.hpp), for formats that read an FFU as a disk. Keeps this image alive.
+  [[nodiscard]] std::shared_ptr<const core::BlockSource> as_plain_source();
+  // Fills `out` with plain bytes; the same errors as read().
+  [[nodiscard]] core::Status read_plain(std::uint64_t offset, core::ByteSpan out);
 
   struct Statistics {
-    std::uint64_t chunks_loaded = 0;  // read from the file and hashed
-    std::uint64_t chunks_served = 0;  // copied out of the cache
+    std::uint64_t units_loaded = 0;  // read from the file and hashed
+    std::uint64_t units_served = 0;  // copied out of the cache
   };
   [[nodiscard]] Statistics statistics() const;
 
  private:
   VerifiedImage(std::shared_ptr<const core::BlockSource> file, ffu::OpenedImage opened, std::uint64_t cache_bytes);
-  [[nodiscard]] core::Status check_header_chunks() const;
-  [[nodiscard]] core::Result<std::shared_ptr<const core::ByteBuffer>> chunk(std::uint64_t index);
-  [[nodiscard]] core::Result<std::shared_ptr<const core::ByteBuffer>> load(std::uint64_t index) const;
+  using Unit = std::shared_ptr<const ffu::UnitReader::Unit>;
+  [[nodiscard]] core::Result<Unit> unit(std::uint64_t index);
+  [[nodiscard]] core::Status copy(std::uint64_t offset, core::ByteSpan out, bool plain);
   void evict();
-  // A chunk that this thread is loading.
+  // A unit that this thread is loading.
   class Pending {
    public:
     Pending(VerifiedImage& image, std::uint64_t index) : image_(image), index_(index) {}
     ~Pending();
     Pending(const Pending&) = delete;
     Pending& operator=(const Pending&) = delete;
-    void keep(std::shared_ptr<const core::ByteBuffer> bytes) const;
+    void keep(Unit unit) const;
 
    private:
     VerifiedImage& image_;
@@ -72,14 +75,15 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
 
   std::shared_ptr<const core::BlockSource> file_;
   ffu::OpenedImage opened_;
+  ffu::UnitReader reader_;  // of the two above
   std::string identity_;
-  std::uint64_t capacity_;  // chunks
+  std::uint64_t capacity_;  // units
 
   mutable std::mutex mutex_;
   std::condition_variable loaded_;
   struct Entry {
-    std::shared_ptr<const core::ByteBuffer> bytes;  // null while a thread loads it
-    std::list<std::uint64_t>::iterator use;         // position in uses_
+    Unit unit;                               // null while a thread loads it
+    std::list<std::uint64_t>::iterator use;  // position in uses_
   };
   std::unordered_map<std::uint64_t, Entry> entries_;
   std::list<std::uint64_t> uses_;  // most recent first

@@ -17,6 +17,7 @@
 #include "flash/disk/errors.hpp"
 #include "flash/disk/volume.hpp"
 #include "flash/ffu/manifest.hpp"
+#include "flash/ffu/write_order.hpp"
 #include "flash/imaging/errors.hpp"
 #include "flash/imaging/image_proof.hpp"
 #include "flash/imaging/recovery_content.hpp"
@@ -264,17 +265,18 @@ std::string Build::manifest() const {
 core::Status Build::write_image() {
   // Written and proved under another name first: the final name never stands for an image that has not proved right.
   core::AtomicFile output(request_.output);
-  const ffu::WriteRequest write{
-      .disk = disk_.get(),
-      .allocated = allocated_,
-      .final_extents = disk::table_extents(table_, disk_->size()).extents(),
-      .manifest = manifest(),
-      .platform_ids = workspace_.platform().platform_ids,
-      .block_size = kBlockSize,
+  IMPRINT_CHECK(output.check_target());
+  ffu::Store store =
+      ffu::order_writes(disk_->size(), kBlockSize, allocated_, disk::table_extents(table_, disk_->size()).extents());
+  store.platform_ids = workspace_.platform().platform_ids;
+  ffu::WriteRequest write{
       .chunk_size = layout().chunk_size,
+      .manifest = manifest(),
       .make_catalog = request_.make_catalog,
       .progress = [this](std::uint64_t done, std::uint64_t total) { report("image", done, total); }};
-  IMPRINT_CHECK(ffu::write_ffu(write, output.temporary_path()));
+  write.stores.push_back({std::move(store), disk_.get()});
+  IMPRINT_TRY(const auto sink, core::FileSink::create(output.temporary_path(), 0));
+  IMPRINT_TRY(summary_.image_bytes, ffu::write_image(write, *sink));
   report("proof", 0, 1);
   IMPRINT_CHECK(prove_image({.image = output.temporary_path(),
                              .disk = disk_,
@@ -282,9 +284,6 @@ core::Status Build::write_image() {
                              .table = table_,
                              .has_boot_store = !workspace_.boot_configurations().empty(),
                              .volumes = std::move(expected_)}));
-  std::error_code error;
-  summary_.image_bytes = fs::file_size(output.temporary_path(), error);
-  if (error) return core::fail_errno(error.value(), "io.read-failed", request_.output.string());
   IMPRINT_CHECK(output.commit());
   report("proof", 1, 1);
   return {};

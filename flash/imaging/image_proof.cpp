@@ -8,9 +8,9 @@
 #include "flash/bcd/store.hpp"
 #include "flash/core/text.hpp"
 #include "flash/disk/volume.hpp"
-#include "flash/ffu/chunk_verifier.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/image.hpp"
+#include "flash/ffu/verify.hpp"
 #include "flash/imaging/errors.hpp"
 
 namespace imprint::imaging {
@@ -130,9 +130,10 @@ core::Status check_files(const ProofRequest& request, const std::shared_ptr<cons
 core::Status prove(const ProofRequest& request) {
   IMPRINT_TRY(std::shared_ptr<const core::BlockSource> file, core::FileSource::open(request.image));
   IMPRINT_TRY(const auto opened, ffu::open_image(*file));
-  IMPRINT_CHECK(ffu::verify_chunks(opened, *file, 1, [](std::uint64_t, std::uint64_t) {}));
-  if (opened.image.stores.size() != 1) return wrong("the image does not have one store");
+  IMPRINT_CHECK(ffu::verify_units(opened, *file, 0, {}));
+  if (opened.image.form != ffu::Form::v1) return wrong("the image is not a V1 image");
   IMPRINT_TRY(auto map, ffu::DiskMap::build(opened.image.stores.front(), request.disk->size()));
+  // Straight from the file, whose every chunk was just hashed: it is not compressed, so its bytes are the plain ones.
   const auto built = std::make_shared<ffu::DescribedDisk>(std::move(map), file);
   IMPRINT_CHECK(compare_bytes(request, *built));
   IMPRINT_CHECK(check_table(request, *built));

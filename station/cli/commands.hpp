@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "station/cli/console.hpp"
 
@@ -33,6 +34,54 @@ struct FfuExtractOptions {
   bool json = false;
 };
 ExitStatus ffu_extract(const FfuExtractOptions& options);
+
+struct FfuCreateOptions {
+  std::filesystem::path disk;
+  std::filesystem::path out;
+  std::vector<std::string> platform_ids;
+  std::string compress = "none";
+  std::uint32_t block_size = 131072;         // bytes
+  std::optional<std::uint32_t> sector_size;  // bytes
+  bool json = false;
+};
+ExitStatus ffu_create(const FfuCreateOptions& options);
+
+struct FfuConvertOptions {
+  std::filesystem::path in;
+  std::filesystem::path out;
+  std::string compress = "none";
+  bool reorder = false;
+  bool json = false;
+};
+ExitStatus ffu_convert(const FfuConvertOptions& options);
+
+struct FfuDiffOptions {
+  std::filesystem::path a;
+  std::filesystem::path b;
+  bool json = false;
+};
+ExitStatus ffu_diff(const FfuDiffOptions& options);
+
+struct FfuCatalogOptions {
+  std::filesystem::path file;
+  std::filesystem::path out;
+  std::optional<std::filesystem::path> timestamp_request;
+  bool json = false;
+};
+ExitStatus ffu_catalog(const FfuCatalogOptions& options);
+
+struct FfuSignOptions {
+  std::filesystem::path file;
+  std::optional<std::filesystem::path> certificate;
+  std::optional<std::string> key;  // a PEM file or a pkcs11 URI
+  std::optional<std::filesystem::path> pkcs12;
+  std::optional<std::filesystem::path> catalog;
+  std::optional<std::filesystem::path> timestamp;
+  std::optional<std::filesystem::path> passphrase_file;
+  std::optional<std::string> digest;  // "sha1" or "sha256"
+  bool json = false;
+};
+ExitStatus ffu_sign(const FfuSignOptions& options);
 
 struct InspectOptions {
   std::filesystem::path source;

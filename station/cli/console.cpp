@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
@@ -16,8 +18,12 @@ namespace imprint::station::cli {
 
 ExitStatus exit_status(const core::Error& error) {
   const std::string_view id = error.id();
-  if (id == "usage.invalid" || id == "ffu.store-missing" || id == "ffu.disk-size-unknown" || id == "demo.folder-in-use")
-    return ExitStatus::usage;
+  constexpr std::string_view kUsage[] = {"usage.invalid",      "ffu.store-missing",  "ffu.disk-size-unknown",
+                                         "demo.folder-in-use", "sign.key-encrypted", "sign.pin-needed",
+                                         "sign.pin-in-uri",    "sign.uri-malformed"};
+  if (std::ranges::find(kUsage, id) != std::end(kUsage)) return ExitStatus::usage;
+  // A key or certificate that is not there, or may not be read.
+  if (id.starts_with("sign.") && error.cause() != nullptr) return exit_status(*error.cause());
   if (id == "report.no-rows") return ExitStatus::nothing;
   if (id == "job.deadline") return ExitStatus::not_good;
   if (id == "workspace.file-missing") return ExitStatus::environment;

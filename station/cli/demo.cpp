@@ -7,6 +7,7 @@
 #include "flash/core/atomic_file.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
+#include "flash/ffu/hashed_unit.hpp"
 #include "flash/imaging/image_builder.hpp"
 #include "flash/inspect/report_json.hpp"
 #include "flash/trust/signing.hpp"
@@ -161,7 +162,7 @@ core::Result<bool> demonstrate(const DemoOptions& options) {
   const auto trust_store = std::make_shared<const trust::TrustStore>(std::move(loaded));
   IMPRINT_TRY(auto image, arm_image(options.out / "image.ffu", trust::Policy::test, *trust_store, now, {}));
   for (const trust::Reason& reason : image.decision.reasons) print_line("  ok   " + reason.text);
-  print_line(fmt::format("  ok   all {} chunks", image.image->image().chunk_count()));
+  print_line(fmt::format("  ok   all {} chunks", ffu::hashed_units(image.image->image())));
 
   heading(4, "Eight virtual devices in eight slots: a wrong one in slot 4, a loose cable in slot 6");
   IMPRINT_TRY(const auto records, db::Records::open(options.out / "station.db", clock));

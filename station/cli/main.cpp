@@ -10,47 +10,13 @@
 
 #include "flash/core/errors.hpp"
 #include "station/cli/commands.hpp"
+#include "station/cli/ffu_options.hpp"
 #include "station/cli/workspace_path.hpp"
 #include "station/errors.hpp"
 #include "station/version.hpp"
 
 namespace imprint::station::cli {
 namespace {
-
-// Set by the command that was chosen, run after parsing.
-using Chosen = std::function<ExitStatus()>;
-
-void add_ffu(CLI::App& app, Chosen& chosen) {
-  CLI::App* ffu = app.add_subcommand("ffu", "Full flash update images: look at, verify, extract");
-  ffu->require_subcommand(1);
-
-  auto info_options = std::make_shared<FfuInfoOptions>();
-  CLI::App* info = ffu->add_subcommand("info", "What an image is: platform, disk, partitions, signer, sizes");
-  info->add_option("FILE", info_options->file, "The FFU")->required();
-  info->add_flag("--json", info_options->json, "One JSON object");
-  info->callback([&chosen, info_options] { chosen = [info_options] { return ffu_info(*info_options); }; });
-
-  auto verify_options = std::make_shared<FfuVerifyOptions>();
-  CLI::App* verify = ffu->add_subcommand("verify", "Signature, catalog, hash table and every chunk");
-  verify->add_option("FILE", verify_options->file, "The FFU")->required();
-  verify->add_option("--policy", verify_options->policy, "retail, test or none")
-      ->check(CLI::IsMember({"retail", "test", "none"}))
-      ->capture_default_str();
-  verify->add_option("--trust", verify_options->trust, "Trust directory")->capture_default_str();
-  verify->add_flag("--json", verify_options->json, "One JSON object");
-  verify->callback([&chosen, verify_options] { chosen = [verify_options] { return ffu_verify(*verify_options); }; });
-
-  auto extract_options = std::make_shared<FfuExtractOptions>();
-  CLI::App* extract = ffu->add_subcommand("extract", "Write the disk that an image describes to a sparse file");
-  extract->add_option("FILE", extract_options->file, "The FFU")->required();
-  extract->add_option("OUT", extract_options->out, "The disk image to write")->required();
-  extract->add_option("--store", extract_options->store, "Store, counted from 0")->capture_default_str();
-  extract->add_option("--size", extract_options->size,
-                      "Size of the disk in bytes; MinSectorCount of the store unless given");
-  extract->add_flag("--json", extract_options->json, "One JSON object");
-  extract->callback(
-      [&chosen, extract_options] { chosen = [extract_options] { return ffu_extract(*extract_options); }; });
-}
 
 void add_inspect(CLI::App& app, Chosen& chosen) {
   CLI::App* inspect =

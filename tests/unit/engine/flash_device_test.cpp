@@ -67,6 +67,12 @@ TEST_CASE("an image that this version could not prove is not flashed") {
   image.stores.push_back(image.stores[0]);
   CHECK(engine::check_fit(image, f.device()).error().id() == "image.several-stores");
   image = f.image->image();
+  image.form = ffu::Form::v1_compressed;
+  CHECK(engine::check_fit(image, f.device()).error().id() == "image.compressed");
+  image = f.image->image();
+  image.stores[0].update_type = ffu::UpdateType::partial;
+  CHECK(engine::check_fit(image, f.device()).error().id() == "image.partial-update");
+  image = f.image->image();
   image.stores[0].descriptors.clear();
   CHECK(engine::check_fit(image, f.device()).error().id() == "image.describes-nothing");
 }

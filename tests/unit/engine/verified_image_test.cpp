@@ -67,7 +67,7 @@ TEST_CASE("a chunk is read and hashed once for many readers that start together"
     CHECK(good == 8);
   }
   const std::uint64_t chunks = (file.file.size() - file.hashed_offset + file.chunk_size - 1) / file.chunk_size;
-  CHECK((*image)->statistics().chunks_loaded == chunks);
+  CHECK((*image)->statistics().units_loaded == chunks);
 }
 
 TEST_CASE("a file that changes after it was opened never gets past its hash, not even after an eviction") {

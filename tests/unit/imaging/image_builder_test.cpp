@@ -67,7 +67,7 @@ core::ByteBuffer flashed_device(const fs::path& image, std::uint64_t disk_bytes)
   const ffu::Store& store = opened->image.stores.at(0);
   for (const ffu::WriteDescriptor& descriptor : store.descriptors) {
     for (std::uint64_t block = 0; block < descriptor.block_count; ++block) {
-      const auto bytes = file->read(descriptor.payload_offset + block * store.block_size, store.block_size);
+      const auto bytes = file->read(descriptor.plain_offset + block * store.block_size, store.block_size);
       REQUIRE(bytes);
       for (const ffu::DiskLocation& location : store.locations_of(descriptor)) {
         const auto offset = ffu::disk_offset(location, block, store.block_size, disk_bytes);
@@ -112,7 +112,10 @@ TEST_CASE("a build gives an image that other programs find sound") {
   const fs::path work = bench.folder.path() / "work";
   fs::create_directory(work);
   const auto disk = open_disk(bench.request.output, built->disk_bytes);
-  REQUIRE(ffu::extract_disk(*disk, work / "disk.img", {}));
+  const auto file_of_image = core::FileSource::open(bench.request.output).value();
+  const auto opened = ffu::open_image(*file_of_image).value();
+  const auto raw_disk = core::FileSink::create(work / "disk.img", disk->size()).value();
+  REQUIRE(ffu::extract_disk(opened, *file_of_image, disk->map(), *raw_disk, 0, {}));
   std::string judged;
   CHECK(run_tool({"sgdisk", "-v", (work / "disk.img").string()}, &judged));
   CHECK(judged.find("No problems found") != std::string::npos);

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Opening and writing images for the ffu commands.
+#include "station/cli/ffu_file.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <system_error>
+
+#include "flash/core/atomic_file.hpp"
+#include "flash/core/errors.hpp"
+#include "flash/core/text.hpp"
+#include "flash/trust/signing.hpp"
+#include "station/errors.hpp"
+
+namespace imprint::station::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kFixedTime = 946684800;              // 2000-01-01T00:00:00Z
+constexpr std::uint64_t kLastEncodableTime = 253402300799;  // 9999-12-31T23:59:59Z
+
+}  // namespace
+
+core::Result<FfuFile> open_ffu(const fs::path& path) {
+  IMPRINT_TRY(std::shared_ptr<const core::BlockSource> file, core::FileSource::open(path));
+  auto opened = ffu::open_image(*file);
+  if (!opened) {
+    opened.error().add_context("file", path.native());
+    return std::unexpected(std::move(opened).error());
+  }
+  return FfuFile{std::move(file), std::make_shared<const ffu::OpenedImage>(std::move(*opened))};
+}
+
+core::Status check_catalog(const ffu::Image& image) {
+  const auto decision =
+      trust::decide(image, trust::Policy::none, trust::TrustStore::empty(), core::SystemClock().now());
+  if (decision.accepted) return {};
+  return std::unexpected(decision.refusal());
+}
+
+core::Status check_output(const fs::path& out, std::initializer_list<fs::path> inputs) {
+  std::error_code error;
+  for (const fs::path& input : inputs) {
+    if (fs::equivalent(out, input, error) && !error)
+      return fail("usage.invalid", "the output is a file that is read").with("file", out.native());
+  }
+  const fs::path folder = out.has_parent_path() ? out.parent_path() : fs::path(".");
+  if (!fs::is_directory(folder, error))
+    return core::fail("io.not-found", "the folder of the output").with("folder", folder.native());
+  return core::AtomicFile(out).check_target();
+}
+
+core::Status write_output(const fs::path& out, std::uint64_t size,
+                          const std::function<core::Status(core::BlockSink&)>& write) {
+  core::AtomicFile file(out);
+  IMPRINT_CHECK(file.check_target());
+  {
+    IMPRINT_TRY(const auto sink, core::FileSink::create(file.temporary_path(), size));
+    IMPRINT_CHECK(write(*sink));
+  }
+  return file.commit();
+}
+
+core::Result<ffu::CatalogMaker> unsigned_catalogs(trust::DigestAlgorithm digest) {
+  std::int64_t seconds = kFixedTime;
+  if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr) {  // NOLINT(concurrency-mt-unsafe)
+    const auto number = core::parse_number(epoch);
+    if (!number || *number > kLastEncodableTime)
+      return fail("usage.invalid", "SOURCE_DATE_EPOCH is not a number of seconds").with("actual", epoch);
+    seconds = static_cast<std::int64_t>(*number);
+  }
+  const core::UtcTime made{std::chrono::seconds(seconds)};
+  return ffu::CatalogMaker([made, digest](core::ByteView table) { return trust::build_catalog(table, made, digest); });
+}
+
+ffu::Form form_for(ffu::Compression compression) {
+  return compression == ffu::Compression::none ? ffu::Form::v1 : ffu::Form::v1_compressed;
+}
+
+std::string claimed_compression(std::uint32_t algorithm) {
+  switch (algorithm) {
+    case 0:
+      return "none";
+    case 1:
+      return "default";
+    case 2:
+      return "lznt1";
+    case 3:
+      return "xpress";
+    case 4:
+      return "xpress-huffman";
+    default:
+      return fmt::format("unknown ({})", algorithm);
+  }
+}
+
+std::string describe_form(ffu::Form form, ffu::Compression compression) {
+  if (form != ffu::Form::v1_compressed) return std::string(ffu::to_string(form));
+  return fmt::format("{} ({})", ffu::to_string(form), ffu::to_string(compression));
+}
+
+}  // namespace imprint::station::cli
