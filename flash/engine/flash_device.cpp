@@ -93,6 +93,7 @@ core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
                        const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::stop_token stop) {
   IMPRINT_TRY(const auto map, ffu::DiskMap::build(image.image().stores.at(0), disk.size()));
   const std::uint64_t due = map.described_bytes();
+  if (due == 0) return fail("image.describes-nothing");  // nothing read back proves nothing
   std::uint64_t done = 0;
   core::ByteBuffer buffer;
   for (const ffu::MappedRun& run : map.runs()) {

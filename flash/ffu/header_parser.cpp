@@ -24,7 +24,11 @@ HeaderParser::Step HeaderParser::parse() {
   IMPRINT_NEED(parse_security_header());
   IMPRINT_NEED(parse_image_header());
   IMPRINT_NEED(parse_stores());
-  IMPRINT_CHECK(place_payloads());
+  image_.payload_offset = position_;
+  if (depth_ == ParseDepth::whole) {
+    IMPRINT_CHECK(place_payloads());
+    match_manifest_stores();
+  }
   return std::optional<Needed>{};
 }
 
@@ -69,6 +73,9 @@ HeaderParser::Step HeaderParser::parse_security_header() {
   IMPRINT_NEED(need(image_.hashed_offset));
   IMPRINT_TRY(catalog_, reader.take(header.catalog_size));
   IMPRINT_TRY(hash_table_, reader.take(header.hash_table_size));
+  // No hash and no signature covers these bytes, and devices are sent them.
+  if (!core::is_zero(bytes_.subspan(end, image_.hashed_offset - end)))
+    return fail("ffu.padding-not-zero").with("offset", end);
   position_ = image_.hashed_offset;
   return std::optional<Needed>{};
 }
@@ -145,7 +152,11 @@ HeaderParser::Step HeaderParser::parse_targets(std::uint32_t count) {
     DeviceTarget target;
     for (std::size_t text = 0; text < lengths.size(); ++text) {
       IMPRINT_TRY(const auto bytes, reader.take(lengths[text]));
-      target.*kTexts[text] = core::printable(core::as_text(bytes));
+      target.*kTexts[text] = core::as_text(bytes);
+      if (core::printable(core::as_text(bytes)) != core::as_text(bytes)) {
+        return fail("ffu.device-targeting", "a text holds characters that cannot be shown")
+            .with("offset", reader.offset() - bytes.size());
+      }
     }
     image_.targets.push_back(std::move(target));
     position_ += kLengths + text_bytes;

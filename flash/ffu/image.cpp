@@ -58,7 +58,7 @@ struct Reading {
 };
 
 core::Result<Reading> parse_with_rule(ByteView start, std::optional<std::uint64_t> file_size, PaddingRule rule) {
-  HeaderParser parser(start, rule);
+  HeaderParser parser(start, rule, ParseDepth::whole);
   IMPRINT_TRY(const auto needed, parser.parse());
   if (needed) {
     return core::fail("format.truncated")
@@ -99,22 +99,29 @@ core::Result<Image> choose_reading(ByteView start, std::vector<Image> readings, 
 
 }  // namespace
 
-core::Result<std::uint64_t> header_bytes(ByteView start) {
+core::Result<HeaderExtent> header_extent(ByteView start) {
   // The most that any padding rule asks for, so that each of them can be tried on what was read.
-  std::uint64_t most = 0;
+  HeaderExtent extent;
   std::optional<core::Error> problem;  // of the first rule: under the wrong one, a second store header is anything
   for (const PaddingRule rule : kPaddingRules) {
-    HeaderParser parser(start, rule);
+    HeaderParser parser(start, rule, ParseDepth::sizes);
     auto needed = parser.parse();
     if (needed) {
-      most = std::max(most, *needed ? (*needed)->bytes : parser.payload_offset());
+      const std::uint64_t end = *needed ? (*needed)->bytes : parser.payload_offset();
+      extent.most = std::max(extent.most, end);
+      if (parser.is_compressed()) extent.hashed_by_chunk = std::min(extent.hashed_by_chunk, end);
     } else if (!problem) {
       problem = std::move(needed).error();
     }
     if (!parser.rule_mattered()) break;
   }
-  if (most == 0 && problem) return std::unexpected(std::move(*problem));
-  return most;
+  if (extent.most == 0 && problem) return std::unexpected(std::move(*problem));
+  return extent;
+}
+
+core::Result<std::uint64_t> header_bytes(ByteView start) {
+  IMPRINT_TRY(const auto extent, header_extent(start));
+  return extent.most;
 }
 
 core::Result<Image> parse_image(ByteView start, std::optional<std::uint64_t> file_size) {
@@ -123,8 +130,8 @@ core::Result<Image> parse_image(ByteView start, std::optional<std::uint64_t> fil
     return std::move(reading.image);
   }
   return parse_file(start, *file_size, [&](std::uint64_t from) -> core::Result<bool> {
-    const auto tail = start.subspan(std::min<std::uint64_t>(from, start.size()));
-    return std::ranges::all_of(tail, [](std::uint8_t byte) { return byte == 0; });
+    // Bytes that are not there cannot be vouched for.
+    return start.size() >= *file_size && core::is_zero(start.subspan(from));
   });
 }
 
@@ -170,6 +177,15 @@ core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint6
         .with("disk_bytes", disk_bytes);
   }
   return location.method == AccessMethod::disk_begin ? reach - block_size : disk_bytes - reach;
+}
+
+bool overlaps_itself(std::span<const DiskLocation> locations, std::uint32_t block_count) {
+  if (block_count < 2 || locations.size() < 2) return false;
+  std::vector<std::uint64_t> starts;
+  for (const DiskLocation& location : locations) starts.push_back(location.block_index);
+  std::ranges::sort(starts);
+  const auto close = [&](std::uint64_t a, std::uint64_t b) { return b - a < block_count; };
+  return std::ranges::adjacent_find(starts, close) != starts.end();
 }
 
 core::Status check_validation(const Store& store, const core::BlockSource& disk, std::uint32_t sector_size) {

@@ -159,6 +159,10 @@ struct OpenedImage {
 [[nodiscard]] core::Result<std::uint64_t> disk_offset(const DiskLocation& location, std::uint64_t block,
                                                       std::uint32_t block_size, std::uint64_t disk_bytes);
 
+// Do two of a run's places, counted from the disk's start, have blocks in common? Which of them would win is not
+// settled by the format: such a run is neither read nor written.
+[[nodiscard]] bool overlaps_itself(std::span<const DiskLocation> locations, std::uint32_t block_count);
+
 // Does the device's platform id ("Manufacturer.Family.Product[.Version]") match one of the image's? Components may be
 // '*'; an image id of three components matches any version. Compared as written, with case.
 [[nodiscard]] bool platform_matches(std::span<const std::string> image_ids, std::string_view device_id);

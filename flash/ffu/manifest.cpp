@@ -26,11 +26,11 @@ bool is_true(std::string_view text) { return core::equals_ignoring_case(text, "t
 core::Status add_store(Manifest& manifest, const ManifestSection& section) {
   ManifestStore store;
   IMPRINT_TRY(const auto sector_size, number(section, "SectorSize", 512, 65536));
-  if (sector_size < 512 || (sector_size & (sector_size - 1)) != 0) {
-    return fail("ffu.manifest", "the sector size is not a power of two from 512").with("value", sector_size);
-  }
+  if (sector_size != 512 && sector_size != 4096)
+    return fail("ffu.manifest", "the sector size is neither 512 nor 4096").with("value", sector_size);
   store.sector_size = static_cast<std::uint32_t>(sector_size);
   IMPRINT_TRY(store.min_sector_count, number(section, "MinSectorCount", 0, 1ULL << 44));
+  store.device_path = core::printable(section.value("DevicePath"));
   manifest.stores.push_back(std::move(store));
   return {};
 }

@@ -30,6 +30,7 @@ struct ManifestPartition {
 };
 
 struct ManifestStore {
+  std::string device_path;             // V2; empty where it is not given
   std::uint32_t sector_size = 512;     // bytes
   std::uint64_t min_sector_count = 0;  // 0: not given
   std::vector<ManifestPartition> partitions;

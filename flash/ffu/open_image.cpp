@@ -7,6 +7,7 @@
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/format.hpp"
 #include "flash/ffu/hashed_unit.hpp"
+#include "flash/ffu/header_parser.hpp"
 #include "flash/ffu/image.hpp"
 
 namespace imprint::ffu {
@@ -24,8 +25,9 @@ class HeaderAreaReader {
   [[nodiscard]] const core::ByteBuffer& bytes() const { return bytes_; }
   [[nodiscard]] core::ByteBuffer take() { return std::move(bytes_); }
 
-  // At least `wanted` bytes, or as many as the file has. False when there are no more.
-  core::Result<bool> extend(std::uint64_t wanted) {
+  // At least that much of the file, or as much as it has. False when there is no more.
+  core::Result<bool> extend(const HeaderExtent& extent) {
+    std::uint64_t wanted = extent.most;
     if (chunk_size_ != 0 && wanted > hashed_offset_) {
       wanted = hashed_offset_ + core::round_up(wanted - hashed_offset_, chunk_size_);
     }
@@ -35,17 +37,19 @@ class HeaderAreaReader {
     bytes_.resize(wanted);
     IMPRINT_CHECK(file_.read_at(have, core::ByteSpan(bytes_).subspan(have)));
     if (chunk_size_ == 0) IMPRINT_CHECK(note_security_header());
-    IMPRINT_CHECK(check_new_chunks());
+    IMPRINT_CHECK(check_new_chunks(extent.hashed_by_chunk));
     return true;
   }
 
-  // In a file of less than a whole chunk behind its headers, the last chunk was never whole: it is hashed with zeros
-  // behind it.
-  core::Status check_last_chunk(const Image& image) {
-    const std::uint64_t offset = hashed_offset_ + checked_ * chunk_size_;
-    if (offset >= image.payload_offset || offset >= bytes_.size()) return {};
-    const auto bytes = ByteView(bytes_).subspan(offset);
-    return check_unit(image, checked_++, bytes);
+  // The chunks of the headers that were not checked yet: those that only one rule of padding counts to them in a
+  // compressed image, and the last one where the file ends inside it, which is hashed with zeros behind it.
+  core::Status check_other_chunks(const Image& image) {
+    for (;; ++checked_) {
+      const std::uint64_t offset = hashed_offset_ + checked_ * chunk_size_;
+      if (offset >= image.payload_offset || offset >= bytes_.size()) return {};
+      const auto rest = ByteView(bytes_).subspan(offset);
+      IMPRINT_CHECK(check_unit(image, checked_, rest.first(std::min<std::size_t>(rest.size(), chunk_size_))));
+    }
   }
 
  private:
@@ -61,10 +65,10 @@ class HeaderAreaReader {
     return {};
   }
 
-  core::Status check_new_chunks() {
+  core::Status check_new_chunks(std::uint64_t hashed_by_chunk) {
     while (bytes_.size() >= table_.end() &&
            bytes_.size() >= hashed_offset_ + (checked_ + 1) * std::uint64_t{chunk_size_}) {
-      if (chunk_size_ == 0) return {};
+      if (chunk_size_ == 0 || hashed_offset_ + checked_ * std::uint64_t{chunk_size_} >= hashed_by_chunk) return {};
       if (checked_ * format::kHashSize >= table_.length) {
         return fail("ffu.hash-count", "the headers are longer than the table covers").with("offset", 28);
       }
@@ -93,19 +97,19 @@ class HeaderAreaReader {
 
 core::Result<OpenedImage> open_image(const core::BlockSource& file) {
   HeaderAreaReader reader(file);
-  std::uint64_t wanted = core::kWireSize<format::SecurityHeader>;
-  while (wanted > reader.bytes().size()) {
+  HeaderExtent wanted{.most = core::kWireSize<format::SecurityHeader>};
+  while (wanted.most > reader.bytes().size()) {
     IMPRINT_TRY(const bool grew, reader.extend(wanted));
     if (!grew) break;  // the file ends here: the parser below says what is missing
-    IMPRINT_TRY(wanted, header_bytes(reader.bytes()));
+    IMPRINT_TRY(wanted, header_extent(reader.bytes()));
   }
   OpenedImage opened;
   const auto tail_is_zero = [&](std::uint64_t from) -> core::Result<bool> {
     IMPRINT_TRY(const auto tail, file.read(from, file.size() - from));  // shorter than a chunk
-    return std::ranges::all_of(tail, [](std::uint8_t byte) { return byte == 0; });
+    return core::is_zero(tail);
   };
   IMPRINT_TRY(opened.image, parse_file(reader.bytes(), file.size(), tail_is_zero));
-  IMPRINT_CHECK(reader.check_last_chunk(opened.image));
+  IMPRINT_CHECK(reader.check_other_chunks(opened.image));
   opened.header_area = reader.take();
   opened.header_area.resize(opened.image.payload_offset);
   return opened;

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
-#include <thread>
 
 #include "flash/core/errors.hpp"
 #include "flash/core/sha256_lanes.hpp"
+#include "flash/ffu/parallel.hpp"
 
 namespace imprint::ffu {
 namespace {
@@ -52,6 +52,9 @@ core::Status ChunkWriter::flush() {
   const core::ByteView data = core::ByteView(pending_).first(filled_);
   append_hashes(data, chunk_size_, hash_table_);
   IMPRINT_CHECK(sink_.write_at(offset_, data));
+  const auto last = std::ranges::find_if(data.rbegin(), data.rend(), [](std::uint8_t byte) { return byte != 0; });
+  const auto zeros = static_cast<std::uint64_t>(last - data.rbegin());
+  zero_tail_ = zeros == filled_ ? zero_tail_ + zeros : zeros;
   offset_ += filled_;
   filled_ = 0;
   return {};
@@ -81,12 +84,7 @@ core::Status BlockWriter::append(core::ByteView blocks) {
       out_of_memory = true;
     }
   };
-  {
-    std::vector<std::jthread> workers;
-    const auto cores = std::max(1U, std::thread::hardware_concurrency());
-    for (std::size_t i = 1; i < std::min<std::size_t>(cores, count); ++i) workers.emplace_back(work);
-    work();
-  }
+  run_on_threads(static_cast<unsigned>(std::min<std::size_t>(usable_cores(), count)), work);
   if (out_of_memory) return core::fail("io.out-of-memory");
   core::ByteBuffer stored;
   for (std::size_t i = 0; i < count; ++i) {

@@ -25,7 +25,8 @@ class ChunkWriter {
   core::Status finish();
 
   [[nodiscard]] const core::ByteBuffer& hash_table() const { return hash_table_; }
-  [[nodiscard]] std::uint64_t offset() const { return offset_; }  // of the file, behind what was written
+  [[nodiscard]] std::uint64_t offset() const { return offset_; }        // of the file, behind what was written
+  [[nodiscard]] std::uint64_t zero_tail() const { return zero_tail_; }  // bytes of zeros at the end of it
 
  private:
   core::Status flush();
@@ -34,6 +35,7 @@ class ChunkWriter {
   std::uint32_t chunk_size_;
   core::ByteBuffer pending_;
   std::uint64_t filled_ = 0;
+  std::uint64_t zero_tail_ = 0;
   core::ByteBuffer hash_table_;
 };
 

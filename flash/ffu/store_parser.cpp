@@ -26,9 +26,11 @@ core::Result<std::vector<std::string>> parse_platform_ids(const std::array<char,
     const auto end = text.find('\0', start);
     if (end == std::string_view::npos) return fail("ffu.platform-ids", "the list is not ended").with("offset", offset);
     if (end == start) break;
-    ids.push_back(core::printable(text.substr(start, end - start)));
+    ids.emplace_back(text.substr(start, end - start));
+    if (core::printable(ids.back()) != ids.back())
+      return fail("ffu.platform-ids", "an id holds characters that cannot be shown").with("offset", offset + start);
     start = end + 1;
-    if (start >= text.size()) break;
+    if (start >= text.size()) return fail("ffu.platform-ids", "the list is not ended").with("offset", offset);
   }
   if (ids.empty()) return fail("ffu.platform-ids", "the list is empty").with("offset", offset);
   return ids;
@@ -111,6 +113,10 @@ HeaderParser::Step HeaderParser::parse_store(Store& store, std::uint16_t index) 
   if (image_.form == Form::v2) IMPRINT_NEED(parse_extension(store, index));
   if (image_.form == Form::v1_compressed) IMPRINT_NEED(parse_compression(store));
   IMPRINT_NEED(need(position_ + header.validate_descriptor_length + std::uint64_t{header.write_descriptor_length}));
+  if (depth_ == ParseDepth::sizes) {
+    position_ += header.validate_descriptor_length + std::uint64_t{header.write_descriptor_length};
+    return std::optional<Needed>{};
+  }
   IMPRINT_CHECK(parse_validation(store, header));
   IMPRINT_CHECK(parse_descriptors(store, header));
   return std::optional<Needed>{};
@@ -135,7 +141,13 @@ HeaderParser::Step HeaderParser::parse_extension(Store& store, std::uint16_t ind
   position_ += core::kWireSize<format::StoreExtension>;
   const std::uint64_t path_bytes = std::uint64_t{extension.device_path_length} * 2;
   IMPRINT_NEED(need(position_ + path_bytes));
-  store.device_path = core::printable(core::utf8_from_utf16le(bytes_.subspan(position_, path_bytes)));
+  store.device_path = core::utf8_from_utf16le(bytes_.subspan(position_, path_bytes));
+  // Also true of what is no UTF-16: a device path is written back as it was read, or not read.
+  const auto same = core::utf16le_from_utf8(store.device_path);
+  if (core::printable(store.device_path) != store.device_path || !same ||
+      !std::ranges::equal(core::as_bytes(*same), bytes_.subspan(position_, path_bytes))) {
+    return fail("ffu.device-path").with("offset", position_);
+  }
   position_ += path_bytes;
   claimed_payloads_.back() = extension.payload_size;
   return std::optional<Needed>{};
@@ -155,6 +167,12 @@ HeaderParser::Step HeaderParser::parse_compression(Store& store) {
 
 core::Status HeaderParser::parse_validation(Store& store, const format::StoreHeader& header) {
   ByteReader reader(bytes_.subspan(position_, header.validate_descriptor_length), position_);
+  validation_bytes_ += header.validate_descriptor_length;
+  if (validation_bytes_ > format::kMaxValidationBytes) {
+    return fail("ffu.validation-entries", "those of all stores together are too long")
+        .with("offset", position_)
+        .with("actual", validation_bytes_);
+  }
   for (std::uint32_t i = 0; i < header.validate_descriptor_count; ++i) {
     const std::uint64_t offset = reader.offset();
     const auto entry = core::read_struct<format::ValidationEntry>(reader);
@@ -207,6 +225,11 @@ core::Result<WriteDescriptor> HeaderParser::parse_entry(ByteReader& reader, std:
 
 core::Status HeaderParser::parse_locations(ByteReader& reader, const WriteDescriptor& descriptor, std::uint32_t index,
                                            Store& store) const {
+  if (store.locations.size() + locations_ + descriptor.location_count > format::kMaxLocations) {
+    return fail("ffu.write-descriptors", "more places than any real image has")
+        .with("offset", reader.offset())
+        .with("descriptor", index);
+  }
   for (std::uint32_t k = 0; k < descriptor.location_count; ++k) {
     IMPRINT_TRY(const auto location, core::read_struct<format::Location>(reader));
     const std::uint64_t offset = reader.offset() - core::kWireSize<format::Location>;
@@ -225,17 +248,19 @@ core::Status HeaderParser::parse_locations(ByteReader& reader, const WriteDescri
           .with("offset", offset)
           .with("descriptor", index);
     }
-    if (store.locations.size() >= format::kMaxLocations) {
-      return fail("ffu.write-descriptors", "more places than any real image has").with("offset", offset);
-    }
     store.locations.push_back({static_cast<AccessMethod>(location.access_method), location.block_index});
   }
+  if (overlaps_itself(store.locations_of(descriptor), descriptor.block_count))
+    return fail("ffu.run-overlap")
+        .with("offset", reader.offset() - descriptor.location_count * core::kWireSize<format::Location>)
+        .with("descriptor", index);
   return {};
 }
 
 core::Status HeaderParser::parse_descriptors(Store& store, const format::StoreHeader& header) {
   ByteReader reader(bytes_.subspan(position_, header.write_descriptor_length), position_);
-  if (header.write_descriptor_count > format::kMaxDescriptors) {
+  descriptors_ += header.write_descriptor_count;
+  if (descriptors_ > format::kMaxDescriptors) {
     return fail("ffu.write-descriptors", "more descriptors than any real image has")
         .with("offset", position_)
         .with("actual", header.write_descriptor_count);
@@ -263,12 +288,12 @@ core::Status HeaderParser::parse_descriptors(Store& store, const format::StoreHe
   if (reader.remaining() != 0) {
     return fail("ffu.write-descriptors", "the table is longer than its descriptors").with("offset", reader.offset());
   }
+  locations_ += store.locations.size();
   position_ += header.write_descriptor_length;
   return {};
 }
 
 core::Status HeaderParser::place_payloads() {
-  image_.payload_offset = position_;
   std::uint64_t stored = position_;
   std::uint64_t plain = position_;
   for (std::size_t i = 0; i < image_.stores.size(); ++i) {
@@ -293,6 +318,20 @@ core::Status HeaderParser::place_payloads() {
   image_.payload_end = stored;
   image_.plain_size = plain;
   return {};
+}
+
+// The manifest's stores in the order of the store headers, where all of both name their device.
+void HeaderParser::match_manifest_stores() {
+  std::vector<ManifestStore> ordered;
+  for (const Store& store : image_.stores) {
+    const auto named = [&](const ManifestStore& one) {
+      return !one.device_path.empty() && one.device_path == store.device_path;
+    };
+    const auto found = std::ranges::find_if(image_.manifest.stores, named);
+    if (found != image_.manifest.stores.end()) ordered.push_back(*found);
+  }
+  if (ordered.size() == image_.stores.size() && ordered.size() == image_.manifest.stores.size())
+    image_.manifest.stores = std::move(ordered);
 }
 
 }  // namespace imprint::ffu

@@ -39,8 +39,11 @@ class UnitReader {
 
   // How many units are worth loading at once: as many as are hashed side by side, within about 2 MiB.
   [[nodiscard]] std::uint64_t batch_size() const;
+  // Memory that such a batch takes at most.
+  [[nodiscard]] std::uint64_t batch_bytes() const;
 
  private:
+  [[nodiscard]] std::uint64_t unit_bytes() const;  // of the largest unit
   [[nodiscard]] core::Status read_stored(core::Extent extent, core::ByteSpan out) const;
   [[nodiscard]] core::Status read_plain(const HashedUnit& unit, core::ByteSpan out) const;
   [[nodiscard]] core::Status settle(const HashedUnit& unit, core::ByteView stored, core::ByteSpan plain) const;

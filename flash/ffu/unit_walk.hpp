@@ -17,10 +17,17 @@ struct UnitRange {
   std::uint64_t end = 0;
 };
 
-// Calls work(first, count) for batches that cover the range, from `threads` threads at once (0: one for each core, at
-// most 16). The first failure in the order of the units is the answer, whatever the timing; batches behind it may not
-// be worked on. `progress` counts stored bytes of the range.
-[[nodiscard]] core::Status walk_units(const Image& image, UnitRange range, std::uint64_t batch, unsigned threads,
+struct WalkPlan {
+  UnitRange range;
+  std::uint64_t batch = 1;        // units
+  std::uint64_t batch_bytes = 1;  // of memory that one batch takes: fewer threads where it is much
+  unsigned threads = 0;           // 0: one for each core; at most 16
+};
+
+// Calls work(first, count) for batches that cover the range, from several threads at once. The first failure in the
+// order of the units is the answer, whatever the timing; batches behind it may not be worked on. `progress` counts
+// stored bytes of the range.
+[[nodiscard]] core::Status walk_units(const Image& image, const WalkPlan& plan,
                                       const std::function<core::Status(std::uint64_t first, std::uint64_t count)>& work,
                                       const Progress& progress, const std::stop_token& stop);
 

@@ -3,9 +3,12 @@
 #include "flash/ffu/write_order.hpp"
 
 #include <algorithm>
-#include <map>
 #include <span>
+#include <string_view>
 
+#include "flash/ffu/disk_map.hpp"
+#include "flash/ffu/errors.hpp"
+#include "flash/ffu/format.hpp"
 #include "flash/ffu/writer.hpp"
 
 namespace imprint::ffu {
@@ -35,8 +38,13 @@ void set_one_phase(Store& store, std::uint32_t initial) {
   store.phases = {0, initial, initial, 0, initial, count - initial};
 }
 
+bool has_effect(const WriteDescriptor& descriptor) {
+  return descriptor.location_count > 0 && descriptor.block_count > 0;
+}
+
 bool is_sortable(const Store& store, const WriteDescriptor& descriptor) {
-  return descriptor.location_count == 1 &&
+  if (!has_effect(descriptor)) return true;
+  return descriptor.location_count == 1 && descriptor.plain_offset != kZeros &&
          store.locations[descriptor.first_location].method == AccessMethod::disk_begin;
 }
 
@@ -49,26 +57,40 @@ bool overlap(std::span<const DiskLocation> locations, std::uint32_t block_count)
   return std::ranges::adjacent_find(starts, [&](auto a, auto b) { return b - a < block_count; }) != starts.end();
 }
 
-// Applies a stretch of sortable writes to a map of blocks, and adds what is left in the order of the disk, block by
-// block, joined again where runs lie side by side in the payload.
-void add_sorted(const Store& store, std::span<const WriteDescriptor> stretch, bool had_runs, Store& out) {
-  std::map<std::uint32_t, std::uint64_t> last_write;  // block -> plain offset
+constexpr std::string_view kTooMany = "taken apart, it has more writes than any reader takes";
+
+core::Status check_counts(const Store& store) {
+  if (store.descriptors.size() > format::kMaxDescriptors || store.locations.size() > format::kMaxLocations)
+    return fail("ffu.unwritable", std::string(kTooMany));
+  return {};
+}
+
+// What a stretch of sortable writes leaves behind, in the order of the disk but for the place of the first partition
+// table, which comes last. Runs stay runs where there were some.
+core::Status add_sorted(const Store& store, std::span<const WriteDescriptor> stretch, bool had_runs, Store& out) {
+  Store part;
+  part.block_size = store.block_size;
   for (const WriteDescriptor& descriptor : stretch) {
-    const std::uint32_t first = store.locations[descriptor.first_location].block_index;
-    for (std::uint32_t i = 0; i < descriptor.block_count; ++i)
-      last_write[first + i] = descriptor.plain_offset + std::uint64_t{i} * store.block_size;
+    if (has_effect(descriptor))
+      add(part, descriptor.block_count, descriptor.plain_offset, store.locations_of(descriptor));
   }
-  for (auto it = last_write.begin(); it != last_write.end();) {
-    const auto [block, offset] = *it;
-    std::uint32_t count = 0;
-    do {
-      ++count;
-      ++it;
-    } while (had_runs && it != last_write.end() && it->first == block + count &&
-             it->second == offset + std::uint64_t{count} * store.block_size);
-    const DiskLocation location{AccessMethod::disk_begin, block};
-    add(out, count, offset, std::span(&location, 1));
-  }
+  IMPRINT_TRY(const auto map, DiskMap::build(part, (1ULL << 32) * store.block_size));
+  const auto add_part = [&](std::uint64_t from, std::uint64_t to) -> core::Status {
+    for (const MappedRun& run : map.within(from, to - from)) {
+      const std::uint64_t blocks = run.length / store.block_size;
+      const std::uint64_t step = had_runs ? blocks : 1;
+      for (std::uint64_t i = 0; i < blocks; i += step) {
+        const DiskLocation location{AccessMethod::disk_begin,
+                                    static_cast<std::uint32_t>(run.disk_offset / store.block_size + i)};
+        add(out, static_cast<std::uint32_t>(step), run.plain_offset + i * store.block_size, std::span(&location, 1));
+        if (i % 4096 == 0) IMPRINT_CHECK(check_counts(out));
+      }
+    }
+    return {};
+  };
+  const std::uint64_t table_end = std::max(kTableBytes, store.block_size);
+  IMPRINT_CHECK(add_part(table_end, map.disk_bytes()));
+  return add_part(0, table_end);
 }
 
 }  // namespace
@@ -106,7 +128,7 @@ Store order_writes(std::uint64_t disk_bytes, std::uint32_t block_size, const cor
   return store;
 }
 
-Store in_disk_order(const Store& store) {
+core::Result<Store> in_disk_order(const Store& store) {
   Store out = emptied(store);
   const bool had_runs =
       std::ranges::any_of(store.descriptors, [](const WriteDescriptor& one) { return one.block_count > 1; });
@@ -114,33 +136,36 @@ Store in_disk_order(const Store& store) {
   for (std::size_t i = 0; i < all.size();) {
     std::size_t end = i;
     while (end < all.size() && is_sortable(store, all[end])) ++end;
-    if (end > i) add_sorted(store, all.subspan(i, end - i), had_runs, out);
+    if (end > i) IMPRINT_CHECK(add_sorted(store, all.subspan(i, end - i), had_runs, out));
     for (i = end; i < all.size() && !is_sortable(store, all[i]); ++i) {
-      if (all[i].location_count > 0 && all[i].block_count > 0)
-        add(out, all[i].block_count, all[i].plain_offset, store.locations_of(all[i]));
+      add(out, all[i].block_count, all[i].plain_offset, store.locations_of(all[i]));
     }
   }
+  IMPRINT_CHECK(check_counts(out));
   set_one_phase(out, 0);
   return out;
 }
 
-Store in_single_blocks(const Store& store) {
+core::Result<Store> in_single_blocks(const Store& store) {
   Store out = emptied(store);
-  const auto add_blocks = [&](const WriteDescriptor& descriptor, std::vector<DiskLocation> locations) {
+  const auto add_blocks = [&](const WriteDescriptor& descriptor, std::span<const DiskLocation> at) -> core::Status {
+    std::vector<DiskLocation> places(at.begin(), at.end());
     for (std::uint32_t i = 0; i < descriptor.block_count; ++i) {
       const bool zeros = descriptor.plain_offset == kZeros;
-      add(out, 1, zeros ? kZeros : descriptor.plain_offset + std::uint64_t{i} * store.block_size, locations);
-      for (DiskLocation& location : locations) ++location.block_index;  // runs count from the disk's start only
+      add(out, 1, zeros ? kZeros : descriptor.plain_offset + std::uint64_t{i} * store.block_size, places);
+      IMPRINT_CHECK(check_counts(out));
+      for (DiskLocation& place : places) ++place.block_index;  // runs count from the disk's start only
     }
+    return {};
   };
   for (const WriteDescriptor& descriptor : store.descriptors) {
-    const auto locations = store.locations_of(descriptor);
-    if (!overlap(locations, descriptor.block_count)) {
-      add_blocks(descriptor, {locations.begin(), locations.end()});
+    const auto places = store.locations_of(descriptor);
+    if (!overlap(places, descriptor.block_count)) {
+      IMPRINT_CHECK(add_blocks(descriptor, places));
       continue;
     }
     // A run is written whole at one place after the other, so that the last place wins where they overlap.
-    for (const DiskLocation& location : locations) add_blocks(descriptor, {location});
+    for (std::size_t k = 0; k < places.size(); ++k) IMPRINT_CHECK(add_blocks(descriptor, places.subspan(k, 1)));
   }
   if (out.descriptors.size() != store.descriptors.size()) set_one_phase(out, 0);
   return out;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "flash/core/extent_set.hpp"
+#include "flash/core/result.hpp"
 #include "flash/ffu/image.hpp"
 
 namespace imprint::ffu {
@@ -22,10 +23,12 @@ namespace imprint::ffu {
 
 // The same writes in the order of the disk as far as that changes nothing about what a disk of any size holds
 // afterwards: writes to several places or from the disk's end stay where they are, and what lies between two of them is
-// sorted. Writes that a later one of the same stretch covers whole are left out.
-[[nodiscard]] Store in_disk_order(const Store& store);
+// sorted, the first partition table's place at the end. Writes that later ones of the same stretch cover, and those to
+// no place, are left out. `ffu.unwritable` where that would be more writes than any reader takes.
+[[nodiscard]] core::Result<Store> in_disk_order(const Store& store);
 
-// Every run as descriptors of one block each: what a compressed image asks for.
-[[nodiscard]] Store in_single_blocks(const Store& store);
+// Every run as descriptors of one block each: what a compressed image asks for. A run that overlaps itself at two of
+// its places is written once for each place. `ffu.unwritable` as above.
+[[nodiscard]] core::Result<Store> in_single_blocks(const Store& store);
 
 }  // namespace imprint::ffu

@@ -11,7 +11,9 @@
 #include "flash/core/wire.hpp"
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/format.hpp"
+#include "flash/ffu/hashed_unit.hpp"
 #include "flash/ffu/payload_writer.hpp"
+#include "flash/ffu/unit_reader.hpp"
 
 namespace imprint::ffu {
 namespace {
@@ -63,6 +65,8 @@ core::Status check_store(const WriteRequest& request, const StoreToWrite& wanted
   for (const WriteDescriptor& descriptor : store.descriptors) {
     if (request.form == Form::v1_compressed && descriptor.block_count != 1)
       return fail("ffu.unwritable", "a write of a compressed image is one block");
+    if (overlaps_itself(store.locations_of(descriptor), descriptor.block_count))
+      return fail("ffu.unwritable", "a run of several blocks cannot be written over itself");
     const auto from_end = [](const DiskLocation& location) { return location.method == AccessMethod::disk_end; };
     if (descriptor.block_count > 1 && std::ranges::any_of(store.locations_of(descriptor), from_end))
       return fail("ffu.unwritable", "a run of several blocks cannot be counted from the disk's end");
@@ -279,11 +283,13 @@ class Counter {
 
 // What lies in the file behind the security area.
 struct HashedPart {
+  core::ByteBuffer headers;
   core::ByteBuffer hash_table;
-  std::uint64_t end = 0;  // of the file
+  std::uint64_t end = 0;        // of the file
+  std::uint64_t zero_tail = 0;  // bytes of zeros before it
 };
 
-core::Result<HashedPart> write_chunks(const WriteRequest& request, core::ByteView headers, std::uint64_t offset,
+core::Result<HashedPart> write_chunks(const WriteRequest& request, core::ByteBuffer headers, std::uint64_t offset,
                                       core::BlockSink& out) {
   ChunkWriter writer(out, offset, request.chunk_size);
   Counter counter(request);
@@ -298,7 +304,7 @@ core::Result<HashedPart> write_chunks(const WriteRequest& request, core::ByteVie
     }
   }
   IMPRINT_CHECK(writer.finish());
-  return HashedPart{writer.hash_table(), writer.offset()};
+  return HashedPart{std::move(headers), writer.hash_table(), writer.offset(), writer.zero_tail()};
 }
 
 // The payload first, since the headers hold its blocks' sizes.
@@ -316,25 +322,38 @@ core::Result<HashedPart> write_compressed(const WriteRequest& request, std::uint
     IMPRINT_CHECK(counter.add(filled));
     filled = 0;
   }
-  IMPRINT_TRY(const auto headers, make_headers(request, blocks.stored_sizes()));
+  IMPRINT_TRY(auto headers, make_headers(request, blocks.stored_sizes()));
   ChunkWriter writer(out, offset, request.chunk_size);
   IMPRINT_CHECK(writer.append(headers));
   IMPRINT_CHECK(writer.finish());
-  HashedPart part{writer.hash_table(), blocks.offset()};
+  HashedPart part{std::move(headers), writer.hash_table(), blocks.offset()};
   part.hash_table.insert(part.hash_table.end(), blocks.hash_table().begin(), blocks.hash_table().end());
   return part;
+}
+
+// What was written has to be read in one way only: blocks smaller than a chunk and zeros at the payload's end can leave
+// open where the payload begins.
+core::Status check_written(core::ByteView security, const HashedPart& part) {
+  core::ByteBuffer start(security.begin(), security.end());
+  start.insert(start.end(), part.headers.begin(), part.headers.end());
+  const auto tail_is_zero = [&](std::uint64_t from) -> core::Result<bool> { return part.end - from <= part.zero_tail; };
+  IMPRINT_TRY(const auto image, parse_file(start, part.end, tail_is_zero));
+  if (image.payload_offset != start.size()) return fail("ffu.padding-ambiguous").with("offset", image.payload_offset);
+  return {};
 }
 
 }  // namespace
 
 core::Result<std::uint64_t> write_image(const WriteRequest& request, core::BlockSink& out) {
   IMPRINT_CHECK(check_request(request));
-  IMPRINT_TRY(const auto headers, make_headers(request, {}));
+  IMPRINT_TRY(auto headers, make_headers(request, {}));
   const bool compressed = request.form == Form::v1_compressed;
   const std::uint64_t chunked = headers.size() + (compressed ? 0 : Counter(request).total());
   const std::uint64_t hashes = core::round_up(chunked, request.chunk_size) / request.chunk_size +
                                (compressed ? request.stores[0].store.descriptors.size() : 0);
-  if (hashes * format::kHashSize > UINT32_MAX || headers.size() > kMaxHeaderBytes / 2)
+  const std::uint64_t largest_start =
+      hashes * format::kHashSize + format::kMaxCatalogBytes + 2 * format::kMaxChunkBytes;
+  if (hashes * format::kHashSize > UINT32_MAX || headers.size() + largest_start > kMaxHeaderBytes)
     return fail("ffu.unwritable", "the image needs larger tables than the format or any reader takes");
   // The catalog for a table of zeros has the size of the real one, but for a few bytes with some signature algorithms.
   IMPRINT_TRY(const auto trial, request.make_catalog(core::ByteBuffer(hashes * format::kHashSize)));
@@ -343,11 +362,12 @@ core::Result<std::uint64_t> write_image(const WriteRequest& request, core::Block
   const std::uint64_t hashed_offset = core::round_up(
       core::kWireSize<format::SecurityHeader> + trial.size() + hashes * format::kHashSize, request.chunk_size);
   IMPRINT_TRY(const auto part, compressed ? write_compressed(request, headers.size(), hashed_offset, out)
-                                          : write_chunks(request, headers, hashed_offset, out));
+                                          : write_chunks(request, std::move(headers), hashed_offset, out));
   for (int attempt = 0; attempt < 16; ++attempt) {
     IMPRINT_TRY(const auto catalog, request.make_catalog(part.hash_table));
     const core::ByteBuffer security = make_security_area(request.chunk_size, catalog, part.hash_table);
     if (security.size() != hashed_offset) continue;  // a varying signature crossed a chunk's boundary: sign once more
+    IMPRINT_CHECK(check_written(security, part));
     IMPRINT_CHECK(out.write_at(0, security));
     return part.end;
   }
@@ -358,39 +378,67 @@ namespace {
 
 // Would a reader still find the payload where it is? Not if the file was padded to blocks larger than a chunk, counted
 // from its start, and moves by less than a block.
-core::Status check_moved(const Image& image, core::ByteView security, core::ByteView header_area) {
+core::Status check_moved(const OpenedImage& opened, const core::BlockSource& file, core::ByteView security) {
+  const Image& image = opened.image;
   core::ByteBuffer start(security.begin(), security.end());
-  start.insert(start.end(), header_area.begin() + static_cast<std::ptrdiff_t>(image.hashed_offset), header_area.end());
+  start.insert(start.end(), opened.header_area.begin() + static_cast<std::ptrdiff_t>(image.hashed_offset),
+               opened.header_area.end());
   const std::uint64_t file_size = security.size() + image.file_size - image.hashed_offset;
-  // What lies behind the payload was zeros before; other readings than this one are not asked about their end.
-  const auto moved = parse_file(start, file_size, [&](std::uint64_t from) -> core::Result<bool> {
-    return from == security.size() + image.payload_end - image.hashed_offset;
-  });
+  const auto tail_is_zero = [&](std::uint64_t from) -> core::Result<bool> {
+    IMPRINT_TRY(const auto tail, file.read(image.hashed_offset + (from - security.size()), file_size - from));
+    return core::is_zero(tail);
+  };
+  const auto moved = parse_file(start, file_size, tail_is_zero);
+  if (!moved && moved.error().row().fault == core::FaultClass::station) return std::unexpected(moved.error());
   if (!moved || moved->payload_offset != start.size())
     return fail("ffu.unwritable", "a catalog of this size moves the payload off the boundary that its blocks need");
+  return {};
+}
+
+// The file from the image header on, each unit as it is in the file and only after its hash was found right.
+core::Status copy_units(const OpenedImage& opened, const core::BlockSource& file, std::uint64_t to,
+                        core::BlockSink& out, const Progress& progress, const std::stop_token& stop) {
+  const Image& image = opened.image;
+  const UnitReader reader(opened, file);
+  const std::uint64_t length = image.file_size - image.hashed_offset;
+  core::ByteBuffer buffer;
+  for (std::uint64_t first = 0; first < hashed_units(image);) {
+    if (stop.stop_requested()) return core::fail("job.cancelled");
+    const HashedUnit unit = hashed_unit(image, first);
+    if (unit.is_compressed) {
+      IMPRINT_TRY(auto loaded, reader.load(first));
+      buffer = std::move(loaded.stored);
+      ++first;
+    } else {
+      const std::uint64_t count = std::min(reader.batch_size(), chunk_units(image) - first);
+      buffer.resize(hashed_unit(image, first + count - 1).stored.end() - unit.stored.offset);
+      IMPRINT_CHECK(reader.load_plain(first, count, buffer));
+      first += count;
+    }
+    const std::uint64_t at = unit.stored.offset - image.hashed_offset;
+    IMPRINT_CHECK(out.write_at(to + at, buffer));
+    if (progress) progress(at + buffer.size(), length);
+  }
+  // Behind the blocks of a compressed image, where no hash reaches, there are only zeros.
+  if (image.is_compressed() && image.file_size != image.payload_end)
+    return out.write_at(to + image.payload_end - image.hashed_offset,
+                        core::ByteBuffer(image.file_size - image.payload_end));
   return {};
 }
 
 }  // namespace
 
 core::Result<std::uint64_t> replace_catalog(const OpenedImage& opened, const core::BlockSource& file,
-                                            core::ByteView catalog, core::BlockSink& out, const Progress& progress) {
+                                            core::ByteView catalog, core::BlockSink& out, const Progress& progress,
+                                            const std::stop_token& stop) {
   if (catalog.empty() || catalog.size() > format::kMaxCatalogBytes)
     return fail("ffu.catalog-size").with("actual", catalog.size());
   const Image& image = opened.image;
   const core::ByteBuffer security = make_security_area(image.chunk_size, catalog, image.hash_table);
-  IMPRINT_CHECK(check_moved(image, security, opened.header_area));
+  IMPRINT_CHECK(check_moved(opened, file, security));
   IMPRINT_CHECK(out.write_at(0, security));
-  const std::uint64_t length = image.file_size - image.hashed_offset;
-  core::ByteBuffer buffer(std::min<std::uint64_t>(length, 1U << 20));
-  for (std::uint64_t done = 0; done < length;) {
-    const auto piece = core::ByteSpan(buffer).first(std::min<std::uint64_t>(buffer.size(), length - done));
-    IMPRINT_CHECK(file.read_at(image.hashed_offset + done, piece));
-    IMPRINT_CHECK(out.write_at(security.size() + done, piece));
-    done += piece.size();
-    if (progress) progress(done, length);
-  }
-  return security.size() + length;
+  IMPRINT_CHECK(copy_units(opened, file, security.size(), out, progress, stop));
+  return security.size() + image.file_size - image.hashed_offset;
 }
 
 }  // namespace imprint::ffu

@@ -50,11 +50,13 @@ struct WriteRequest {
 // answer.
 [[nodiscard]] core::Result<std::uint64_t> write_image(const WriteRequest& request, core::BlockSink& out);
 
-// The image with another catalog. When the catalog outgrows its padding the rest moves by whole chunks. The answer is
-// the size of the new file. `ffu.catalog-size`, `ffu.unwritable` where the image's blocks could not be found again
-// after such a move (blocks larger than a chunk, at multiples of their size in the file).
+// The image with another catalog; every unit is checked on its way. When the catalog outgrows its padding the rest
+// moves by whole chunks. `image.hash-mismatch`, `ffu.unwritable`, `job.cancelled`. The answer is the size of the new
+// file. `ffu.catalog-size`, `ffu.unwritable` where the image's blocks could not be found again after such a move
+// (blocks larger than a chunk, at multiples of their size in the file).
 [[nodiscard]] core::Result<std::uint64_t> replace_catalog(const OpenedImage& opened, const core::BlockSource& file,
                                                           core::ByteView catalog, core::BlockSink& out,
-                                                          const Progress& progress = {});
+                                                          const Progress& progress = {},
+                                                          const std::stop_token& stop = {});
 
 }  // namespace imprint::ffu

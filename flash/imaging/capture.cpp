@@ -100,9 +100,9 @@ core::Status Run::check_request() const {
   std::size_t bytes = 1;
   for (const std::string& id : request_.platform_ids) {
     // A line's end in one would be a line of the manifest of its own.
-    const auto is_plain = [](char c) { return c > ' ' && c <= '~'; };
+    const auto is_plain = [](char c) { return c >= ' ' && c <= '~'; };
     if (id.empty() || !std::ranges::all_of(id, is_plain))
-      return ffu::fail("ffu.platform-ids", "an id is empty or holds other characters than letters, digits and signs");
+      return ffu::fail("ffu.platform-ids", "an id is empty or holds other characters than printable ASCII");
     bytes += id.size() + 1;
   }
   if (request_.platform_ids.empty() || bytes > ffu::format::kPlatformIdBytes)

@@ -18,6 +18,7 @@
 namespace imprint::trust {
 namespace {
 
+using der::copy;
 using der::Element;
 using der::Reader;
 
@@ -46,8 +47,6 @@ core::Failure malformed(std::string detail, std::uint64_t offset) {
 }
 
 bool same(core::ByteView a, core::ByteView b) { return std::ranges::equal(a, b); }
-
-core::ByteBuffer copy(core::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 
 core::ByteBuffer utf16(std::string_view ascii) {
   core::ByteBuffer out;
@@ -101,6 +100,7 @@ core::Result<std::optional<Element>> read_members(const Element& trust_list) {
   Reader usage_reader(usages);
   IMPRINT_TRY(const Element usage, usage_reader.next(der::kObjectId, "the trust list's usage"));
   if (!same(usage.whole, kCatalogListOid)) return malformed("the trust list is no catalog", usage.offset);
+  IMPRINT_CHECK(usage_reader.finish("the trust list's one usage"));
   if (fields.next_is(der::kOctetString)) IMPRINT_CHECK(fields.next());  // list identifier
   if (fields.next_is(der::kInteger)) IMPRINT_CHECK(fields.next());      // sequence number
   if (fields.next_is(der::kGeneralizedTime)) {
@@ -122,6 +122,7 @@ core::Result<std::optional<Element>> read_members(const Element& trust_list) {
 struct Member {
   Element tag;
   Element attributes;
+  bool is_tagged = false;
 };
 
 // The member that speaks of the hash table. A signer may have put other files into the same catalog: then only the tag
@@ -139,9 +140,10 @@ core::Result<Member> find_member(const Element& members) {
     IMPRINT_TRY(member.tag, fields.next(der::kOctetString, "a member's tag"));
     IMPRINT_TRY(member.attributes, fields.next(der::kSet, "a member's attributes"));
     IMPRINT_CHECK(fields.finish("a member's attributes"));
+    member.is_tagged = same(member.tag.content, wanted);
     several = first.has_value();
     if (!first) first = member;
-    if (!same(member.tag.content, wanted)) continue;
+    if (!member.is_tagged) continue;
     if (tagged) {
       return fail("catalog.no-digest", "two members are tagged HashTable.blob").with("offset", member.tag.offset);
     }
@@ -287,9 +289,16 @@ core::Result<CatalogContent> read_catalog(core::ByteView catalog) {
     return fail("catalog.no-digest", "the trust list has no members").with("offset", parts.trust_list.offset);
   }
   IMPRINT_TRY(const Member member, find_member(*members));
+  out.is_tagged = member.is_tagged;
+  out.member_offset = member.tag.offset;
   IMPRINT_TRY(const Element indirect_data, find_indirect_data(member.attributes));
   IMPRINT_CHECK(read_digest_info(indirect_data, out));
   return out;
+}
+
+core::Status check_tag(const CatalogContent& content) {
+  if (content.is_tagged) return {};
+  return fail("catalog.no-digest", "its one member is not tagged HashTable.blob").with("offset", content.member_offset);
 }
 
 core::Result<core::ByteBuffer> build_catalog(core::ByteView hash_table, core::UtcTime made, DigestAlgorithm algorithm) {

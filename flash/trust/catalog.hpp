@@ -24,6 +24,8 @@ struct CatalogContent {
   std::uint64_t digest_offset = 0;  // of the digest's octets, from the catalog's start
   DigestAlgorithm algorithm = DigestAlgorithm::sha1;
   core::ByteView digest;
+  std::uint64_t member_offset = 0;  // of the tag of the member that holds the digest
+  bool is_tagged = false;           // that member is tagged HashTable.blob
   bool is_signed = false;  // there is signer info; nothing is said of its being right
 };
 
@@ -31,9 +33,14 @@ struct CatalogContent {
 inline constexpr std::size_t kMaxCatalogBytes = 16U << 20;
 
 // `catalog.malformed`, `catalog.no-digest`, `catalog.digest-unsupported`, each with the offset. Zeros may follow the
-// catalog, nothing else. Of several members the one tagged HashTable.blob counts; a single one may have any tag.
-// Certificates and signer info are skipped here, whole.
+// catalog, nothing else. Of several members the one tagged HashTable.blob counts; a single one may have any tag
+// here (see check_tag). Skipped whole: certificates and signer info; of the trust list its version, identifier,
+// sequence number, times, algorithm and extensions; of the member every attribute but its indirect data.
 [[nodiscard]] core::Result<CatalogContent> read_catalog(core::ByteView catalog);
+
+// `catalog.no-digest` for a lone member with another tag: its digest may have been made for another file that happens to
+// have these bytes. What is signed, or whose signature is checked, has to pass.
+[[nodiscard]] core::Status check_tag(const CatalogContent& content);
 
 // The digest of a hash table by the catalog's algorithm.
 [[nodiscard]] core::ByteBuffer table_digest(core::ByteView hash_table, DigestAlgorithm algorithm);

@@ -64,6 +64,8 @@ core::Status Reader::finish(std::string_view what) const {
   return {};
 }
 
+core::ByteBuffer copy(core::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
+
 core::ByteBuffer element(std::uint8_t tag, core::ByteView content) {
   core::ByteBuffer out{tag};
   const std::uint64_t size = content.size();

@@ -60,6 +60,8 @@ class Reader {
   std::size_t position_ = 0;
 };
 
+// The bytes of a view, to be put together with others.
+[[nodiscard]] core::ByteBuffer copy(core::ByteView bytes);
 // Tag, shortest length, content.
 [[nodiscard]] core::ByteBuffer element(std::uint8_t tag, core::ByteView content);
 // The same around several parts.

@@ -4,6 +4,7 @@
 
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pkcs7.h>
@@ -22,6 +23,16 @@ struct Freed {
   }
 };
 
+// OpenSSL's own encodings. OPENSSL_free is a macro, as sk_X509_free is.
+struct EncodingFreed {
+  void operator()(unsigned char* encoding) const { OPENSSL_free(encoding); }
+};
+struct StackFreed {
+  void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
+};
+
+using EncodedPtr = std::unique_ptr<unsigned char, EncodingFreed>;
+using X509StackPtr = std::unique_ptr<STACK_OF(X509), StackFreed>;  // owns the stack, not the certificates
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using X509Ptr = std::unique_ptr<X509, Freed<X509_free>>;

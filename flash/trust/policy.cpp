@@ -17,14 +17,6 @@
 namespace imprint::trust {
 namespace {
 
-Reason reason_from(const core::Error& error) {
-  std::string text = error.detail().empty() ? std::string(error.row().text) : error.detail();
-  if (const auto offset = error.context_value("offset"); !offset.empty()) {
-    text += " (at offset " + std::string(offset) + " of the catalog)";
-  }
-  return {false, std::string(error.id()), std::move(text)};
-}
-
 bool add_table(const ffu::Image& image, const CatalogContent& content, Decision& decision) {
   const std::string algorithm(to_string(content.algorithm));
   const std::string expected = core::to_hex(content.digest);

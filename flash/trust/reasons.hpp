@@ -15,4 +15,13 @@ namespace imprint::trust {
   return {false, std::string(id.row().id), std::move(text)};
 }
 
+// What an error says, without what it was caused by.
+[[nodiscard]] inline Reason reason_from(const core::Error& error) {
+  std::string text = error.detail().empty() ? std::string(error.row().text) : error.detail();
+  if (const auto offset = error.context_value("offset"); !offset.empty()) {
+    text += " (at offset " + std::string(offset) + " of the catalog)";
+  }
+  return {false, std::string(error.id()), std::move(text)};
+}
+
 }  // namespace imprint::trust

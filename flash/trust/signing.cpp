@@ -91,6 +91,7 @@ Signer::~Signer() = default;
 core::Result<core::ByteBuffer> Signer::sign(core::ByteView catalog, core::UtcTime when) const {
   const ErrorQueueGuard guard;
   IMPRINT_TRY(const CatalogContent content, read_catalog(catalog));
+  IMPRINT_CHECK(check_tag(content));
   const Pkcs7Ptr pkcs7 = frame(content.trust_list);
   if (!pkcs7) return signing_failed("building the catalog");
   if (PKCS7_add_certificate(pkcs7.get(), keys_->certificate.get()) != 1)
@@ -120,6 +121,7 @@ core::Result<core::ByteBuffer> Signer::sign(core::ByteView catalog, core::UtcTim
 core::Status check_outside_catalog(core::ByteView catalog, core::ByteView hash_table) {
   const ErrorQueueGuard guard;
   IMPRINT_TRY(const CatalogContent content, read_catalog(catalog));
+  IMPRINT_CHECK(check_tag(content));
   const core::ByteBuffer actual = table_digest(hash_table, content.algorithm);
   if (!std::ranges::equal(actual, content.digest)) {
     return fail("catalog.digest-mismatch", "the catalog was made for another image")

@@ -20,10 +20,9 @@
 namespace imprint::trust {
 namespace {
 
+using der::copy;
 using der::Element;
 using der::Reader;
-
-core::ByteBuffer copy(core::ByteView bytes) { return {bytes.begin(), bytes.end()}; }
 
 void append(core::ByteBuffer& out, core::ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
 
@@ -142,7 +141,7 @@ core::Result<core::ByteBuffer> timestamp_request(core::ByteView catalog) {
   }
   const int size = i2d_TS_REQ(request.get(), &encoded);
   if (size <= 0) return fail("sign.failed", "encoding the timestamp request: " + openssl_reason());
-  const std::unique_ptr<unsigned char, decltype([](unsigned char* p) { OPENSSL_free(p); })> owner(encoded);
+  const EncodedPtr owner(encoded);
   return core::ByteBuffer(encoded, encoded + size);
 }
 

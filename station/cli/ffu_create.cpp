@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "flash/core/atomic_file.hpp"
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/unit_reader.hpp"
 #include "flash/ffu/write_order.hpp"
@@ -26,14 +27,25 @@ ffu::Compression compression_of(const std::string& name) {
 }
 
 core::Result<std::uint64_t> write(ffu::WriteRequest& request, const std::filesystem::path& out, bool quiet) {
-  Progress progress("Writing", quiet);
-  request.progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); };
-  std::uint64_t size = 0;
-  IMPRINT_CHECK(write_output(out, 0, [&](core::BlockSink& sink) -> core::Status {
-    IMPRINT_TRY(size, ffu::write_image(request, sink));
-    return {};
-  }));
-  return size;
+  core::AtomicFile file(out);
+  for (;;) {
+    Progress progress("Writing", quiet);
+    request.progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); };
+    IMPRINT_TRY(const auto sink, core::FileSink::create(file.temporary_path(), 0));
+    IMPRINT_TRY(const auto size, ffu::write_image(request, *sink));
+    const auto written = open_ffu(file.temporary_path());
+    if (written) {
+      IMPRINT_CHECK(file.commit());
+      return size;
+    }
+    // Zeros at the end of the payload and blocks smaller than a chunk: no reader can tell where the payload begins.
+    // Where chunks are as small as blocks, there is only one place.
+    std::uint32_t smallest = request.chunk_size;
+    for (const ffu::StoreToWrite& store : request.stores) smallest = std::min(smallest, store.store.block_size);
+    if (written.error().id() != "ffu.padding-ambiguous" || smallest == request.chunk_size)
+      return std::unexpected(written.error());
+    request.chunk_size = smallest;
+  }
 }
 
 void say_unsigned(const std::filesystem::path& out) {
@@ -127,8 +139,13 @@ core::Result<ffu::WriteRequest> converted(const FfuFile& file, const ffu::PlainS
   request.targets = image.targets;
   request.manifest = image.manifest_text;
   for (const ffu::Store& store : image.stores) {
-    ffu::Store wanted = options.reorder ? ffu::in_disk_order(store) : store;
-    if (request.form == ffu::Form::v1_compressed) wanted = ffu::in_single_blocks(wanted);
+    ffu::Store wanted = store;
+    if (options.reorder) {
+      IMPRINT_TRY(wanted, ffu::in_disk_order(wanted));
+    }
+    if (request.form == ffu::Form::v1_compressed) {
+      IMPRINT_TRY(wanted, ffu::in_single_blocks(wanted));
+    }
     request.stores.push_back({std::move(wanted), &source});
   }
   return request;
@@ -208,10 +225,11 @@ ExitStatus ffu_convert(const FfuConvertOptions& options) {
                                             {"signed", false}}));
     return ExitStatus::good;
   }
-  print_line(fmt::format("Wrote {}: {} instead of {}, {} instead of {}, {} writes{}", name_of(options.out),
-                         core::format_mib(done->size), core::format_mib(done->old_size),
-                         describe_form(done->form, compression), ffu::to_string(done->old_form), done->writes,
+  print_line(fmt::format("Wrote {}: {}, {}, in {} writes{}", name_of(options.out), core::format_mib(done->size),
+                         describe_form(done->form, compression), done->writes,
                          options.reorder ? " in the order of the disk" : ""));
+  print_line(fmt::format("  From       {}: {}, {}", name_of(options.in), core::format_mib(done->old_size),
+                         ffu::to_string(done->old_form)));
   if (done->was_signed) print_line("The signature was for the old file and is not in the new one: sign it again");
   say_unsigned(options.out);
   return ExitStatus::good;

@@ -2,6 +2,7 @@
 // imprint ffu extract: the disk that an image describes, as a sparse file.
 #include <fmt/format.h>
 
+#include "flash/core/atomic_file.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/extract.hpp"
 #include "station/cli/commands.hpp"
@@ -29,13 +30,14 @@ core::Result<Extracted> extract(const FfuExtractOptions& options, const std::sto
   IMPRINT_TRY(const auto size, ffu::disk_bytes_for(file.image(), options.store, options.size));
   const ffu::Store& store = file.image().stores[options.store];
   IMPRINT_TRY(const auto map, ffu::DiskMap::build(store, size));
+  core::AtomicFile out(options.out);
   {
     Progress progress("Extracting", options.json);
-    IMPRINT_CHECK(write_output(options.out, size, [&](core::BlockSink& out) {
-      return ffu::extract_disk(
-          *file.opened, *file.file, map, out, 0,
-          [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, stop);
-    }));
+    IMPRINT_TRY(const auto sink, core::FileSink::create(out.temporary_path(), size));
+    IMPRINT_CHECK(ffu::extract_disk(
+        *file.opened, *file.file, map, *sink, 0,
+        [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, stop));
+    IMPRINT_CHECK(out.commit());
   }
   return Extracted{size, map.described_bytes(), store.update_type == ffu::UpdateType::partial};
 }

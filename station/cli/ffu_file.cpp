@@ -53,17 +53,6 @@ core::Status check_output(const fs::path& out, std::initializer_list<fs::path> i
   return core::AtomicFile(out).check_target();
 }
 
-core::Status write_output(const fs::path& out, std::uint64_t size,
-                          const std::function<core::Status(core::BlockSink&)>& write) {
-  core::AtomicFile file(out);
-  IMPRINT_CHECK(file.check_target());
-  {
-    IMPRINT_TRY(const auto sink, core::FileSink::create(file.temporary_path(), size));
-    IMPRINT_CHECK(write(*sink));
-  }
-  return file.commit();
-}
-
 core::Result<ffu::CatalogMaker> unsigned_catalogs(trust::DigestAlgorithm digest) {
   std::int64_t seconds = kFixedTime;
   if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr) {  // NOLINT(concurrency-mt-unsafe)

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the ffu commands share: images opened by name, outputs that appear whole or not at all, and unsigned catalogs
-// that are the same whenever they are made.
+// What the ffu commands share: images opened by name, checks before long work, and unsigned catalogs that are the same
+// whenever they are made.
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -34,10 +33,6 @@ struct FfuFile {
 // a file.
 [[nodiscard]] core::Status check_output(const std::filesystem::path& out,
                                         std::initializer_list<std::filesystem::path> inputs);
-// A new file of `size` bytes (0: it grows), written by `write` under another name, then renamed.
-[[nodiscard]] core::Status write_output(const std::filesystem::path& out, std::uint64_t size,
-                                        const std::function<core::Status(core::BlockSink&)>& write);
-
 // Makes unsigned catalogs. Their time is SOURCE_DATE_EPOCH where that is set; otherwise it is 2000-01-01, since an
 // image of the same content has to be the same bytes, and nothing that checks a catalog looks at the time in it: when
 // an image was signed is in its signature. `usage.invalid` when the variable is not a number of seconds.

@@ -3,6 +3,7 @@
 #include "station/cli/ffu_options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <bit>
 #include <memory>
 
@@ -54,6 +55,10 @@ void add_create(CLI::App& ffu, Chosen& chosen) {
   command->add_option("DISK", options->disk, "A raw disk image or a block device")->required();
   command->add_option("OUT", options->out, "The FFU to write")->required();
   command->add_option("--platform", options->platform_ids, "Platform ids of the devices that the image is for")
+      ->check([](const std::string& text) -> std::string {
+        const bool is_plain = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+        return is_plain && !text.empty() ? "" : "a platform id is printable ASCII";
+      })
       ->required();
   command->add_option("--compress", options->compress, "none, xpress, xpress-huffman or lznt1")
       ->check(one_of_the_compressions())

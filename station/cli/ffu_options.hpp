@@ -6,7 +6,7 @@
 
 #include "station/cli/console.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own
 class App;
 }
 

@@ -129,10 +129,19 @@ struct Signed {
   std::string table_digest;
 };
 
-// The file that was written, opened again before it takes the other one's place.
-core::Status prove(const fs::path& path, Signed& out) {
+core::Status verify(const FfuFile& file, std::string_view label, bool quiet, const std::stop_token& stop) {
+  IMPRINT_CHECK(check_catalog(file.image()));
+  IMPRINT_CHECK(ffu::check_locations(file.image()));
+  Progress progress(std::string(label), quiet);
+  return ffu::verify_units(
+      *file.opened, *file.file, 0, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); },
+      stop);
+}
+
+// The file that was written, read again before it takes the other one's place.
+core::Status prove(const fs::path& path, bool quiet, const std::stop_token& stop, Signed& out) {
   IMPRINT_TRY(const FfuFile written, open_ffu(path));
-  IMPRINT_CHECK(check_catalog(written.image()));
+  IMPRINT_CHECK(verify(written, "Proving", quiet, stop));
   IMPRINT_TRY(const auto content, trust::read_catalog(written.image().catalog));
   IMPRINT_CHECK(trust::check_outside_catalog(content.encoded, written.image().hash_table));
   // Only to name the signer; who is trusted is for verify to say.
@@ -148,15 +157,13 @@ core::Result<Signed> sign(const FfuSignOptions& options, const std::optional<tru
   IMPRINT_TRY(const FfuFile file, open_ffu(options.file));
   IMPRINT_CHECK(check_output(options.file, {}));
   if (::access(options.file.c_str(), W_OK) != 0) return core::fail_errno(errno, "io.permission", options.file.native());
-  // Nothing is signed that does not verify.
-  IMPRINT_CHECK(check_catalog(file.image()));
-  IMPRINT_CHECK(ffu::check_locations(file.image()));
-  IMPRINT_TRY(const auto catalog, make_catalog(options, file.image(), signer));
-  {
-    Progress progress("Hashing", options.json);
-    IMPRINT_CHECK(ffu::verify_units(
-        *file.opened, *file.file, 0, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); },
-        stop));
+  core::ByteBuffer catalog;
+  if (!signer) {  // what does not fit is said before minutes of hashing
+    IMPRINT_TRY(catalog, make_catalog(options, file.image(), signer));
+  }
+  IMPRINT_CHECK(verify(file, "Hashing", options.json, stop));
+  if (signer) {  // nothing is signed that does not verify
+    IMPRINT_TRY(catalog, make_catalog(options, file.image(), signer));
   }
   Signed out;
   out.old_size = file.image().file_size;
@@ -170,7 +177,7 @@ core::Result<Signed> sign(const FfuSignOptions& options, const std::optional<tru
                                      [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }));
   }
   if (stop.stop_requested()) return core::fail("job.cancelled");
-  IMPRINT_CHECK(prove(aside.temporary_path(), out));
+  IMPRINT_CHECK(prove(aside.temporary_path(), options.json, stop, out));
   IMPRINT_CHECK(keep_access(options.file, aside.temporary_path()));
   IMPRINT_CHECK(aside.commit());
   out.moved_chunks = (static_cast<std::int64_t>(out.size) - static_cast<std::int64_t>(out.old_size)) /

@@ -142,6 +142,7 @@ void note(std::vector<FactDifference>& facts, std::string fact, std::string a, s
 
 std::string partitions_text(const ffu::ManifestStore& store) {
   std::vector<std::string> out;
+  out.reserve(store.partitions.size());
   for (const ffu::ManifestPartition& partition : store.partitions) {
     out.push_back(fmt::format("{} {} {}", partition.name, partition.file_system.empty() ? "raw" : partition.file_system,
                               partition.use_all_space ? std::string("rest") : std::to_string(partition.total_sectors)));
@@ -151,11 +152,12 @@ std::string partitions_text(const ffu::ManifestStore& store) {
 
 std::string update_text(const ffu::Store& store) {
   if (store.update_type == ffu::UpdateType::full) return "full";
-  return fmt::format("partial, {} validation entries", store.validation.size());
+  return fmt::format("partial, validation entries: {}", store.validation.size());
 }
 
 std::string targets_text(const ffu::Image& image) {
   std::vector<std::string> out;
+  out.reserve(image.targets.size());
   for (const ffu::DeviceTarget& one : image.targets) {
     const auto fields = {one.manufacturer,     one.family,     one.product_name,
                          one.product_version,  one.sku_number, one.baseboard_manufacturer,

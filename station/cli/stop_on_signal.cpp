@@ -12,10 +12,15 @@ namespace {
 
 constexpr int kEnd = SIGUSR2;  // tells the watcher that the work is done
 
+// Without those that this program was started to ignore, as nohup does: blocked, they would come all the same.
 sigset_t watched_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, kEnd}) sigaddset(&set, signal);
+  sigaddset(&set, kEnd);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now{};
+    if (sigaction(signal, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) sigaddset(&set, signal);
+  }
   return set;
 }
 

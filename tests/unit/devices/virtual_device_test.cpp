@@ -99,6 +99,35 @@ TEST_CASE("a virtual device that cannot be is refused") {
   CHECK(error_id(VirtualSimpleIoDevice::create(options)) == "device.virtual-setup-invalid");
 }
 
+TEST_CASE("a compressed image is refused with 8 and writes nothing") {
+  FileOptions options;
+  options.form = Form::v1_compressed;
+  options.stores[0].descriptors = simple_descriptors(4);
+  const auto device = make_device();
+  CHECK(refusal(device, build_image(options).file) == 8);
+  CHECK(device->storage()->written().empty());
+}
+
+TEST_CASE("a partial update is applied only over what it is made for") {
+  FileOptions options;
+  options.stores[0].descriptors = simple_descriptors(4);
+  options.stores[0].update_type = 1;
+  const auto device = make_device();
+  SECTION("another content") {
+    options.stores[0].validation = {{3, 7, "not there"}};
+    CHECK(refusal(device, build_image(options).file) == 8);
+    CHECK(device->storage()->written().empty());
+  }
+  SECTION("the content that the storage began with") {
+    options.stores[0].validation = {{3, 7, std::string(9, '\xA5')}};
+    SimpleIoTarget target(connect(device));
+    MemoryStream image(build_image(options).file);
+    RecordingObserver observer;
+    CHECK(target.flash(image, observer, {}).has_value());
+    CHECK(device->completed_images() == 1);
+  }
+}
+
 TEST_CASE("an image for another platform is refused with 22 and writes nothing") {
   ImageOptions options;
   options.platform_id = "Imprint.Virtual.Other.1";

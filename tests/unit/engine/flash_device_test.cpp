@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/unit/fixtures/ffu_fixture.hpp"
+#include "tests/unit/fixtures/ffu_forms.hpp"
 
 using namespace imprint;
 
@@ -123,4 +124,21 @@ TEST_CASE("a read-back that is cancelled says so") {
   stop.request_stop();
   const core::MemorySource disk(fixture::expected_disk(f.options, 0xA5));
   CHECK(engine::read_back(*f.image, disk, {}, stop.get_token()).error().id() == "job.cancelled");
+}
+
+TEST_CASE("a disk is proved against an image of any form, and one wrong byte is found") {
+  for (const auto& form : fixture::all_forms()) {
+    if (form.options.stores.size() != 1) continue;
+    CAPTURE(form.name);
+    const auto file = fixture::build_image(form.options);
+    const auto image = engine::VerifiedImage::open(std::make_shared<core::MemorySource>(file.file)).value();
+    auto bytes = fixture::expected_disk(form.options.stores[0], 0xA5);
+    CHECK(engine::read_back(*image, core::MemorySource(bytes), {}, {}).has_value());
+    const auto map = ffu::DiskMap::build(image->image().stores[0], bytes.size()).value();
+    for (const ffu::MappedRun& run : map.runs()) {
+      bytes[run.disk_offset + run.length / 2] ^= 1;
+      CHECK(engine::read_back(*image, core::MemorySource(bytes), {}, {}).error().id() == "readback.mismatch");
+      bytes[run.disk_offset + run.length / 2] ^= 1;
+    }
+  }
 }

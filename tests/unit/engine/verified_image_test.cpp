@@ -7,7 +7,9 @@
 #include <atomic>
 #include <thread>
 
+#include "flash/ffu/disk_map.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"
+#include "tests/unit/fixtures/ffu_forms.hpp"
 
 using namespace imprint;
 
@@ -117,4 +119,39 @@ TEST_CASE("a value that depends on the image alone is computed once") {
   }
   CHECK((*image)->shared_value(2, 3, [] { return 7U; }) == 7);
   CHECK(computed == 1);
+}
+
+TEST_CASE("an image of any form comes out as its file, and as the disk that it describes") {
+  for (const auto& form : fixture::all_forms()) {
+    CAPTURE(form.name);
+    const auto file = fixture::build_image(form.options);
+    const auto image = engine::VerifiedImage::open(std::make_shared<core::MemorySource>(file.file)).value();
+    core::ByteBuffer whole(file.file.size());
+    REQUIRE(image->read(0, whole).has_value());
+    CHECK(whole == file.file);
+    for (std::size_t store = 0; store < form.options.stores.size(); ++store) {
+      const auto& options = form.options.stores[store];
+      const ffu::DescribedDisk disk(ffu::DiskMap::build(image->image().stores.at(store), options.disk_size).value(),
+                                    image->as_plain_source());
+      CHECK(disk.read(0, disk.size()).value() == fixture::expected_disk(options, 0));
+    }
+  }
+}
+
+TEST_CASE("a compressed block with a changed byte is neither sent nor read, and the others are") {
+  fixture::FileOptions options;
+  options.form = fixture::Form::v1_compressed;
+  options.algorithm = 3;
+  options.stores[0].descriptors = fixture::simple_descriptors(4);
+  for (auto& descriptor : options.stores[0].descriptors) descriptor.packing = fixture::Packing::xpress;
+  auto file = fixture::build_image(options);
+  const std::size_t second = file.payload_blocks[1];
+  file.file[second + 4] ^= 0xFF;  // a literal: the decoder does not mind
+  const auto image = engine::VerifiedImage::open(std::make_shared<core::MemorySource>(file.file)).value();
+  core::ByteBuffer one(1);
+  CHECK(image->read(second, one).error().id() == "image.hash-mismatch");
+  CHECK(image->read_plain(image->image().stores[0].descriptors[1].plain_offset, one).error().id() ==
+        "image.hash-mismatch");
+  CHECK(image->read(second - 1, one).has_value());
+  CHECK(image->read(file.payload_blocks[2], one).has_value());
 }

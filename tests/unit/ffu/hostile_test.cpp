@@ -150,14 +150,6 @@ TEST_CASE("device targets that are not what the header says are refused") {
       check_refused(file, "ffu.device-targeting", targets + 4 * text);
     }
   }
-  SECTION("texts that reach past the file") {
-    Edited file(options);
-    file.put32(header + 24, 64);
-    for (std::size_t entry = targets; entry + 28 < header + 16384; entry += 28 + 7) file.put32(entry, 7);
-    const std::size_t end = header + 16384;
-    const auto parsed = ffu::parse_image(core::ByteView(file.image.file).first(end - 16000), end - 16000);
-    CHECK(id_of(parsed) == "format.truncated");
-  }
 }
 
 TEST_CASE("V2 store counts that do not agree are refused") {

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Images to measure with, made by the product's own writer.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "flash/core/result.hpp"
+#include "flash/ffu/compression.hpp"
+
+namespace imprint::bench {
+
+enum class Content : std::uint8_t { random, text, zeros };
+
+struct ImageToMake {
+  std::uint64_t disk_bytes = 0;  // all of it is described, in blocks and chunks of 128 KiB, in its own order
+  Content content = Content::random;
+  bool compressed = false;  // V1 compressed by `compression`; else V1
+  ffu::Compression compression = ffu::Compression::none;
+};
+
+// Zeros of the payload become holes of the file.
+[[nodiscard]] core::Status make_image(const ImageToMake& what, const std::filesystem::path& path);
+
+}  // namespace imprint::bench
