@@ -30,11 +30,12 @@ std::unexpected<DeviceFault> give_up(std::int16_t id, std::string text) {
 
 // The device's number for what its parser found.
 std::int16_t device_error_for(std::string_view parse_error) {
-  constexpr std::string_view kSecurity[] = {"ffu.not-an-ffu",   "ffu.security-header", "ffu.chunk-size",
-                                            "ffu.catalog-size", "ffu.hash-table-size", "ffu.hash-algorithm",
-                                            "ffu.hash-count",   "ffu.header-too-large"};
+  constexpr std::string_view kSecurity[] = {"ffu.not-an-ffu",   "ffu.security-header",  "ffu.chunk-size",
+                                            "ffu.catalog-size", "ffu.hash-table-size",  "ffu.hash-algorithm",
+                                            "ffu.hash-count",   "ffu.header-too-large", "ffu.padding-not-zero"};
   constexpr std::string_view kImage[] = {"ffu.image-header", "ffu.manifest", "ffu.device-targeting"};
-  constexpr std::string_view kDescriptors[] = {"ffu.write-descriptors", "ffu.access-method", "ffu.end-run-ambiguous"};
+  constexpr std::string_view kDescriptors[] = {"ffu.write-descriptors", "ffu.access-method", "ffu.end-run-ambiguous",
+                                               "ffu.run-overlap"};
   if (std::ranges::find(kSecurity, parse_error) != std::end(kSecurity)) return kInvalidSecureHeader;
   if (std::ranges::find(kImage, parse_error) != std::end(kImage)) return kInvalidImageHeader;
   if (std::ranges::find(kDescriptors, parse_error) != std::end(kDescriptors)) return kInvalidWriteDescriptors;
@@ -51,7 +52,12 @@ std::unexpected<DeviceFault> give_up(const core::Error& error) {
 FfuReceiver::FfuReceiver(std::shared_ptr<VirtualStorage> storage, std::string platform_id, CatalogCheck check_catalog)
     : storage_(std::move(storage)), platform_id_(std::move(platform_id)), check_catalog_(std::move(check_catalog)) {}
 
-Verdict FfuReceiver::take(core::ByteView bytes) { return image_ ? hash(bytes) : collect_header(bytes); }
+Verdict FfuReceiver::take(core::ByteView bytes) {
+  received_ += bytes.size();
+  const auto zeros = std::ranges::find_if(bytes.rbegin(), bytes.rend(), [](auto byte) { return byte != 0; });
+  zero_tail_ = static_cast<std::uint64_t>(zeros - bytes.rbegin()) + (zeros == bytes.rend() ? zero_tail_ : 0);
+  return image_ ? hash(bytes) : collect_header(bytes);
+}
 
 Verdict FfuReceiver::collect_header(core::ByteView bytes) {
   header_.insert(header_.end(), bytes.begin(), bytes.end());
@@ -70,9 +76,7 @@ Verdict FfuReceiver::accept_header(std::optional<std::uint64_t> file_size) {
   if (Verdict good = check_image(*parsed); !good) return good;
   image_ = std::move(*parsed);
   skip_finished_descriptors();
-  const core::ByteBuffer start = std::move(header_);
-  header_ = {};
-  return hash(core::ByteView(start).subspan(image_->hashed_offset));
+  return hash(core::ByteView(header_).subspan(image_->hashed_offset));
 }
 
 Verdict FfuReceiver::check_image(const ffu::Image& image) const {
@@ -193,6 +197,18 @@ Verdict FfuReceiver::finish() {
   if (descriptor_ != image_->stores.front().descriptors.size() || chunk_ != ffu::hashed_units(*image_)) {
     return give_up(kImageEnded, fmt::format("the image ended in descriptor {}", descriptor_));
   }
+  return confirm_reading();
+}
+
+// While bytes come in, the format's own rule of padding has to do. Only the file's end tells whether it was the right
+// one: if not, the wrong bytes were written, and that is never good.
+Verdict FfuReceiver::confirm_reading() const {
+  const auto tail_is_zero = [&](std::uint64_t from) -> core::Result<bool> { return received_ - from <= zero_tail_; };
+  const auto image = ffu::parse_file(header_, received_, tail_is_zero);
+  if (!image) return give_up(image.error());
+  if (image->payload_offset != image_->payload_offset)
+    return give_up(kInvalidStoreHeader,
+                   fmt::format("the payload begins at {}, not at {}", image->payload_offset, image_->payload_offset));
   return {};
 }
 

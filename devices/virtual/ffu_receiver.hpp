@@ -46,12 +46,15 @@ class FfuReceiver {
   [[nodiscard]] Verdict apply(core::ByteView payload);
   [[nodiscard]] Verdict write_block(core::ByteView block);
   void skip_finished_descriptors();
+  [[nodiscard]] Verdict confirm_reading() const;
 
   std::shared_ptr<VirtualStorage> storage_;
   std::string platform_id_;
   CatalogCheck check_catalog_;
 
-  core::ByteBuffer header_;  // the file's start, until the headers are whole
+  core::ByteBuffer header_;  // the file's start, with all headers
+  std::uint64_t received_ = 0;
+  std::uint64_t zero_tail_ = 0;  // of what was received, the zeros at its end
   std::uint64_t header_wanted_ = 0;
   std::optional<ffu::Image> image_;
   std::uint64_t chunk_ = 0;       // number of the chunk that is being gathered

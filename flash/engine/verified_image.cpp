@@ -64,7 +64,7 @@ core::Result<VerifiedImage::Unit> VerifiedImage::unit(std::uint64_t index) {
   // told.
   const Pending pending(*this, index);
   IMPRINT_TRY(auto loaded, reader_.load(index));
-  const auto shared = std::make_shared<const ffu::UnitReader::Unit>(std::move(loaded));
+  auto shared = std::make_shared<const ffu::UnitReader::Unit>(std::move(loaded));
   pending.keep(shared);
   return shared;
 }

@@ -3,6 +3,7 @@
 #include "flash/ffu/hashed_unit.hpp"
 
 #include <algorithm>
+#include <string>
 
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/format.hpp"
@@ -57,12 +58,16 @@ std::uint64_t unit_at_stored(const Image& image, std::uint64_t stored_offset) {
   return chunk_units(image) + static_cast<std::uint64_t>(after - all.begin()) - 1;
 }
 
+core::Failure hash_mismatch(std::string_view kind, std::uint64_t index, std::uint64_t offset) {
+  return fail("image.hash-mismatch", std::string(kind) + " " + std::to_string(index))
+      .with("unit", index)
+      .with("offset", offset);
+}
+
 core::Status check_unit_digest(const Image& image, std::uint64_t index, const core::Sha256& digest) {
   if (std::ranges::equal(digest, unit_hash(image, index))) return {};
   const HashedUnit unit = hashed_unit(image, index);
-  return fail("image.hash-mismatch", (unit.is_compressed ? "block of unit " : "chunk ") + std::to_string(index))
-      .with("unit", index)
-      .with("offset", unit.stored.offset);
+  return hash_mismatch(unit.is_compressed ? "block of unit" : "chunk", index, unit.stored.offset);
 }
 
 core::Status check_unit(const Image& image, std::uint64_t index, core::ByteView plain) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "flash/core/bytes.hpp"
 #include "flash/core/extent_set.hpp"
@@ -34,6 +35,9 @@ struct HashedUnit {
 // hashed_units().
 [[nodiscard]] std::uint64_t unit_at_plain(const Image& image, std::uint64_t plain_offset);
 [[nodiscard]] std::uint64_t unit_at_stored(const Image& image, std::uint64_t stored_offset);
+
+// `image.hash-mismatch` with the unit's number and the offset in the file; `kind` is what it is called.
+[[nodiscard]] core::Failure hash_mismatch(std::string_view kind, std::uint64_t index, std::uint64_t offset);
 
 // `plain` are the unit's plain bytes. `image.hash-mismatch` with unit and offset.
 [[nodiscard]] core::Status check_unit(const Image& image, std::uint64_t index, core::ByteView plain);

@@ -16,7 +16,7 @@ namespace {
 using core::ByteView;
 using core::checked_mul;
 
-// The format's own rule first: where nothing else decides, it does.
+// The format's own rule first: a stream, whose end is not known yet, is read by it.
 constexpr PaddingRule kPaddingRules[] = {PaddingRule::to_chunk, PaddingRule::to_block,
                                          PaddingRule::to_block_from_image_header};
 

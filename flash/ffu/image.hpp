@@ -120,7 +120,7 @@ struct Image {
   std::uint64_t hashed_offset = 0;   // where unit 0 starts: the image header
   std::uint64_t payload_offset = 0;  // where the first store's payload starts, in both address spaces
   std::uint64_t payload_end = 0;     // where the last store's payload ends in the file; only zeros may follow
-  std::uint64_t plain_size = 0;      // the size of the plain image: file_size unless it is compressed
+  std::uint64_t plain_size = 0;      // where it ends in the plain image: payload_end unless compressed
   std::uint32_t image_header_size = 24;
   std::vector<DeviceTarget> targets;
   std::string manifest_text;
@@ -162,6 +162,10 @@ struct OpenedImage {
 // Do two of a run's places, counted from the disk's start, have blocks in common? Which of them would win is not
 // settled by the format: such a run is neither read nor written.
 [[nodiscard]] bool overlaps_itself(std::span<const DiskLocation> locations, std::uint32_t block_count);
+
+// May these stand in a store header together? `ffu.platform-ids` for none, an empty one, one that cannot be shown, or
+// more than the header's field holds.
+[[nodiscard]] core::Status check_platform_ids(std::span<const std::string> ids);
 
 // Does the device's platform id ("Manufacturer.Family.Product[.Version]") match one of the image's? Components may be
 // '*'; an image id of three components matches any version. Compared as written, with case.

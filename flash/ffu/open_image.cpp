@@ -53,7 +53,7 @@ class HeaderAreaReader {
   }
 
  private:
-  // The fields are believed only after header_bytes() has checked them, which happens before the next extend().
+  // header_bytes() checks the fields before any of them is believed.
   core::Status note_security_header() {
     if (bytes_.size() < core::kWireSize<format::SecurityHeader>) return {};
     IMPRINT_TRY(const auto needed, header_bytes(bytes_));
@@ -75,14 +75,23 @@ class HeaderAreaReader {
       const std::uint64_t offset = hashed_offset_ + checked_ * chunk_size_;
       const auto digest = core::sha256(ByteView(bytes_).subspan(offset, chunk_size_));
       const auto expected = ByteView(bytes_).subspan(table_.offset + checked_ * format::kHashSize, format::kHashSize);
-      if (!std::ranges::equal(digest, expected)) {
-        return fail("image.hash-mismatch", "chunk " + std::to_string(checked_))
-            .with("chunk", checked_)
-            .with("offset", offset);
-      }
+      if (!std::ranges::equal(digest, expected)) return mismatch(offset);
       ++checked_;
     }
     return {};
+  }
+
+  // Writers that round up an end of the hash table on a chunk's boundary, or just below it, put the image header a
+  // chunk too late. Then no hash is right, and this is what to say.
+  [[nodiscard]] core::Failure mismatch(std::uint64_t offset) const {
+    const std::uint64_t late = hashed_offset_ + chunk_size_;
+    const auto signature = file_.read(late + 4, format::kImageSignature.size());
+    if (checked_ == 0 && signature && core::as_text(*signature) == format::kImageSignature) {
+      return fail("ffu.image-header", "it does not follow the hash table at the next multiple of the chunk size")
+          .with("offset", late)
+          .with("expected", hashed_offset_);
+    }
+    return hash_mismatch("chunk", checked_, offset);
   }
 
   const core::BlockSource& file_;

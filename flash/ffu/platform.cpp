@@ -2,6 +2,9 @@
 // Which devices an image is for.
 #include <algorithm>
 
+#include "flash/core/text.hpp"
+#include "flash/ffu/errors.hpp"
+#include "flash/ffu/format.hpp"
 #include "flash/ffu/image.hpp"
 
 namespace imprint::ffu {
@@ -14,6 +17,19 @@ std::vector<std::string> Image::platform_ids() const {
     }
   }
   return ids;
+}
+
+core::Status check_platform_ids(std::span<const std::string> ids) {
+  std::size_t bytes = 1;  // the list ends with an empty one
+  for (const std::string& id : ids) {
+    // A line's end in one would also be a line of the manifest of its own.
+    if (id.empty() || core::printable(id) != id)
+      return fail("ffu.platform-ids", "an id is empty or holds characters that cannot be shown");
+    bytes += id.size() + 1;
+  }
+  if (ids.empty() || bytes > format::kPlatformIdBytes)
+    return fail("ffu.platform-ids", "the list is empty or longer than 191 bytes").with("actual", bytes);
+  return {};
 }
 
 bool platform_matches(std::span<const std::string> image_ids, std::string_view device_id) {

@@ -80,9 +80,7 @@ core::Status UnitReader::settle(const HashedUnit& unit, core::ByteView stored, c
   for (const Compression candidate : candidates(opened_.image.stores.front().compression_algorithm)) {
     if (candidate != settled && attempt(candidate)) return {};
   }
-  auto failure = fail("image.hash-mismatch", "block " + std::to_string(unit.index - chunk_units(opened_.image)))
-                     .with("unit", unit.index)
-                     .with("offset", unit.stored.offset);
+  auto failure = hash_mismatch("block of unit", unit.index, unit.stored.offset);
   if (problem) return std::move(failure).caused_by(std::move(*problem));
   return failure;
 }

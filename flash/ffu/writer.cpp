@@ -44,15 +44,7 @@ core::Status check_store(const WriteRequest& request, const StoreToWrite& wanted
       store.block_size > format::kMaxBlockBytes) {
     return fail("ffu.block-size").with("actual", store.block_size);
   }
-  std::size_t ids = 1;
-  for (const std::string& id : store.platform_ids) {
-    if (id.empty() || id.find('\0') != std::string::npos)
-      return fail("ffu.platform-ids", "an id is empty or holds a NUL, which would end the list");
-    ids += id.size() + 1;
-  }
-  if (store.platform_ids.empty() || ids > format::kPlatformIdBytes) {
-    return fail("ffu.platform-ids", "the list is empty or longer than 191 bytes").with("actual", ids);
-  }
+  IMPRINT_CHECK(check_platform_ids(store.platform_ids));
   std::uint64_t validation = 0;
   for (const ValidationEntry& entry : store.validation)
     validation += core::kWireSize<format::ValidationEntry> + std::uint64_t{entry.data_size};

@@ -97,17 +97,7 @@ core::Status Run::check_request() const {
   const std::uint32_t block = request_.block_size;
   if (!std::has_single_bit(block) || block < ffu::format::kMinBlockBytes || block > ffu::format::kMaxBlockBytes)
     return ffu::fail("ffu.block-size").with("actual", block);
-  std::size_t bytes = 1;
-  for (const std::string& id : request_.platform_ids) {
-    // A line's end in one would be a line of the manifest of its own.
-    const auto is_plain = [](char c) { return c >= ' ' && c <= '~'; };
-    if (id.empty() || !std::ranges::all_of(id, is_plain))
-      return ffu::fail("ffu.platform-ids", "an id is empty or holds other characters than printable ASCII");
-    bytes += id.size() + 1;
-  }
-  if (request_.platform_ids.empty() || bytes > ffu::format::kPlatformIdBytes)
-    return ffu::fail("ffu.platform-ids", "the list is empty or longer than 191 bytes").with("actual", bytes);
-  return {};
+  return ffu::check_platform_ids(request_.platform_ids);
 }
 
 core::Status Run::check_size() const {

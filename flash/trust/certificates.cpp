@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kMaxNameLength = 512;
 // Microsoft's "TestRoot" as its imaging tools know it, by SHA-1.
 constexpr std::string_view kMicrosoftTestRoot = "8a334aa8052dd244a647306a76b8178fa215f344";
+static_assert(kMicrosoftTestRoot.size() == 40 && !kTestRootName.empty(), "an empty one would know nothing, or all");
 
 std::string name_text(const X509_NAME* name) {
   constexpr unsigned long kStyle = XN_FLAG_SEP_CPLUS_SPC | XN_FLAG_FN_SN |
@@ -44,21 +45,6 @@ BioPtr memory_bio(core::ByteView text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
-// Reads until OpenSSL finds no further start line. Any other end means that an entry was damaged: then the whole text
-// counts as unreadable, since a root or revocation list that is silently left out changes what is trusted.
-template <class Pointer, class Read>
-std::vector<Pointer> all_from_pem(core::ByteView text, Read read) {
-  const ErrorQueueGuard guard;
-  const BioPtr in = memory_bio(text);
-  if (!in) return {};
-  std::vector<Pointer> out;
-  while (Pointer next{read(in.get(), nullptr, nullptr, nullptr)}) out.push_back(std::move(next));
-  const auto last = ERR_peek_last_error();
-  const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-  if (!at_end) out.clear();
-  return out;
-}
-
 }  // namespace
 
 std::string subject_of(const X509* certificate) { return name_text(X509_get_subject_name(certificate)); }
@@ -70,26 +56,36 @@ std::string key_fingerprint_of(const X509* certificate) {
   unsigned char* encoded = nullptr;
   const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &encoded);
   if (size <= 0) return {};
-  const std::unique_ptr<unsigned char, decltype([](unsigned char* p) { OPENSSL_free(p); })> owner(encoded);
+  const EncodedPtr owner(encoded);
   return core::to_hex(core::sha256(core::ByteView(encoded, static_cast<std::size_t>(size))));
 }
 
 Certificate describe(const X509* certificate) { return {subject_of(certificate), fingerprint_of(certificate)}; }
 
 bool is_well_known_test_root(const X509* certificate) {
-  if (digest_text(EVP_sha1(), certificate) == kMicrosoftTestRoot) return true;
-  std::array<char, kTestRootName.size() + 1> name{};
-  const int size = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name.data(),
-                                             static_cast<int>(name.size()));
-  return size >= 0 && std::string_view(name.data()) == kTestRootName;
+  return digest_text(EVP_sha1(), certificate) == kMicrosoftTestRoot ||
+         is_test_root_name(X509_get_subject_name(certificate));
 }
 
+bool is_test_root_name(const X509_NAME* name) {
+  std::array<char, kTestRootName.size() + 1> text{};
+  const int size = X509_NAME_get_text_by_NID(const_cast<X509_NAME*>(name), NID_commonName, text.data(),
+                                             static_cast<int>(text.size()));  // the name is only read
+  return size >= 0 && std::string_view(text.data()) == kTestRootName;
+}
+
+// Reads until OpenSSL finds no further start line. Any other end means that an entry was damaged: a chain with a hole
+// is no chain.
 std::vector<X509Ptr> certificates_from_pem(core::ByteView text) {
-  return all_from_pem<X509Ptr>(text, [](auto... arguments) { return PEM_read_bio_X509(arguments...); });
-}
-
-std::vector<CrlPtr> revocation_lists_from_pem(core::ByteView text) {
-  return all_from_pem<CrlPtr>(text, [](auto... arguments) { return PEM_read_bio_X509_CRL(arguments...); });
+  const ErrorQueueGuard guard;
+  const BioPtr in = memory_bio(text);
+  if (!in) return {};
+  std::vector<X509Ptr> out;
+  while (X509Ptr next{PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr)}) out.push_back(std::move(next));
+  const auto last = ERR_peek_last_error();
+  const bool at_end = ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
+  if (!at_end) out.clear();
+  return out;
 }
 
 const EVP_MD* strong_digest(const ASN1_OBJECT* algorithm) {
@@ -103,6 +99,20 @@ const EVP_MD* strong_digest(const ASN1_OBJECT* algorithm) {
     default:
       return nullptr;
   }
+}
+
+std::string algorithm_name(const ASN1_OBJECT* algorithm) {
+  std::array<char, 80> text{};
+  if (OBJ_obj2txt(text.data(), static_cast<int>(text.size()), algorithm, 0) <= 0) return "an unknown algorithm";
+  return text.data();
+}
+
+std::string time_text(const ASN1_TIME* time) {
+  const BioPtr out(BIO_new(BIO_s_mem()));
+  if (!out || ASN1_TIME_print(out.get(), time) != 1) return "a time that cannot be read";
+  const char* data = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &data);
+  return {data, data == nullptr || size < 0 ? 0 : static_cast<std::size_t>(size)};
 }
 
 std::string openssl_reason() {

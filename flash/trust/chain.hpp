@@ -10,10 +10,9 @@
 #include "flash/trust/openssl_handles.hpp"
 #include "flash/trust/policy.hpp"
 #include "flash/trust/trust_contents.hpp"
+#include "flash/trust/usage.hpp"
 
 namespace imprint::trust {
-
-enum class ChainUse { code_signing, timestamping };
 
 struct ChainQuestion {
   X509* leaf = nullptr;

@@ -23,15 +23,16 @@ struct Freed {
   }
 };
 
-// OpenSSL's own encodings. OPENSSL_free is a macro, as sk_X509_free is.
-struct EncodingFreed {
-  void operator()(unsigned char* encoding) const { OPENSSL_free(encoding); }
+// What OpenSSL has allocated for its caller. OPENSSL_free is a macro, as sk_X509_free is.
+struct AllocationFreed {
+  void operator()(void* allocation) const { OPENSSL_free(allocation); }
 };
 struct StackFreed {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
 };
 
-using EncodedPtr = std::unique_ptr<unsigned char, EncodingFreed>;
+using EncodedPtr = std::unique_ptr<unsigned char, AllocationFreed>;
+using TextPtr = std::unique_ptr<char, AllocationFreed>;
 using X509StackPtr = std::unique_ptr<STACK_OF(X509), StackFreed>;  // owns the stack, not the certificates
 using BioPtr = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;

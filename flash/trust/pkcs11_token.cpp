@@ -207,7 +207,7 @@ core::Status Pkcs11Token::State::find_slot(const Pkcs11Uri& uri) {
 
 core::Failure Pkcs11Token::State::login_failure(int reason) {
   const std::string words = openssl_reason();
-  const std::string name = name_of(*slot->token);
+  const std::string name = slot->token == nullptr ? std::string("the token") : name_of(*slot->token);
   if (reason == kPinLocked) return fail("sign.pin-locked", name);
   const bool wrong = reason == kPinIncorrect || reason == kPinInvalid || reason == kPinLengthRange;
   if (!wrong) return fail("sign.token-unusable", "logging in: " + words).with("token", name);
@@ -227,10 +227,13 @@ core::Failure Pkcs11Token::State::login_failure(int reason) {
 }
 
 core::Status Pkcs11Token::State::log_in() {
+  if (slot == nullptr || slot->token == nullptr) return fail("sign.token-unusable", "it is gone");
   const PKCS11_TOKEN& token = *slot->token;
   if (PKCS11_open_session(slot, 0) != 0) return unusable("opening a session");
   if (token.loginRequired == 0) return {};
   if (token.userPinLocked != 0) return fail("sign.pin-locked", name_of(token));
+  // Were it wrong, the token would be lost to the line; its own tool tells the user so first.
+  if (token.userPinFinalTry != 0) return fail("sign.pin-final-try", name_of(token));
   const bool has_keypad = token.secureLogin != 0;
   if (!has_keypad) {
     if (!pin) return fail("sign.pin-needed", name_of(token));
@@ -243,6 +246,7 @@ core::Status Pkcs11Token::State::log_in() {
 }
 
 core::Status Pkcs11Token::State::find_key(const Pkcs11Uri& uri) {
+  if (slot == nullptr || slot->token == nullptr) return fail("sign.token-unusable", "it is gone");
   PKCS11_KEY* keys = nullptr;
   unsigned int count = 0;
   if (PKCS11_enumerate_keys(slot->token, &keys, &count) != 0) return unusable("listing the keys");
@@ -287,6 +291,7 @@ core::Result<KeyPtr> Pkcs11Token::key() const {
 
 core::Result<std::vector<X509Ptr>> Pkcs11Token::certificates() const {
   const ErrorQueueGuard guard;
+  if (state_->slot == nullptr || state_->slot->token == nullptr) return fail("sign.token-unusable", "it is gone");
   PKCS11_CERT* found = nullptr;
   unsigned int count = 0;
   if (PKCS11_enumerate_certs(state_->slot->token, &found, &count) != 0) return unusable("listing the certificates");

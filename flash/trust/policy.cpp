@@ -47,7 +47,7 @@ void add_signer(const CatalogContent& content, const TrustStore::Contents& trust
     decision.reasons.push_back(reason_from(status.error()));
     return;  // nothing else that the catalog says of its signer is worth a look
   }
-  decision.reasons.push_back(good("the signature is right and was made by " + decision.signer->subject));
+  decision.reasons.push_back(good("the signature is right (" + signature->algorithm() + ") and was made by " + decision.signer->subject));
   if (trust.signers) {
     const bool listed = trust.signers->contains(decision.signer->sha256);
     decision.reasons.push_back(
@@ -108,6 +108,7 @@ Decision decide(const ffu::Image& image, Policy policy, const TrustStore& trust,
     decision.reasons.push_back(
         good("NO SIGNATURE WAS CHECKED: the policy is none, and anybody can have made this image"));
   } else {
+    if (const auto status = check_tag(*content); !status) decision.reasons.push_back(reason_from(status.error()));
     add_signer(*content, trust.contents(), now, decision);
   }
   decision.accepted = std::ranges::all_of(decision.reasons, [](const Reason& reason) { return reason.good; });

@@ -28,7 +28,7 @@ struct Certificate {
 
 struct Reason {
   bool good = false;
-  std::string id;    // the error table's id when it is not good, empty otherwise
+  std::string id;    // the error table's id when it is not good; also of a note: good, and what could not be found out
   std::string text;  // "chain ends at test root CN=..."
 };
 
@@ -46,9 +46,12 @@ struct Decision {
 };
 
 // Trust directory: production/*.pem production roots; *.pem and test/*.pem test roots; crl/*.pem revocation lists;
-// signers.txt, if there, the SHA-256 of the only signer certificates allowed (one a line, # comments).
+// signers.txt, if there, the SHA-256 of the only signer certificates allowed (one a line, # comments). README files,
+// names that begin with a dot and openssl's .srl files are passed over, and so are other folders.
 class TrustStore {
  public:
+  // All of it or nothing: `trust.store-unreadable`, with the file and, within it, the line, for any other file, damaged
+  // PEM, and a link that leads nowhere.
   [[nodiscard]] static core::Result<TrustStore> load(const std::filesystem::path& folder);
   [[nodiscard]] static TrustStore empty();
   TrustStore(TrustStore&&) noexcept;

@@ -11,6 +11,10 @@
 namespace imprint::trust {
 
 [[nodiscard]] inline Reason good(std::string text) { return {true, {}, std::move(text)}; }
+// Good, with the id of what could not be found out.
+[[nodiscard]] inline Reason note(ErrorId id, std::string text) {
+  return {true, std::string(id.row().id), std::move(text)};
+}
 [[nodiscard]] inline Reason bad(ErrorId id, std::string text) {
   return {false, std::string(id.row().id), std::move(text)};
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "flash/trust/certificates.hpp"
 #include "flash/trust/errors.hpp"
@@ -23,6 +24,38 @@ bool names_trust_list(const PKCS7_SIGNER_INFO* info) {
   return std::ranges::equal(actual, trust_list_oid().subspan(2));
 }
 
+// Readers differ in which of two they take: what one has checked another must not find otherwise.
+std::optional<std::string> attribute_said_twice(const PKCS7_SIGNER_INFO* info) {
+  std::vector<const ASN1_OBJECT*> seen;
+  const STACK_OF(X509_ATTRIBUTE)* attributes = info->auth_attr;
+  for (int i = 0; attributes != nullptr && i < sk_X509_ATTRIBUTE_num(attributes); ++i) {
+    X509_ATTRIBUTE* attribute = sk_X509_ATTRIBUTE_value(attributes, i);
+    const ASN1_OBJECT* type = X509_ATTRIBUTE_get0_object(attribute);
+    const auto is_same = [type](const ASN1_OBJECT* other) { return OBJ_cmp(type, other) == 0; };
+    const int id = OBJ_obj2nid(type);
+    const bool is_single = id == NID_pkcs9_contentType || id == NID_pkcs9_messageDigest || id == NID_pkcs9_signingTime;
+    if (std::ranges::any_of(seen, is_same) || (is_single && X509_ATTRIBUTE_count(attribute) != 1)) {
+      return algorithm_name(type);
+    }
+    seen.push_back(type);
+  }
+  return std::nullopt;
+}
+
+// As it is called in the signer info, which no signature covers: it explains a failure, and nothing else.
+std::string failure_of(const PKCS7_SIGNER_INFO* info) {
+  constexpr std::array kSupported{
+      NID_rsaEncryption,           NID_sha256WithRSAEncryption, NID_sha384WithRSAEncryption, NID_sha512WithRSAEncryption,
+      NID_X9_62_id_ecPublicKey,    NID_ecdsa_with_SHA256,       NID_ecdsa_with_SHA384,       NID_ecdsa_with_SHA512};
+  const std::string reason = openssl_reason();
+  const ASN1_OBJECT* algorithm = info->digest_enc_alg->algorithm;
+  if (std::ranges::find(kSupported, OBJ_obj2nid(algorithm)) == kSupported.end()) {
+    return "it says that it was made with " + algorithm_name(algorithm) +
+           ", which is not supported: RSA with PKCS#1 v1.5 and ECDSA are";
+  }
+  return "it does not cover this catalog: " + reason;
+}
+
 // Attributes of a timestamp: Microsoft's, which Authenticode tools write, and id-aa-timeStampToken of RFC 3161.
 constexpr std::array<std::uint8_t, 12> kMicrosoftTimestampOid{0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04,
                                                               0x01, 0x82, 0x37, 0x03, 0x03, 0x01};
@@ -36,16 +69,17 @@ bool is_timestamp(const X509_ATTRIBUTE* attribute) {
          std::ranges::equal(actual, standard_timestamp_oid().subspan(2));
 }
 
-std::string algorithm_name(const ASN1_OBJECT* object) {
-  std::array<char, 80> text{};
-  if (OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 0) <= 0) return "an unknown digest";
-  return text.data();
-}
-
 }  // namespace
 
 core::ByteView microsoft_timestamp_oid() { return kMicrosoftTimestampOid; }
 core::ByteView standard_timestamp_oid() { return kStandardTimestampOid; }
+
+std::string CatalogSignature::algorithm() const {
+  const EVP_PKEY* key = X509_get0_pubkey(signer_);
+  const char* kind = key == nullptr ? nullptr : EVP_PKEY_get0_type_name(key);
+  return std::string(kind == nullptr ? "an unknown key" : kind) + " with " +
+         algorithm_name(info_->digest_alg->algorithm);
+}
 
 core::ByteView CatalogSignature::value() const {
   const ASN1_OCTET_STRING* value = info_->enc_digest;
@@ -106,6 +140,9 @@ core::Status CatalogSignature::verify(core::ByteView signed_octets) const {
   if (!names_trust_list(info_)) {
     return fail("trust.signature-invalid", "the signed attributes do not name a trust list as what was signed");
   }
+  if (const auto attribute = attribute_said_twice(info_)) {
+    return fail("trust.signature-invalid", "the signed attributes hold " + *attribute + " more than once");
+  }
   const BioPtr hash(BIO_new(BIO_f_md()));
   BIO* sink = BIO_new(BIO_s_null());
   if (!hash || sink == nullptr || BIO_set_md(hash.get(), digest) != 1) {
@@ -116,7 +153,7 @@ core::Status CatalogSignature::verify(core::ByteView signed_octets) const {
   const int size = static_cast<int>(signed_octets.size());  // a catalog is at most kMaxCatalogBytes
   if (BIO_write(hash.get(), signed_octets.data(), size) != size ||
       PKCS7_signatureVerify(hash.get(), pkcs7_.get(), info_, signer_) != 1) {
-    return fail("trust.signature-invalid", "it does not cover this catalog: " + openssl_reason());
+    return fail("trust.signature-invalid", failure_of(info_));
   }
   return {};
 }

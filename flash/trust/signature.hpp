@@ -3,6 +3,7 @@
 // trust. Private to this folder.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "flash/core/bytes.hpp"
@@ -22,13 +23,18 @@ class CatalogSignature {
   // Everything that the catalog brings along, the signer's certificate too. May be null.
   [[nodiscard]] STACK_OF(X509) * certificates() const { return pkcs7_->d.sign->cert; }
 
+  // Of the signer's key and the digest: "RSA with sha256". Says what was used where the signature holds.
+  [[nodiscard]] std::string algorithm() const;
+
   // The signature itself: what a timestamp vouches for.
   [[nodiscard]] core::ByteView value() const;
   // The RFC 3161 tokens among the unsigned attributes, under Microsoft's object id or the one of RFC 3161. Views into
   // this object; an attribute that holds no token gives an empty one.
   [[nodiscard]] std::vector<core::ByteView> timestamps() const;
 
-  // Does the signature cover these octets? `trust.signature-invalid`, or `trust.key-too-weak` for a weak digest.
+  // Does the signature cover these octets? `trust.signature-invalid`, also for signed attributes that say a thing twice
+  // and for kinds of signatures that are not supported (RSASSA-PSS over an ordinary RSA key, DSA), or
+  // `trust.key-too-weak` for a weak digest; the algorithm is named.
   [[nodiscard]] core::Status verify(core::ByteView signed_octets) const;
 
  private:

@@ -39,7 +39,7 @@ TimestampAnswer check_timestamp(const CatalogSignature& signature, Policy policy
   const auto wrong = std::ranges::find_if(chain.reasons, [](const Reason& reason) { return !reason.good; });
   if (wrong != chain.reasons.end()) return not_counted(said + ": " + wrong->text);
   TimestampAnswer out{token->time(), {good("the signature was there at " + said)}};
-  for (const Reason& reason : chain.reasons) out.reasons.push_back(good("timestamp: " + reason.text));
+  for (const Reason& reason : chain.reasons) out.reasons.push_back({true, reason.id, "timestamp: " + reason.text});
   return out;
 }
 

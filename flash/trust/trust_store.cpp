@@ -11,6 +11,7 @@
 #include "flash/trust/certificates.hpp"
 #include "flash/trust/errors.hpp"
 #include "flash/trust/trust_contents.hpp"
+#include "flash/trust/trust_pem.hpp"
 
 namespace imprint::trust {
 namespace {
@@ -19,29 +20,48 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxFileBytes = 16U << 20;
 constexpr std::size_t kFingerprintDigits = 64;
+constexpr std::string_view kSigners = "signers.txt";
 
 core::Failure unreadable(std::string detail, const fs::path& file) {
   return fail("trust.store-unreadable", std::move(detail)).with("file", file.native());
 }
 
-// The PEM files of one folder, sorted. A folder that is not there has none, unless it has to be there.
+// Beside the PEM files: notes, what editors and version control hide, and the serial number that openssl keeps beside
+// an issuer's certificate. Of anything else it cannot be told that nobody relies on it.
+bool may_lie_there(const std::string& name) {
+  return name.starts_with('.') || core::to_lower_ascii(name).starts_with("readme") ||
+         core::equals_ignoring_case(fs::path(name).extension().native(), ".srl");
+}
+
+// The PEM files of one folder, sorted. A folder that is not there has none, unless it has to be there; a link to one
+// that is gone is unreadable.
 core::Result<std::vector<fs::path>> pem_files(const fs::path& folder, bool required) {
   std::error_code error;
-  const auto status = fs::status(folder, error);
+  const auto status = fs::symlink_status(folder, error);
   if (status.type() == fs::file_type::not_found && !required) return std::vector<fs::path>{};
   fs::directory_iterator entries(folder, error);
   if (error) return unreadable(error.message(), folder);
   std::vector<fs::path> out;
   for (const fs::directory_iterator end; entries != end;) {
     const fs::path path = entries->path();
+    const std::string name = path.filename().native();
     std::error_code ignored;
-    const bool is_folder = entries->is_directory(ignored);
-    if (!is_folder && core::equals_ignoring_case(path.extension().native(), ".pem")) out.push_back(path);
+    if (!entries->is_directory(ignored) && !may_lie_there(name) && !(required && name == kSigners)) {
+      if (!core::equals_ignoring_case(path.extension().native(), ".pem")) {
+        return unreadable("its name does not end in .pem, so that it would not count", path);
+      }
+      out.push_back(path);
+    }
     entries.increment(error);
     if (error) return unreadable(error.message(), folder);
   }
   std::ranges::sort(out);
   return out;
+}
+
+core::Failure about(core::Error error, const fs::path& file) {
+  error.add_context("file", file.native());
+  return core::Failure(std::move(error));
 }
 
 core::Result<std::string> read_file(const fs::path& path) {
@@ -54,9 +74,9 @@ core::Status read_roots(const fs::path& folder, bool required, std::vector<X509P
   IMPRINT_TRY(const auto files, pem_files(folder, required));
   for (const auto& file : files) {
     IMPRINT_TRY(const std::string text, read_file(file));
-    auto found = certificates_from_pem(core::as_bytes(text));
-    if (found.empty()) return unreadable("it holds no certificate, or a damaged one", file);
-    std::ranges::move(found, std::back_inserter(out));
+    auto found = read_root_pem(text);
+    if (!found) return about(std::move(found).error(), file);
+    std::ranges::move(*found, std::back_inserter(out));
   }
   return {};
 }
@@ -65,9 +85,9 @@ core::Status read_revocation_lists(const fs::path& folder, std::vector<CrlPtr>& 
   IMPRINT_TRY(const auto files, pem_files(folder, false));
   for (const auto& file : files) {
     IMPRINT_TRY(const std::string text, read_file(file));
-    auto found = revocation_lists_from_pem(core::as_bytes(text));
-    if (found.empty()) return unreadable("it holds no revocation list, or a damaged one", file);
-    std::ranges::move(found, std::back_inserter(out));
+    auto found = read_revocation_pem(text);
+    if (!found) return about(std::move(found).error(), file);
+    std::ranges::move(*found, std::back_inserter(out));
   }
   return {};
 }
@@ -124,13 +144,18 @@ std::string digest_of(const TrustStore::Contents& contents) {
   return core::to_hex(stream.finish());
 }
 
-void index(TrustStore::Contents& contents) {
+// An empty fingerprint among them would know every certificate whose own cannot be computed.
+core::Status index(TrustStore::Contents& contents) {
   for (const auto& root : contents.production) contents.root_fingerprints.insert(fingerprint_of(root.get()));
   for (const auto& root : contents.test) {
     contents.root_fingerprints.insert(fingerprint_of(root.get()));
     contents.test_keys.insert(key_fingerprint_of(root.get()));
   }
+  if (contents.root_fingerprints.contains({}) || contents.test_keys.contains({})) {
+    return fail("trust.store-unreadable", "the fingerprint of a root cannot be computed");
+  }
   contents.digest = digest_of(contents);
+  return {};
 }
 
 }  // namespace
@@ -152,7 +177,7 @@ const std::string& TrustStore::digest() const { return contents_->digest; }
 
 TrustStore TrustStore::empty() {
   auto contents = std::make_unique<Contents>();
-  index(*contents);
+  contents->digest = digest_of(*contents);
   return TrustStore(std::move(contents));
 }
 
@@ -162,8 +187,8 @@ core::Result<TrustStore> TrustStore::load(const fs::path& folder) {
   IMPRINT_CHECK(read_roots(folder / "test", false, contents->test));
   IMPRINT_CHECK(read_roots(folder / "production", false, contents->production));
   IMPRINT_CHECK(read_revocation_lists(folder / "crl", contents->revocation_lists));
-  IMPRINT_TRY(contents->signers, read_signers(folder / "signers.txt"));
-  index(*contents);
+  IMPRINT_TRY(contents->signers, read_signers(folder / kSigners));
+  IMPRINT_CHECK(index(*contents));
   return TrustStore(std::move(contents));
 }
 

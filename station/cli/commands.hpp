@@ -39,6 +39,10 @@ struct FfuCreateOptions {
   std::filesystem::path disk;
   std::filesystem::path out;
   std::vector<std::string> platform_ids;
+  std::string form = "v1";                        // or "v2"; "v1" with a compression is V1 compressed
+  std::vector<std::filesystem::path> stores;      // V2: more disks, a store each behind the first one's
+  std::vector<std::string> device_paths;          // V2: of the first store and then of the others
+  std::vector<std::vector<std::string>> targets;  // each of "key=text"
   std::string compress = "none";
   std::uint32_t block_size = 131072;         // bytes
   std::optional<std::uint32_t> sector_size;  // bytes

@@ -16,6 +16,33 @@
 
 namespace imprint::station::cli {
 
+namespace {
+
+// A pkcs11 URI may hold a PIN, and may have been given where none is taken: as a file's name, or as a word too many.
+// The rest of the text goes, too, since a PIN may hold anything.
+std::string without_pin(const std::string& text) {
+  constexpr std::string_view kAttribute = "pin-value";
+  const std::size_t at = core::to_lower_ascii(text).find(kAttribute);
+  if (at == std::string::npos || at + kAttribute.size() == text.size()) return text;
+  return text.substr(0, at + kAttribute.size()) + "...";
+}
+
+bool may_hold_pin(const core::Error& error) {
+  const auto changes = [](const auto& pair) { return without_pin(pair.second) != pair.second; };
+  return without_pin(error.detail()) != error.detail() || std::ranges::any_of(error.context(), changes) ||
+         (error.cause() != nullptr && may_hold_pin(*error.cause()));
+}
+
+core::Error without_pin(const core::Error& error) {
+  if (!may_hold_pin(error)) return error;
+  core::Error out(error.row(), without_pin(error.detail()));
+  for (const auto& [key, value] : error.context()) out.add_context(key, without_pin(value));
+  if (error.cause() != nullptr) out.set_cause(without_pin(*error.cause()));
+  return out;
+}
+
+}  // namespace
+
 ExitStatus exit_status(const core::Error& error) {
   const std::string_view id = error.id();
   constexpr std::string_view kUsage[] = {"usage.invalid",      "ffu.store-missing",  "ffu.disk-size-unknown",
@@ -31,7 +58,8 @@ ExitStatus exit_status(const core::Error& error) {
   return error.row().fault == core::FaultClass::station ? ExitStatus::environment : ExitStatus::not_good;
 }
 
-std::string error_json(const core::Error& error) {
+std::string error_json(const core::Error& told) {
+  const core::Error error = without_pin(told);
   boost::json::object context;
   for (const auto& [key, value] : error.context()) context[key] = core::printable(value);
   boost::json::object out{{"id", error.id()},
@@ -48,7 +76,8 @@ ExitStatus report_error(const core::Error& error, bool json) {
   if (json) {
     fmt::print(stderr, "{{\"error\":{}}}\n", error_json(error));
   } else {
-    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id(), error.message(), error.row().remedy);
+    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id(), without_pin(error).message(),
+               error.row().remedy);
   }
   return exit_status(error);
 }

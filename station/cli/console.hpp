@@ -23,6 +23,7 @@ enum class ExitStatus : int {
 // By the error's id and fault class.
 [[nodiscard]] ExitStatus exit_status(const core::Error& error);
 
+// What is said of an error shows no PIN that stands in it (pin-value of a pkcs11 URI): neither here nor in error_json.
 // "imprint: <id>: <text>" and what to do; with `json` one object with id, message, remedy and context.
 ExitStatus report_error(const core::Error& error, bool json);
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// imprint ffu create and convert: images from disks, and from other images.
+// imprint ffu create: an image of one disk, or of several in a V2 image.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 
-#include "flash/core/atomic_file.hpp"
-#include "flash/ffu/errors.hpp"
-#include "flash/ffu/unit_reader.hpp"
-#include "flash/ffu/write_order.hpp"
+#include "flash/core/errors.hpp"
+#include "flash/core/text.hpp"
+#include "flash/ffu/manifest.hpp"
 #include "flash/ffu/writer.hpp"
 #include "flash/imaging/capture.hpp"
 #include "station/cli/commands.hpp"
@@ -19,47 +19,89 @@
 namespace imprint::station::cli {
 namespace {
 
+namespace fs = std::filesystem;
 namespace json = boost::json;
 
-// Parsed by the command line already, which takes no other names.
-ffu::Compression compression_of(const std::string& name) {
-  return ffu::parse_compression(name).value_or(ffu::Compression::none);
+ffu::Form form_of(const FfuCreateOptions& options) {
+  return options.form == "v2" ? ffu::Form::v2 : form_for(compression_of(options.compress));
 }
 
-core::Result<std::uint64_t> write(ffu::WriteRequest& request, const std::filesystem::path& out, bool quiet) {
-  core::AtomicFile file(out);
-  for (;;) {
-    Progress progress("Writing", quiet);
-    request.progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); };
-    IMPRINT_TRY(const auto sink, core::FileSink::create(file.temporary_path(), 0));
-    IMPRINT_TRY(const auto size, ffu::write_image(request, *sink));
-    const auto written = open_ffu(file.temporary_path());
-    if (written) {
-      IMPRINT_CHECK(file.commit());
-      return size;
-    }
-    // Zeros at the end of the payload and blocks smaller than a chunk: no reader can tell where the payload begins.
-    // Where chunks are as small as blocks, there is only one place.
-    std::uint32_t smallest = request.chunk_size;
-    for (const ffu::StoreToWrite& store : request.stores) smallest = std::min(smallest, store.store.block_size);
-    if (written.error().id() != "ffu.padding-ambiguous" || smallest == request.chunk_size)
-      return std::unexpected(written.error());
-    request.chunk_size = smallest;
+// DISK, then each --store.
+std::vector<fs::path> disks_of(const FfuCreateOptions& options) {
+  std::vector<fs::path> out{options.disk};
+  out.insert(out.end(), options.stores.begin(), options.stores.end());
+  return out;
+}
+
+core::Status check_device_paths(const FfuCreateOptions& options) {
+  const std::vector<std::string>& paths = options.device_paths;
+  const std::size_t stores = 1 + options.stores.size();
+  if (paths.size() > stores || (stores > 1 && paths.size() != stores)) {
+    return fail("usage.invalid", "several stores need a --device-path each: for DISK, then for every --store in order")
+        .with("stores", stores)
+        .with("device_paths", paths.size());
   }
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    // They are lines of the manifest, which is ASCII.
+    const bool is_plain = std::ranges::all_of(paths[i], [](char c) { return c > ' ' && c <= '~'; });
+    if (paths[i].empty() || !is_plain)
+      return fail("usage.invalid", "a device path is printable ASCII without spaces").with("actual", paths[i]);
+    if (std::ranges::count(paths, paths[i]) > 1)
+      return fail("usage.invalid", "two stores cannot have the same device path").with("actual", paths[i]);
+  }
+  return {};
 }
 
-void say_unsigned(const std::filesystem::path& out) {
-  print_line(fmt::format("It is not signed yet: imprint ffu sign {} --cert CERT --key KEY", name_of(out)));
+core::Status check_usage(const FfuCreateOptions& options) {
+  if (const auto status = ffu::check_platform_ids(options.platform_ids); !status)
+    return fail("usage.invalid", "--platform").caused_by(status.error());
+  if (options.form != "v2" && (!options.stores.empty() || !options.device_paths.empty()))
+    return fail("usage.invalid", "--store and --device-path need --form v2");
+  if (options.form == "v2" && options.compress != "none")
+    return fail("usage.invalid", "V2 images are not compressed: leave out --compress or --form v2");
+  return check_device_paths(options);
 }
 
-struct Created {
-  std::uint64_t size = 0;
-  std::uint64_t disk_bytes = 0;
-  std::uint64_t content_bytes = 0;
+core::Result<ffu::DeviceTarget> parse_target(const std::vector<std::string>& words) {
+  ffu::DeviceTarget out;
+  const std::pair<std::string_view, std::string*> fields[] = {{"manufacturer", &out.manufacturer},
+                                                              {"family", &out.family},
+                                                              {"product", &out.product_name},
+                                                              {"version", &out.product_version},
+                                                              {"sku", &out.sku_number},
+                                                              {"board-manufacturer", &out.baseboard_manufacturer},
+                                                              {"board", &out.baseboard_product}};
+  for (const std::string& word : words) {
+    const std::size_t equals = word.find('=');
+    const std::string_view key = std::string_view(word).substr(0, equals);
+    const auto field = std::ranges::find_if(fields, [&](const auto& one) { return one.first == key; });
+    if (equals == std::string::npos || field == std::end(fields)) {
+      return fail(
+                 "usage.invalid",
+                 "--target takes KEY=TEXT of manufacturer, family, product, version, sku, board-manufacturer and board")
+          .with("actual", word);
+    }
+    std::string text = word.substr(equals + 1);
+    if (text.empty() || !field->second->empty())
+      return fail("usage.invalid", "--target: the text is empty, or given twice").with("actual", word);
+    *field->second = std::move(text);
+  }
+  return out;
+}
+
+struct CreatedStore {
+  fs::path file;
+  std::shared_ptr<const core::BlockSource> disk;
   imaging::Capture capture;
 };
 
-core::Result<imaging::Capture> capture(const FfuCreateOptions& options,
+struct Created {
+  std::uint64_t size = 0;
+  std::vector<CreatedStore> stores;
+  std::size_t targets = 0;
+};
+
+core::Result<imaging::Capture> capture(const FfuCreateOptions& options, const fs::path& file,
                                        const std::shared_ptr<const core::BlockSource>& disk,
                                        const std::stop_token& stop) {
   Progress progress("Reading", options.json);
@@ -70,26 +112,52 @@ core::Result<imaging::Capture> capture(const FfuCreateOptions& options,
              .description = "Captured by Imprint",
              .progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); },
              .stop = stop});
-  if (!capture) capture.error().add_context("file", options.disk.native());
+  if (!capture) capture.error().add_context("file", file.native());
   return capture;
 }
 
+// One manifest for all stores: the first one's head, then each store with its device path and partitions.
+core::Result<std::string> join_manifests(const std::vector<CreatedStore>& stores) {
+  std::vector<ffu::ManifestSection> sections;
+  for (const CreatedStore& store : stores) {
+    IMPRINT_TRY(const ffu::Manifest manifest, ffu::parse_manifest(store.capture.manifest));
+    for (const ffu::ManifestSection& section : manifest.sections) {
+      if (section.name == "FullFlash" && !sections.empty()) continue;
+      sections.push_back(section);
+      const std::string& path = store.capture.store.device_path;
+      if (section.name == "Store" && !path.empty()) sections.back().values.emplace_back("DevicePath", path);
+    }
+  }
+  return ffu::format_manifest(sections);
+}
+
 core::Result<Created> create(const FfuCreateOptions& options, const std::stop_token& stop) {
-  IMPRINT_TRY(std::shared_ptr<const core::BlockSource> disk, core::FileSource::open(options.disk));
-  IMPRINT_CHECK(check_output(options.out, {options.disk}));
-  IMPRINT_TRY(auto make_catalog, unsigned_catalogs());
+  IMPRINT_CHECK(check_usage(options));
   Created out;
-  IMPRINT_TRY(out.capture, capture(options, disk, stop));
   ffu::WriteRequest request;
+  for (const std::vector<std::string>& words : options.targets) {
+    IMPRINT_TRY(auto target, parse_target(words));
+    request.targets.push_back(std::move(target));
+  }
+  out.targets = request.targets.size();
+  if (!request.targets.empty()) request.image_header_size = 28;
+  for (const fs::path& file : disks_of(options)) {
+    IMPRINT_TRY(std::shared_ptr<const core::BlockSource> disk, core::FileSource::open(file));
+    out.stores.push_back({file, std::move(disk), {}});
+  }
+  IMPRINT_CHECK(check_output(options.out, disks_of(options)));
+  IMPRINT_TRY(request.make_catalog, unsigned_catalogs());
+  for (std::size_t i = 0; i < out.stores.size(); ++i) {
+    CreatedStore& store = out.stores[i];
+    IMPRINT_TRY(store.capture, capture(options, store.file, store.disk, stop));
+    if (i < options.device_paths.size()) store.capture.store.device_path = options.device_paths[i];
+    request.stores.push_back({store.capture.store, store.disk.get()});
+  }
   request.compression = compression_of(options.compress);
-  request.form = form_for(request.compression);
-  request.manifest = out.capture.manifest;
-  request.stores.push_back({out.capture.store, disk.get()});
-  request.make_catalog = std::move(make_catalog);
+  request.form = form_of(options);
+  IMPRINT_TRY(request.manifest, join_manifests(out.stores));
   request.stop = stop;
-  IMPRINT_TRY(out.size, write(request, options.out, options.json));
-  out.disk_bytes = disk->size();
-  out.content_bytes = out.capture.content.aligned(options.block_size).total();
+  IMPRINT_TRY(out.size, write_ffu(request, options.out, options.json));
   return out;
 }
 
@@ -98,84 +166,37 @@ std::string style_of(const imaging::Capture& capture) {
   return capture.table->style == disk::TableStyle::gpt ? "gpt" : "mbr";
 }
 
-void print_created(const FfuCreateOptions& options, const Created& done) {
-  const auto compression = compression_of(options.compress);
-  print_line(fmt::format("Wrote {}: {}, {}", name_of(options.out), core::format_mib(done.size),
-                         describe_form(form_for(compression), compression)));
+// How much of the disk is in the image: the last block of it may be longer than the disk.
+std::uint64_t content_bytes(const FfuCreateOptions& options, const CreatedStore& store) {
+  return std::min(store.capture.content.aligned(options.block_size).total(), store.disk->size());
+}
+
+void print_store(const FfuCreateOptions& options, const CreatedStore& store) {
+  const imaging::Capture& capture = store.capture;
   print_line(fmt::format("  Disk       {} of {} in sectors of {} bytes; {} of it are in the image, in {} writes",
-                         name_of(options.disk), core::format_mib(done.disk_bytes), done.capture.sector_size,
-                         core::format_mib(std::min(done.content_bytes, done.disk_bytes)),
-                         done.capture.store.descriptors.size()));
-  if (!done.capture.table) {
+                         name_of(store.file), core::format_mib(store.disk->size()), capture.sector_size,
+                         core::format_mib(content_bytes(options, store)), capture.store.descriptors.size()));
+  if (!capture.store.device_path.empty()) print_line(fmt::format("  Device     {}", capture.store.device_path));
+  if (!capture.table) {
     print_line("  Partitions no table that can be read: the disk was taken as it is");
-  } else {
-    for (const disk::Partition& partition : done.capture.table->partitions) {
-      print_line(fmt::format("  Partition  {:<2} {:<14} {:>14}", partition.number, core::printable(partition.name),
-                             core::format_mib(partition.sector_count * done.capture.sector_size)));
-    }
+    return;
   }
-  say_unsigned(options.out);
+  for (const disk::Partition& partition : capture.table->partitions) {
+    print_line(fmt::format("  Partition  {:<2} {:<14} {:>14}", partition.number, core::printable(partition.name),
+                           core::format_mib(partition.sector_count * capture.sector_size)));
+  }
 }
 
-// The form and the stores of an image for another one. Compression is the writer's; what cannot be compressed is said
-// here in words that fit.
-core::Result<ffu::WriteRequest> converted(const FfuFile& file, const ffu::PlainSource& source,
-                                          const FfuConvertOptions& options) {
-  const ffu::Image& image = file.image();
-  ffu::WriteRequest request;
-  request.compression = compression_of(options.compress);
-  request.form = image.form == ffu::Form::v2 && request.compression == ffu::Compression::none
-                     ? ffu::Form::v2
-                     : form_for(request.compression);
-  const auto has_path = [](const ffu::Store& store) { return !store.device_path.empty(); };
-  if (request.form == ffu::Form::v1_compressed &&
-      (image.stores.size() > 1 || std::ranges::any_of(image.stores, has_path))) {
-    return ffu::fail("ffu.unwritable",
-                     "a compressed image has one store without a device path; convert this one without compression")
-        .with("stores", image.stores.size());
-  }
-  request.chunk_size = image.chunk_size;
-  request.image_header_size = image.image_header_size;
-  request.targets = image.targets;
-  request.manifest = image.manifest_text;
-  for (const ffu::Store& store : image.stores) {
-    ffu::Store wanted = store;
-    if (options.reorder) {
-      IMPRINT_TRY(wanted, ffu::in_disk_order(wanted));
-    }
-    if (request.form == ffu::Form::v1_compressed) {
-      IMPRINT_TRY(wanted, ffu::in_single_blocks(wanted));
-    }
-    request.stores.push_back({std::move(wanted), &source});
-  }
-  return request;
-}
-
-struct Converted {
-  ffu::Form old_form = ffu::Form::v1;
-  ffu::Form form = ffu::Form::v1;
-  std::uint64_t old_size = 0;
-  std::uint64_t size = 0;
-  std::size_t writes = 0;
-  bool was_signed = false;
-};
-
-core::Result<Converted> convert(const FfuConvertOptions& options, const std::stop_token& stop) {
-  IMPRINT_TRY(const FfuFile file, open_ffu(options.in));
-  IMPRINT_CHECK(check_output(options.out, {options.in}));
-  IMPRINT_CHECK(check_catalog(file.image()));
-  IMPRINT_TRY(const auto catalog, trust::read_catalog(file.image().catalog));
-  const ffu::PlainSource source(file.opened, file.file);
-  IMPRINT_TRY(auto request, converted(file, source, options));
-  IMPRINT_TRY(request.make_catalog, unsigned_catalogs(catalog.algorithm));
-  request.stop = stop;
-  Converted out{.old_form = file.image().form,
-                .form = request.form,
-                .old_size = file.image().file_size,
-                .was_signed = catalog.is_signed};
-  for (const ffu::StoreToWrite& store : request.stores) out.writes += store.store.descriptors.size();
-  IMPRINT_TRY(out.size, write(request, options.out, options.json));
-  return out;
+json::object store_json(const FfuCreateOptions& options, const CreatedStore& store) {
+  const imaging::Capture& capture = store.capture;
+  return {{"disk", name_of(store.file)},
+          {"device_path", capture.store.device_path},
+          {"disk_bytes", store.disk->size()},
+          {"sector_size", capture.sector_size},
+          {"partition_table", style_of(capture)},
+          {"partitions", capture.table ? capture.table->partitions.size() : 0},
+          {"content_bytes", content_bytes(options, store)},
+          {"write_descriptors", capture.store.descriptors.size()}};
 }
 
 }  // namespace
@@ -184,53 +205,24 @@ ExitStatus ffu_create(const FfuCreateOptions& options) {
   const StopOnSignal signals;
   const auto done = create(options, signals.token());
   if (!done) return report_error(done.error(), options.json);
-  if (!options.json) {
-    print_created(options, *done);
-    return ExitStatus::good;
-  }
-  const auto compression = compression_of(options.compress);
-  print_line(
-      json::serialize(json::object{{"disk", name_of(options.disk)},
-                                   {"out", name_of(options.out)},
-                                   {"form", ffu::to_string(form_for(compression))},
-                                   {"compression", ffu::to_string(compression)},
-                                   {"size", done->size},
-                                   {"disk_bytes", done->disk_bytes},
-                                   {"sector_size", done->capture.sector_size},
-                                   {"block_size", options.block_size},
-                                   {"partition_table", style_of(done->capture)},
-                                   {"partitions", done->capture.table ? done->capture.table->partitions.size() : 0},
-                                   {"content_bytes", done->content_bytes},
-                                   {"write_descriptors", done->capture.store.descriptors.size()},
-                                   {"signed", false}}));
-  return ExitStatus::good;
-}
-
-ExitStatus ffu_convert(const FfuConvertOptions& options) {
-  const StopOnSignal signals;
-  const auto done = convert(options, signals.token());
-  if (!done) return report_error(done.error(), options.json);
   const auto compression = compression_of(options.compress);
   if (options.json) {
-    print_line(json::serialize(json::object{{"file", name_of(options.in)},
-                                            {"out", name_of(options.out)},
-                                            {"form_before", ffu::to_string(done->old_form)},
-                                            {"form", ffu::to_string(done->form)},
+    json::array stores;
+    for (const CreatedStore& store : done->stores) stores.push_back(store_json(options, store));
+    print_line(json::serialize(json::object{{"out", name_of(options.out)},
+                                            {"form", ffu::to_string(form_of(options))},
                                             {"compression", ffu::to_string(compression)},
-                                            {"reordered", options.reorder},
-                                            {"size_before", done->old_size},
                                             {"size", done->size},
-                                            {"write_descriptors", done->writes},
-                                            {"signature_dropped", done->was_signed},
+                                            {"block_size", options.block_size},
+                                            {"device_targets", done->targets},
+                                            {"stores", std::move(stores)},
                                             {"signed", false}}));
     return ExitStatus::good;
   }
-  print_line(fmt::format("Wrote {}: {}, {}, in {} writes{}", name_of(options.out), core::format_mib(done->size),
-                         describe_form(done->form, compression), done->writes,
-                         options.reorder ? " in the order of the disk" : ""));
-  print_line(fmt::format("  From       {}: {}, {}", name_of(options.in), core::format_mib(done->old_size),
-                         ffu::to_string(done->old_form)));
-  if (done->was_signed) print_line("The signature was for the old file and is not in the new one: sign it again");
+  print_line(fmt::format("Wrote {}: {}, {}", name_of(options.out), core::format_mib(done->size),
+                         describe_form(form_of(options), compression)));
+  for (const CreatedStore& store : done->stores) print_store(options, store);
+  if (done->targets != 0) print_line(fmt::format("  Targets    {} device models", done->targets));
   say_unsigned(options.out);
   return ExitStatus::good;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprint ffu diff: two images side by side, as text and as JSON.
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include <algorithm>
 
+#include "flash/core/text.hpp"
 #include "station/cli/commands.hpp"
 #include "station/cli/ffu_file.hpp"
 #include "station/cli/ffu_json.hpp"

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprint ffu extract: the disk that an image describes, as a sparse file.
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include "flash/core/atomic_file.hpp"
+#include "flash/core/text.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/extract.hpp"
 #include "station/cli/commands.hpp"

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <system_error>
 
@@ -11,6 +12,8 @@
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 #include "flash/trust/signing.hpp"
+#include "station/cli/console.hpp"
+#include "station/cli/ffu_json.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station::cli {
@@ -41,7 +44,7 @@ core::Status check_catalog(const ffu::Image& image) {
   return std::unexpected(decision.refusal());
 }
 
-core::Status check_output(const fs::path& out, std::initializer_list<fs::path> inputs) {
+core::Status check_output(const fs::path& out, const std::vector<fs::path>& inputs) {
   std::error_code error;
   for (const fs::path& input : inputs) {
     if (fs::equivalent(out, input, error) && !error)
@@ -63,6 +66,35 @@ core::Result<ffu::CatalogMaker> unsigned_catalogs(trust::DigestAlgorithm digest)
   }
   const core::UtcTime made{std::chrono::seconds(seconds)};
   return ffu::CatalogMaker([made, digest](core::ByteView table) { return trust::build_catalog(table, made, digest); });
+}
+
+core::Result<std::uint64_t> write_ffu(ffu::WriteRequest& request, const fs::path& out, bool quiet) {
+  core::AtomicFile file(out);
+  for (;;) {
+    Progress progress("Writing", quiet);
+    request.progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); };
+    IMPRINT_TRY(const auto sink, core::FileSink::create(file.temporary_path(), 0));
+    auto size = ffu::write_image(request, *sink);
+    if (size) {
+      IMPRINT_CHECK(file.commit());
+      return size;
+    }
+    // Zeros at the end of the payload and blocks smaller than a chunk. Where chunks are as small as blocks, there is
+    // only one place where the payload can begin.
+    std::uint32_t smallest = request.chunk_size;
+    for (const ffu::StoreToWrite& store : request.stores) smallest = std::min(smallest, store.store.block_size);
+    if (size.error().id() != "ffu.padding-ambiguous" || smallest == request.chunk_size) return size;
+    request.chunk_size = smallest;
+  }
+}
+
+void say_unsigned(const fs::path& out) {
+  print_line(fmt::format("It is not signed yet: imprint ffu sign {} --cert CERT --key KEY", name_of(out)));
+}
+
+// Parsed by the command line already, which takes no other names.
+ffu::Compression compression_of(const std::string& name) {
+  return ffu::parse_compression(name).value_or(ffu::Compression::none);
 }
 
 ffu::Form form_for(ffu::Compression compression) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the ffu commands share: images opened by name, checks before long work, and unsigned catalogs that are the same
-// whenever they are made.
+// What the ffu commands share: images opened and written by name, checks before long work, and unsigned catalogs that
+// are the same whenever they are made.
 #pragma once
 
 #include <filesystem>
-#include <initializer_list>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/clock.hpp"
@@ -32,13 +32,22 @@ struct FfuFile {
 // Before long work: `out` is none of the files that are read (`usage.invalid`), its folder is there, and it is free or
 // a file.
 [[nodiscard]] core::Status check_output(const std::filesystem::path& out,
-                                        std::initializer_list<std::filesystem::path> inputs);
+                                        const std::vector<std::filesystem::path>& inputs);
 // Makes unsigned catalogs. Their time is SOURCE_DATE_EPOCH where that is set; otherwise it is 2000-01-01, since an
 // image of the same content has to be the same bytes, and nothing that checks a catalog looks at the time in it: when
 // an image was signed is in its signature. `usage.invalid` when the variable is not a number of seconds.
 [[nodiscard]] core::Result<ffu::CatalogMaker> unsigned_catalogs(
     trust::DigestAlgorithm digest = trust::DigestAlgorithm::sha1);
 
+// The image that is asked for under `out`, with progress unless `quiet`. Chunks become as small as the smallest block
+// where a reader could not tell otherwise where the payload begins. The answer is its size in bytes.
+[[nodiscard]] core::Result<std::uint64_t> write_ffu(ffu::WriteRequest& request, const std::filesystem::path& out,
+                                                    bool quiet);
+// What has to be done next with an image that was made.
+void say_unsigned(const std::filesystem::path& out);
+
+// By the names that the command line takes.
+[[nodiscard]] ffu::Compression compression_of(const std::string& name);
 // "none" is V1, everything else V1 compressed.
 [[nodiscard]] ffu::Form form_for(ffu::Compression compression);
 // What the header's number for the compression claims; tools do not agree on all of them.

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprint ffu info: what the headers of an image say, without its payload being read.
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include <algorithm>
 
+#include "flash/core/bytes.hpp"
+#include "flash/core/text.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/hashed_unit.hpp"
 #include "station/cli/commands.hpp"
@@ -14,6 +17,16 @@ namespace imprint::station::cli {
 namespace {
 
 namespace json = boost::json;
+
+// A sum or product that a hostile image makes too large for 64 bits stays at the largest number.
+std::uint64_t times(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t out = 0;
+  return core::checked_mul(a, b, out) ? out : UINT64_MAX;
+}
+std::uint64_t plus(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t out = 0;
+  return core::checked_add(a, b, out) ? out : UINT64_MAX;
+}
 
 // What the descriptors of a store add up to.
 struct WriteFigures {
@@ -57,8 +70,8 @@ WriteFigures figures_of(const ffu::Image& image, std::size_t index) {
   for (const ffu::WriteDescriptor& descriptor : store.descriptors) {
     const std::uint64_t bytes = std::uint64_t{descriptor.block_count} * store.block_size;
     const auto locations = store.locations_of(descriptor);
-    out.plain_bytes += bytes;
-    out.written_bytes += bytes * locations.size();
+    out.plain_bytes = plus(out.plain_bytes, bytes);
+    out.written_bytes = plus(out.written_bytes, times(bytes, locations.size()));
     if (locations.size() > 1) ++out.to_several_places;
     const auto from_end = [](const ffu::DiskLocation& one) { return one.method == ffu::AccessMethod::disk_end; };
     if (std::ranges::any_of(locations, from_end)) ++out.from_disk_end;
@@ -196,11 +209,12 @@ void print_partitions(const ffu::ManifestStore& manifest) {
   std::size_t number = 0;
   for (const ffu::ManifestPartition& partition : manifest.partitions) {
     ++number;
-    const std::string size = partition.use_all_space ? std::string("all the rest")
-                                                     : core::format_mib(partition.total_sectors * manifest.sector_size);
+    const std::string size = partition.use_all_space
+                                 ? std::string("all the rest")
+                                 : core::format_mib(times(partition.total_sectors, manifest.sector_size));
     std::string used;
     if (!partition.use_all_space && partition.used_sectors != 0)
-      used = fmt::format(", {} used", core::format_mib(partition.used_sectors * manifest.sector_size));
+      used = fmt::format(", {} used", core::format_mib(times(partition.used_sectors, manifest.sector_size)));
     print_fact(fmt::format("  Partition {}", number),
                fmt::format("{:<14} {:<6} {:>14}{}", partition.name,
                            partition.file_system.empty() ? "raw" : partition.file_system, size, used));

@@ -3,7 +3,6 @@
 #include "station/cli/ffu_options.hpp"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <bit>
 #include <memory>
 
@@ -55,11 +54,19 @@ void add_create(CLI::App& ffu, Chosen& chosen) {
   command->add_option("DISK", options->disk, "A raw disk image or a block device")->required();
   command->add_option("OUT", options->out, "The FFU to write")->required();
   command->add_option("--platform", options->platform_ids, "Platform ids of the devices that the image is for")
-      ->check([](const std::string& text) -> std::string {
-        const bool is_plain = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
-        return is_plain && !text.empty() ? "" : "a platform id is printable ASCII";
-      })
       ->required();
+  command->add_option("--form", options->form, "v1, or v2: device paths, and several disks in one image")
+      ->check(CLI::IsMember({"v1", "v2"}))
+      ->capture_default_str();
+  command->add_option("--store", options->stores, "V2: another disk, which becomes the next store; once for each")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--device-path", options->device_paths,
+                   "V2: where the disk sits in the device, for DISK and then for each --store")
+      ->allow_extra_args(false);
+  command->add_option("--target", options->targets,
+                      "A device model that the image is for, as KEY=TEXT of manufacturer, family, product, version, "
+                      "sku, board-manufacturer and board; once for each model");
   command->add_option("--compress", options->compress, "none, xpress, xpress-huffman or lznt1")
       ->check(one_of_the_compressions())
       ->capture_default_str();
@@ -118,12 +125,14 @@ void add_sign(CLI::App& ffu, Chosen& chosen) {
   command->add_option("--p12", options->pkcs12, "Key and certificate in a PKCS#12 file");
   command->add_option("--catalog", options->catalog, "The image's catalog, signed elsewhere");
   command->add_option("--timestamp", options->timestamp,
-                      "The answer of a timestamp authority; alone, for the signature that is there");
-  command->add_option("--passphrase-file", options->passphrase_file,
-                      "A file whose first line is the passphrase or PIN; asked for at the terminal unless given");
+                      "The answer of a timestamp authority, for the signature that is there or that of --catalog");
+  command->add_option(
+      "--passphrase-file", options->passphrase_file,
+      "A file of yours alone whose first line is the passphrase or PIN; asked for at the terminal unless "
+      "given");
   command
       ->add_option("--digest", options->digest,
-                   "Digest of the hash table, sha1 or sha256; sha1 unless given, which devices of the field check")
+                   "Digest of the hash table, sha1 or sha256; the one that the image's catalog has unless given")
       ->check(CLI::IsMember({"sha1", "sha256"}));
   finish(command, options, chosen, ffu_sign);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <boost/json.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,13 +12,14 @@
 #include "flash/core/errors.hpp"
 #include "flash/ffu/verify.hpp"
 #include "flash/ffu/writer.hpp"
-#include "flash/trust/errors.hpp"
+#include "flash/trust/pkcs11_uri.hpp"
 #include "flash/trust/signing.hpp"
 #include "flash/trust/timestamp.hpp"
 #include "station/cli/commands.hpp"
 #include "station/cli/ffu_file.hpp"
 #include "station/cli/ffu_json.hpp"
-#include "station/cli/secret_prompt.hpp"
+#include "station/cli/private_file.hpp"
+#include "station/cli/signing_key.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/errors.hpp"
 
@@ -26,8 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-
-bool is_on_token(const FfuSignOptions& options) { return options.key && options.key->starts_with("pkcs11:"); }
 
 core::Status check_usage(const FfuSignOptions& options) {
   const bool with_key = options.key || options.pkcs12;
@@ -39,36 +39,18 @@ core::Status check_usage(const FfuSignOptions& options) {
                 "nothing to sign with: give --cert and --key, --p12, --catalog, or --timestamp for the signature that "
                 "is there");
   }
-  if (options.key && !options.certificate && !is_on_token(options))
+  if (options.key && !options.certificate && !trust::is_pkcs11_uri(*options.key))
     return fail("usage.invalid", "--key needs --cert; only a pkcs11 URI does without");
+  if (options.timestamp && with_key) {
+    return fail("usage.invalid",
+                fmt::format("a timestamp is of a signature that is there already. First sign {0} without --timestamp; "
+                            "then: imprint ffu catalog {0} CATALOG --timestamp-request REQUEST, send REQUEST to the "
+                            "authority, and: imprint ffu sign {0} --timestamp ANSWER",
+                            name_of(options.file)));
+  }
   if (options.passphrase_file && !with_key) return fail("usage.invalid", "--passphrase-file needs --key or --p12");
   if (options.digest && !with_key) return fail("usage.invalid", "--digest needs --key or --p12");
   return {};
-}
-
-core::Result<trust::Signer> open_signer(const FfuSignOptions& options, std::optional<trust::Secret> secret) {
-  if (options.pkcs12) return trust::Signer::from_pkcs12(*options.pkcs12, std::move(secret));
-  if (is_on_token(options)) return trust::Signer::from_pkcs11(options.certificate, *options.key, std::move(secret));
-  return trust::Signer::from_pem(*options.certificate, *options.key, std::move(secret));
-}
-
-// Asks for a secret only when one is needed and no file has it.
-core::Result<trust::Signer> open_signer(const FfuSignOptions& options) {
-  std::optional<trust::Secret> secret;
-  if (options.passphrase_file) {
-    IMPRINT_TRY(secret, trust::Secret::read_line(*options.passphrase_file));
-  }
-  auto signer = open_signer(options, std::move(secret));
-  if (signer || options.passphrase_file) return signer;
-  const bool pin = signer.error().id() == "sign.pin-needed";
-  if (!pin && signer.error().id() != "sign.key-encrypted") return signer;
-  const std::string what = pin ? "PIN of the token" : "Passphrase of the key";
-  IMPRINT_TRY(secret, ask_secret(what + ": "));
-  if (!secret) {
-    signer.error().add_context("terminal", "none to ask at; name a file with --passphrase-file");
-    return signer;
-  }
-  return open_signer(options, std::move(secret));
 }
 
 core::Result<core::ByteBuffer> read_small(const fs::path& path) {
@@ -93,7 +75,11 @@ core::Result<core::ByteBuffer> make_catalog(const FfuSignOptions& options, const
       return about(std::move(status).error(), *options.catalog);
   }
   if (signer) {
-    const auto digest = options.digest == "sha256" ? trust::DigestAlgorithm::sha256 : trust::DigestAlgorithm::sha1;
+    // Devices and tools that check one digest need not know the other: the image keeps the one that it has.
+    IMPRINT_TRY(const auto old, trust::read_catalog(image.catalog));
+    trust::DigestAlgorithm digest = old.algorithm;
+    if (options.digest)
+      digest = *options.digest == "sha256" ? trust::DigestAlgorithm::sha256 : trust::DigestAlgorithm::sha1;
     IMPRINT_TRY(const auto maker, unsigned_catalogs(digest));
     IMPRINT_TRY(const auto without, maker(image.hash_table));
     IMPRINT_TRY(catalog, signer->sign(without, core::SystemClock().now()));
@@ -109,15 +95,19 @@ core::Result<core::ByteBuffer> make_catalog(const FfuSignOptions& options, const
   return core::ByteBuffer(content.encoded.begin(), content.encoded.end());
 }
 
-// The new file is the old one's in everything but its contents.
-core::Status keep_access(const fs::path& from, const fs::path& to) {
-  struct stat info{};
-  if (::stat(from.c_str(), &info) != 0) return core::fail_errno(errno, "io.read-failed", from.native());
-  // Another owner can be kept by root only.
-  if (::chown(to.c_str(), info.st_uid, info.st_gid) != 0 && errno != EPERM)
-    return core::fail_errno(errno, "io.write-failed", to.native());
-  if (::chmod(to.c_str(), info.st_mode & 07777) != 0) return core::fail_errno(errno, "io.write-failed", to.native());
-  return {};
+// Nothing is signed with a certificate that verify would refuse for what it is. What policies do not agree on is a
+// warning.
+core::Result<std::vector<std::string>> check_certificate(const trust::Signer& signer) {
+  std::vector<std::string> warnings;
+  for (const trust::Reason& reason : signer.warnings(core::SystemClock().now())) {
+    if (reason.id != "trust.key-too-weak") {
+      trust::Decision refused;
+      refused.reasons.push_back(reason);
+      return std::unexpected(refused.refusal());
+    }
+    warnings.push_back(fmt::format("{} ({})", reason.text, reason.id));
+  }
+  return warnings;
 }
 
 struct Signed {
@@ -127,58 +117,65 @@ struct Signed {
   std::int64_t moved_chunks = 0;
   std::string signer;
   std::string table_digest;
+  std::vector<std::string> warnings;
 };
-
-core::Status verify(const FfuFile& file, std::string_view label, bool quiet, const std::stop_token& stop) {
-  IMPRINT_CHECK(check_catalog(file.image()));
-  IMPRINT_CHECK(ffu::check_locations(file.image()));
-  Progress progress(std::string(label), quiet);
-  return ffu::verify_units(
-      *file.opened, *file.file, 0, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); },
-      stop);
-}
 
 // The file that was written, read again before it takes the other one's place.
 core::Status prove(const fs::path& path, bool quiet, const std::stop_token& stop, Signed& out) {
   IMPRINT_TRY(const FfuFile written, open_ffu(path));
-  IMPRINT_CHECK(verify(written, "Proving", quiet, stop));
-  IMPRINT_TRY(const auto content, trust::read_catalog(written.image().catalog));
-  IMPRINT_CHECK(trust::check_outside_catalog(content.encoded, written.image().hash_table));
+  const ffu::Image& image = written.image();
+  IMPRINT_CHECK(check_catalog(image));
+  IMPRINT_TRY(const auto content, trust::read_catalog(image.catalog));
+  IMPRINT_CHECK(trust::check_outside_catalog(content.encoded, image.hash_table));
+  {
+    Progress progress("Proving", quiet);
+    IMPRINT_CHECK(ffu::verify_units(
+        *written.opened, *written.file, 0,
+        [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, stop));
+  }
   // Only to name the signer; who is trusted is for verify to say.
   const auto decision =
-      trust::decide(written.image(), trust::Policy::test, trust::TrustStore::empty(), core::SystemClock().now());
+      trust::decide(image, trust::Policy::test, trust::TrustStore::empty(), core::SystemClock().now());
   out.signer = decision.signer ? decision.signer->subject : "";
   out.table_digest = decision.table_digest;
   return {};
+}
+
+// Every unit is checked on its way into the new file, whose start, with the signature, is written last: whatever does
+// not verify, and whatever is stopped, leaves no signature behind.
+core::Result<std::uint64_t> write_signed(const FfuFile& file, core::ByteView catalog, bool quiet,
+                                         const std::stop_token& stop, PrivateFile& out) {
+  Progress progress("Writing", quiet);
+  IMPRINT_TRY(const std::uint64_t size,
+              ffu::replace_catalog(
+                  *file.opened, *file.file, catalog, out,
+                  [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, stop));
+  IMPRINT_CHECK(out.finish());
+  return size;
 }
 
 core::Result<Signed> sign(const FfuSignOptions& options, const std::optional<trust::Signer>& signer,
                           const std::stop_token& stop) {
   IMPRINT_TRY(const FfuFile file, open_ffu(options.file));
   IMPRINT_CHECK(check_output(options.file, {}));
-  if (::access(options.file.c_str(), W_OK) != 0) return core::fail_errno(errno, "io.permission", options.file.native());
-  core::ByteBuffer catalog;
-  if (!signer) {  // what does not fit is said before minutes of hashing
-    IMPRINT_TRY(catalog, make_catalog(options, file.image(), signer));
-  }
-  IMPRINT_CHECK(verify(file, "Hashing", options.json, stop));
-  if (signer) {  // nothing is signed that does not verify
-    IMPRINT_TRY(catalog, make_catalog(options, file.image(), signer));
-  }
+  struct stat access{};
+  if (::access(options.file.c_str(), W_OK) != 0 || ::stat(options.file.c_str(), &access) != 0)
+    return core::fail_errno(errno, "io.permission", options.file.native());
+  IMPRINT_CHECK(check_catalog(file.image()));
+  IMPRINT_CHECK(ffu::check_locations(file.image()));
   Signed out;
+  if (signer) {
+    IMPRINT_TRY(out.warnings, check_certificate(*signer));
+  }
+  IMPRINT_TRY(const core::ByteBuffer catalog, make_catalog(options, file.image(), signer));
   out.old_size = file.image().file_size;
   out.chunk_size = file.image().chunk_size;
   core::AtomicFile aside(options.file);
-  {
-    Progress progress("Writing", options.json);
-    IMPRINT_TRY(const auto sink, core::FileSink::create(aside.temporary_path(), 0));
-    IMPRINT_TRY(out.size,
-                ffu::replace_catalog(*file.opened, *file.file, catalog, *sink,
-                                     [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }));
-  }
-  if (stop.stop_requested()) return core::fail("job.cancelled");
+  IMPRINT_TRY(const auto written, PrivateFile::create(aside.temporary_path()));
+  IMPRINT_TRY(out.size, write_signed(file, catalog, options.json, stop, *written));
   IMPRINT_CHECK(prove(aside.temporary_path(), options.json, stop, out));
-  IMPRINT_CHECK(keep_access(options.file, aside.temporary_path()));
+  IMPRINT_TRY(const auto not_kept, written->take_access(access));
+  out.warnings.insert(out.warnings.end(), not_kept.begin(), not_kept.end());
   IMPRINT_CHECK(aside.commit());
   out.moved_chunks = (static_cast<std::int64_t>(out.size) - static_cast<std::int64_t>(out.old_size)) /
                      static_cast<std::int64_t>(out.chunk_size);
@@ -197,6 +194,7 @@ void print_signed(const FfuSignOptions& options, const Signed& done) {
                              ? std::string(", as before: the catalog fits its padding")
                              : fmt::format(", {} before: what follows the catalog moved by {} chunks of {} KiB",
                                            done.old_size, done.moved_chunks, done.chunk_size / 1024)));
+  for (const std::string& warning : done.warnings) print_line(fmt::format("WARNING      {}", warning));
 }
 
 core::Status save_catalog(const FfuCatalogOptions& options, std::size_t& size) {
@@ -239,7 +237,8 @@ ExitStatus ffu_sign(const FfuSignOptions& options) {
                                           {"timestamped", options.timestamp.has_value()},
                                           {"size_before", done->old_size},
                                           {"size", done->size},
-                                          {"moved_chunks", done->moved_chunks}}));
+                                          {"moved_chunks", done->moved_chunks},
+                                          {"warnings", to_json(done->warnings)}}));
   return ExitStatus::good;
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprint ffu verify: who signed an image, and whether every byte of it is what was signed.
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include <algorithm>
 
+#include "flash/core/text.hpp"
 #include "flash/ffu/hashed_unit.hpp"
 #include "flash/ffu/verify.hpp"
 #include "station/cli/commands.hpp"
@@ -23,6 +25,16 @@ struct Answers {
   [[nodiscard]] bool good() const { return decision.accepted && units && locations; }
 };
 
+// What the decision says of a timestamp: when and by whom, or why it was not counted. Nothing where there is none.
+std::optional<std::string> timestamp_text(const trust::Decision& decision) {
+  const auto found = std::ranges::find_if(decision.reasons, [&](const trust::Reason& reason) {
+    return reason.id == "trust.timestamp-mismatch" || reason.text.starts_with("the timestamp is NOT COUNTED") ||
+           (decision.timestamp && reason.text.starts_with("the signature was there at "));
+  });
+  if (found == decision.reasons.end()) return std::nullopt;
+  return found->text;
+}
+
 json::object decision_json(const trust::Decision& decision) {
   json::array reasons;
   for (const trust::Reason& reason : decision.reasons)
@@ -32,6 +44,8 @@ json::object decision_json(const trust::Decision& decision) {
                    {"table_digest", decision.table_digest}, {"timestamp", nullptr},
                    {"reasons", std::move(reasons)}};
   if (decision.timestamp) out["timestamp"] = core::to_iso8601(*decision.timestamp);
+  const auto text = timestamp_text(decision);
+  out["timestamp_text"] = text ? json::value(*text) : json::value(nullptr);
   return out;
 }
 
@@ -74,9 +88,12 @@ void print_answers(const FfuVerifyOptions& options, const ffu::Image& image, con
   print_line(fmt::format("Policy    {}", trust::to_string(answers.decision.policy)));
   if (answers.decision.policy == trust::Policy::none)
     print_line("WARNING   NO SIGNATURE WAS CHECKED: policy none looks at structure and hashes only");
+  if (answers.decision.policy != trust::Policy::none)
+    print_line("Timestamp " + timestamp_text(answers.decision).value_or("none"));
   for (const trust::Reason& reason : answers.decision.reasons) {
-    print_line(fmt::format("  {} {}{}", reason.good ? "ok  " : "FAIL", reason.text,
-                           reason.good ? "" : " (" + reason.id + ")"));
+    const bool is_note = reason.good && !reason.id.empty();
+    const char* word = is_note ? "note" : reason.good ? "ok  " : "FAIL";
+    print_line(fmt::format("  {} {}{}", word, reason.text, reason.id.empty() ? "" : " (" + reason.id + ")"));
   }
   const auto print = [](const core::Status& status, const std::string& text) {
     print_line(status ? "  ok   " + text

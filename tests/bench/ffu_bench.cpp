@@ -1,43 +1,55 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How quick and how small the FFU library is, against openssl and cp on the same cached bytes in the same run. Prints
-// one JSON object; each key names its unit. MB are 10^6 bytes. Exit status 4: something that it needs is not there.
+// How quick and how small the FFU library is, against openssl and cp on the same cached bytes in the same run: ours and
+// its peers take turns, and each figure is a median. JSON on standard output, a table on standard error. Exit status 4:
+// something that it needs is not there.
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <fstream>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "ffu_files.hpp"
 #include "flash/core/sha256_lanes.hpp"
-#include "flash/ffu/verify.hpp"
+#include "flash/ffu/extract.hpp"
 #include "measured_process.hpp"
+#include "report.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace {
 
 using namespace imprint;
 namespace fs = std::filesystem;
+using Arguments = std::vector<std::string>;
 
-constexpr int kRuns = 5;
-constexpr unsigned kPinnedCore = 0;
+constexpr int kRounds = 5;
+constexpr std::uint64_t kMiB = 1ULL << 20;
 constexpr std::uint64_t kGiB = 1ULL << 30;
+constexpr std::uint64_t kChunk = 128ULL << 10;
+constexpr std::uint64_t kHashedInMemory = 100 * 16 * kChunk;
+// This program again, which then only hashes in memory with OpenSSL.
+constexpr std::string_view kHashAlone = "--hash-with-openssl";
 // Clears the bit by which OpenSSL sees SHA extensions (CPUID leaf 7, EBX bit 29): like a processor without them.
-constexpr const char* kWithoutShaExtensions = ":~0x20000000";
+const std::pair<std::string, std::string> kWithoutShaExtensions = {"OPENSSL_ia32cap", ":~0x20000000"};
 
 struct Stopped {
   std::string why;
 };
 // Caught by main, so that the folder with the images is removed on the way.
 [[noreturn]] void stop(std::string why) { throw Stopped{std::move(why)}; }
+
+volatile std::sig_atomic_t interrupted = 0;
 
 template <class T>
 T must(core::Result<T> result) {
@@ -57,46 +69,53 @@ double median(std::vector<double> values) {
 double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (interrupted != 0) stop("interrupted");
+  return took.count();
 }
 
-double rate(std::uint64_t bytes, double seconds) { return static_cast<double>(bytes) / 1e6 / seconds; }
-
-// Keys in the order in which they were measured.
-class Report {
- public:
-  void text(const std::string& key, const std::string& value) { add(key, fmt::format("\"{}\"", value)); }
-  void number(const std::string& key, double value) { add(key, fmt::format("{:.4g}", value)); }
-  void seconds_and_rate(const std::string& key, std::uint64_t bytes, double seconds) {
-    number(key + "_seconds", seconds);
-    number(key + "_MB_per_s", rate(bytes, seconds));
+// Each of them answers with the seconds that it took. They take turns, so that what else the machine does meets all.
+std::vector<double> medians_of(const std::vector<std::function<double()>>& contenders) {
+  std::vector<std::vector<double>> times(contenders.size());
+  for (int round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < contenders.size(); ++i) times[i].push_back(contenders[i]());
   }
-  void count(const std::string& key, std::uint64_t value) { add(key, std::to_string(value)); }
-  void print() const { fmt::print("{{\n{}\n}}\n", lines_); }
+  std::vector<double> medians;
+  std::ranges::transform(times, std::back_inserter(medians), median);
+  return medians;
+}
 
- private:
-  void add(const std::string& key, const std::string& value) {
-    lines_ += fmt::format("{}  \"{}\": {}", lines_.empty() ? "" : ",\n", key, value);
-  }
-  std::string lines_;
-};
-
-std::string cpu_model() {
+// What /proc/cpuinfo says about the first processor.
+std::string cpu_says(std::string_view name) {
   std::ifstream cpus("/proc/cpuinfo");
   for (std::string line; std::getline(cpus, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with(name) && colon != std::string::npos) return line.substr(colon + 2);
   }
   return "unknown";
 }
 
-// This thread on one core while it lives.
+cpu_set_t allowed_cores() {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) != 0) stop("the cores of this process cannot be asked for");
+  return cores;
+}
+
+// The last one: interrupts mostly go to the first.
+unsigned quiet_core() {
+  const cpu_set_t cores = allowed_cores();
+  unsigned last = CPU_SETSIZE - 1;
+  while (!CPU_ISSET(last, &cores)) --last;
+  return last;
+}
+
+// This thread on the quiet core while it lives.
 class Pinned {
  public:
-  Pinned() {
-    if (sched_getaffinity(0, sizeof(before_), &before_) != 0) stop("the cores of this process cannot be asked for");
+  Pinned() : before_(allowed_cores()) {
     cpu_set_t one;
     CPU_ZERO(&one);
-    CPU_SET(kPinnedCore, &one);
+    CPU_SET(quiet_core(), &one);
     if (sched_setaffinity(0, sizeof(one), &one) != 0) stop("this process may not be bound to a core");
   }
   ~Pinned() { sched_setaffinity(0, sizeof(before_), &before_); }
@@ -104,13 +123,14 @@ class Pinned {
   Pinned& operator=(const Pinned&) = delete;
 
  private:
-  cpu_set_t before_{};
+  cpu_set_t before_;
 };
 
-double run(const bench::MeasuredProcess& process) {
+bench::Measurement run(const bench::MeasuredProcess& process) {
   const auto measured = bench::run_measured(process);
-  if (!measured) stop(process.arguments[0] + " is needed for a comparison");
-  return measured->seconds;
+  if (interrupted != 0) stop("interrupted");
+  if (!measured) stop(process.arguments[0] + " is needed for this");
+  return *measured;
 }
 
 std::uint64_t free_bytes(const fs::path& folder) {
@@ -118,196 +138,256 @@ std::uint64_t free_bytes(const fs::path& folder) {
   return statvfs(folder.c_str(), &room) == 0 ? std::uint64_t{room.f_bavail} * room.f_frsize : 0;
 }
 
+double allocated_MiB(const fs::path& file) {
+  struct stat info{};
+  if (stat(file.c_str(), &info) != 0) stop(file.string() + " is not there");
+  return static_cast<double>(info.st_blocks) * 512 / static_cast<double>(kMiB);
+}
+
+fs::path this_program() { return fs::read_symlink("/proc/self/exe"); }
+
 fs::path imprint_program() {
-  const fs::path program = fs::read_symlink("/proc/self/exe").parent_path().parent_path() / "bin" / "imprint";
+  const fs::path program = this_program().parent_path().parent_path() / "bin" / "imprint";
   if (!fs::exists(program)) stop(program.string() + " is not built");
   return program;
 }
 
+// 16 chunks of 128 KiB again and again, as verification meets them.
+double hash_in_memory(core::Sha256Path path) {
+  const core::ByteBuffer bytes(16 * kChunk, 0x5A);
+  std::vector<core::ByteView> chunks;
+  for (std::size_t i = 0; i < 16; ++i) chunks.push_back(core::ByteView(bytes).subspan(i * kChunk, kChunk));
+  std::vector<core::Sha256> digests(chunks.size());
+  return seconds_of([&] {
+    for (std::uint64_t done = 0; done < kHashedInMemory; done += bytes.size()) core::sha256_many(path, chunks, digests);
+  });
+}
+
+double verify(const core::BlockSource& file, unsigned threads) {
+  return seconds_of([&] {
+    const auto opened = must(ffu::open_image(file));
+    must(ffu::verify_units(opened, file, threads, {}));
+  });
+}
+
+double extract(const core::BlockSource& file, const fs::path& disk, std::uint64_t disk_bytes) {
+  fs::remove(disk);
+  return seconds_of([&] {
+    const auto opened = must(ffu::open_image(file));
+    const auto map = must(ffu::DiskMap::build(opened.image.stores[0], disk_bytes));
+    const auto sink = must(core::FileSink::create(disk, disk_bytes));
+    must(ffu::extract_disk(opened, file, map, *sink, 1, {}));
+  });
+}
+
 class FfuBench {
  public:
-  explicit FfuBench(const fs::path& parent, std::uint64_t size)
+  FfuBench(const fs::path& parent, std::uint64_t size)
       : folder_(parent),
         size_(size),
         imprint_(imprint_program()),
-        cores_(std::max(1U, std::thread::hardware_concurrency())) {}
+        cores_(std::max(1U, std::thread::hardware_concurrency())),
+        has_sha_extensions_((" " + cpu_says("flags") + " ").find(" sha_ni ") != std::string::npos) {}
 
   void run_all() {
     describe_machine();
     measure_sha256_in_memory();
-    must(bench::make_image({.disk_bytes = size_}, folder_ / "plain.ffu"));
+    make({.disk_bytes = size_});
     measure_verification();
     measure_scaling();
-    measure_extraction();
-    measure_memory("plain", folder_ / "plain.ffu");
-    fs::remove(folder_ / "plain.ffu");
+    measure_extraction({});
+    measure_extraction(quiet_core());
+    measure_commands("plain_1GiB");
     measure_codecs();
-    must(bench::make_image({.disk_bytes = 16 * kGiB, .content = bench::Content::zeros}, folder_ / "large.ffu"));
+    for (const std::uint64_t gibibytes : {1, 16}) {
+      make({.disk_bytes = gibibytes * kGiB, .content = bench::Content::sparse});
+      measure_commands(fmt::format("sparse_{}GiB", gibibytes));
+      const double data = static_cast<double>(gibibytes * kGiB / bench::kSparseBlocks) / static_cast<double>(kMiB);
+      report_.number(fmt::format("extract_sparse_{}GiB_allocated_MiB", gibibytes), allocated_MiB(disk_),
+                     bench::at_most(data));
+    }
     measure_info();
-    measure_memory("16GiB", folder_ / "large.ffu");
     report_.print();
   }
 
  private:
+  void make(const bench::ImageToMake& image) {
+    fs::remove(disk_);
+    must(bench::make_image(image, image_));
+    if (interrupted != 0) stop("interrupted");
+  }
+
   void describe_machine() {
-    report_.text("cpu", cpu_model());
+    report_.text("cpu", cpu_says("model name"));
     report_.count("cores", cores_);
+    report_.text("cpu_has_sha_extensions", has_sha_extensions_ ? "yes" : "no");
     report_.text("sha256_path_chosen", std::string(core::to_string(core::sha256_path())));
-    std::string paths;
-    for (const core::Sha256Path path : core::available_sha256_paths())
-      paths += (paths.empty() ? "" : " ") + std::string(core::to_string(path));
-    report_.text("sha256_paths_available", paths);
-    report_.count("runs_for_each_median", kRuns);
+    report_.count("rounds_for_each_median", kRounds);
     report_.count("image_bytes", size_);
   }
 
-  // 16 chunks of 128 KiB again and again, as verification meets them.
-  void measure_sha256_in_memory() {
-    const Pinned pinned;
-    const core::ByteBuffer bytes(16 * std::size_t{131072}, 0x5A);
-    std::vector<core::ByteView> chunks;
-    for (std::size_t i = 0; i < 16; ++i) chunks.push_back(core::ByteView(bytes).subspan(i * 131072, 131072));
-    std::vector<core::Sha256> digests(chunks.size());
-    constexpr int kRounds = 100;
-    const auto paths = core::available_sha256_paths();
-    std::vector<std::vector<double>> times(paths.size());
-    for (int run = 0; run < kRuns; ++run) {
-      for (std::size_t i = 0; i < paths.size(); ++i) {
-        times[i].push_back(seconds_of([&] {
-          for (int round = 0; round < kRounds; ++round) core::sha256_many(paths[i], chunks, digests);
-        }));
-      }
+  [[nodiscard]] double wanted_of(core::Sha256Path path) const {
+    switch (path) {
+      case core::Sha256Path::avx512:
+        return 6;
+      case core::Sha256Path::avx2:
+        return 2.2;
+      case core::Sha256Path::openssl:
+        break;
     }
-    for (std::size_t i = 0; i < paths.size(); ++i) {
-      report_.number("sha256_many_" + std::string(core::to_string(paths[i])) + "_one_core_MB_per_s",
-                     rate(bytes.size() * kRounds, median(times[i])));
-    }
+    return 1;
   }
 
-  static void verify(const core::BlockSource& file, unsigned threads) {
-    const auto opened = must(ffu::open_image(file));
-    must(ffu::verify_units(opened, file, threads, {}));
+  void measure_sha256_in_memory() {
+    const Pinned pinned;
+    const auto paths = core::available_sha256_paths();  // OpenSSL first
+    std::vector<std::function<double()>> contenders;
+    for (const core::Sha256Path path : paths) contenders.emplace_back([path] { return hash_in_memory(path); });
+    if (has_sha_extensions_) {
+      contenders.emplace_back([] {
+        return run({.arguments = {this_program(), std::string(kHashAlone)}, .environment = {kWithoutShaExtensions}})
+            .seconds;
+      });
+    }
+    const auto medians = medians_of(contenders);
+    const double peer = medians.back();  // only meant where there are SHA extensions
+    for (std::size_t i = 0; i < paths.size(); ++i) {
+      const std::string key = "sha256_in_memory_" + std::string(core::to_string(paths[i]));
+      report_.rate(key, kHashedInMemory, medians[i]);
+      if (i == 0) continue;
+      report_.number(key + "_to_openssl_ratio", medians[0] / medians[i]);
+      if (has_sha_extensions_) report_.number(key + "_to_openssl_without_sha_extensions_ratio", peer / medians[i]);
+    }
+    if (has_sha_extensions_) report_.rate("sha256_in_memory_openssl_without_sha_extensions", kHashedInMemory, peer);
   }
 
   void measure_verification() {
     const Pinned pinned;
-    const auto file = must(core::FileSource::open(folder_ / "plain.ffu"));
-    const std::vector<std::string> openssl = {"openssl", "dgst", "-sha256", folder_.file("plain.ffu")};
-    std::vector<double> ours;
-    std::vector<double> theirs;
-    std::vector<double> masked;
-    verify(*file, 1);  // once for the caches
-    for (int i = 0; i < kRuns; ++i) {
-      ours.push_back(seconds_of([&] { verify(*file, 1); }));
-      theirs.push_back(run({.arguments = openssl, .environment = {}, .core = kPinnedCore}));
-      masked.push_back(run(
-          {.arguments = openssl, .environment = {{"OPENSSL_ia32cap", kWithoutShaExtensions}}, .core = kPinnedCore}));
+    const auto file = must(core::FileSource::open(image_));
+    const Arguments openssl = {"openssl", "dgst", "-sha256", image_};
+    std::vector<std::function<double()>> contenders = {
+        [&] { return verify(*file, 1); }, [&] { return run({.arguments = openssl, .core = quiet_core()}).seconds; }};
+    if (has_sha_extensions_) {
+      contenders.emplace_back([&] {
+        return run({.arguments = openssl, .environment = {kWithoutShaExtensions}, .core = quiet_core()}).seconds;
+      });
     }
-    report_.seconds_and_rate("verify_one_core", file->size(), median(ours));
-    report_.seconds_and_rate("openssl_one_core", file->size(), median(theirs));
-    report_.seconds_and_rate("openssl_without_sha_extensions_one_core", file->size(), median(masked));
-    report_.number("verify_to_openssl_one_core_ratio", median(theirs) / median(ours));
-    report_.number("verify_to_openssl_without_sha_extensions_one_core_ratio", median(masked) / median(ours));
+    verify(*file, 1);  // once for the caches
+    const auto medians = medians_of(contenders);
+    const bench::Goal goal = bench::at_least(wanted_of(core::sha256_path()));
+    report_.rate("verify_one_core", file->size(), medians[0]);
+    report_.rate("openssl_one_core", file->size(), medians[1]);
+    report_.number("verify_to_openssl_one_core_ratio", medians[1] / medians[0],
+                   has_sha_extensions_ ? bench::at_least(1) : goal);
+    if (!has_sha_extensions_) return;
+    report_.rate("openssl_without_sha_extensions_one_core", file->size(), medians[2]);
+    report_.number("verify_to_openssl_without_sha_extensions_one_core_ratio", medians[2] / medians[0], goal);
   }
 
   void measure_scaling() {
-    const auto file = must(core::FileSource::open(folder_ / "plain.ffu"));
-    std::vector<double> one;
-    std::vector<double> all;
-    for (int i = 0; i < kRuns; ++i) {
-      one.push_back(seconds_of([&] { verify(*file, 1); }));
-      all.push_back(seconds_of([&] { verify(*file, cores_); }));
+    const auto file = must(core::FileSource::open(image_));
+    std::vector<std::function<double()>> contenders;
+    for (unsigned threads = 1; threads <= cores_; ++threads)
+      contenders.emplace_back([&file, threads] { return verify(*file, threads); });
+    const auto medians = medians_of(contenders);
+    for (unsigned threads = 1; threads <= cores_; ++threads) {
+      const std::string key = fmt::format("verify_{}_threads", threads);
+      report_.rate(key, file->size(), medians[threads - 1]);
+      if (threads > 1)
+        report_.number(key + "_efficiency", medians[0] / medians[threads - 1] / threads, bench::at_least(0.9));
     }
-    report_.seconds_and_rate("verify_one_thread", file->size(), median(one));
-    report_.seconds_and_rate("verify_all_cores", file->size(), median(all));
-    report_.number("verify_scaling_ratio", median(one) / median(all) / cores_);
   }
 
-  void measure_extraction() {
-    const fs::path disk = folder_ / "disk.img";
-    const fs::path copy = folder_ / "copy.img";
-    std::vector<double> ours;
-    std::vector<double> theirs;
-    for (int i = 0; i < kRuns; ++i) {
-      fs::remove(disk);
-      ours.push_back(run(
-          {.arguments = {imprint_, "ffu", "extract", folder_.file("plain.ffu"), disk}, .environment = {}, .core = {}}));
-      fs::remove(copy);
-      theirs.push_back(run({.arguments = {"cp", disk, copy}, .environment = {}, .core = {}}));
-    }
-    if (fs::file_size(disk) != size_) stop("the extracted disk has another size than it should");
-    fs::remove(disk);
+  // cp takes the bytes along within the kernel where it can; dd reads and writes them.
+  void measure_extraction(std::optional<unsigned> core) {
+    const std::string copy = folder_.file("copy.img");
+    const auto time = [&](const Arguments& arguments) {
+      fs::remove(arguments.front() == imprint_ ? disk_ : copy);
+      return run({.arguments = arguments, .core = core}).seconds;
+    };
+    const Arguments ours = {imprint_, "ffu", "extract", image_, disk_};
+    const auto medians = medians_of({[&] { return time(ours); }, [&] { return time({"cp", disk_, copy}); },
+                                     [&] { return time({"dd", "if=" + disk_, "of=" + copy, "bs=1M"}); }});
+    if (fs::file_size(disk_) != size_) stop("the extracted disk has another size than it should");
     fs::remove(copy);
-    report_.seconds_and_rate("extract", size_, median(ours));
-    report_.seconds_and_rate("cp", size_, median(theirs));
-    report_.number("extract_to_cp_speed_ratio", median(theirs) / median(ours));
+    const std::string suffix = core ? "_one_core" : "";
+    report_.rate("extract" + suffix, size_, medians[0]);
+    report_.rate("cp" + suffix, size_, medians[1]);
+    report_.rate("dd" + suffix, size_, medians[2]);
+    report_.number("extract_to_cp_speed" + suffix + "_ratio", medians[1] / medians[0],
+                   core ? std::nullopt : std::optional(bench::at_least(0.8)));
+    report_.number("extract_to_dd_speed" + suffix + "_ratio", medians[2] / medians[0]);
   }
 
-  void measure_memory(const std::string& what, const fs::path& image) {
-    const fs::path disk = folder_ / "disk.img";
-    const std::pair<std::string, std::vector<std::string>> commands[] = {
-        {"verify", {imprint_, "ffu", "verify", image, "--policy", "none"}},
-        {"extract", {imprint_, "ffu", "extract", image, disk}}};
+  // Time and memory of the program as its users run it. Leaves the disk.
+  void measure_commands(const std::string& image) {
+    fs::remove(disk_);
+    const std::pair<std::string, Arguments> commands[] = {
+        {"verify", {imprint_, "ffu", "verify", image_, "--policy", "none"}},
+        {"extract", {imprint_, "ffu", "extract", image_, disk_}}};
     for (const auto& [name, arguments] : commands) {
-      const auto measured =
-          bench::run_measured({.arguments = arguments, .environment = {}, .core = {}, .watch_memory = true});
-      if (!measured) stop("imprint ffu " + name + " failed");
-      report_.number(fmt::format("{}_{}_seconds", name, what), measured->seconds);
-      report_.number(fmt::format("{}_{}_peak_resident_MiB", name, what), measured->peak_resident_MiB);
-      report_.number(fmt::format("{}_{}_peak_anonymous_MiB", name, what), measured->peak_anonymous_MiB);
+      const auto measured = run({.arguments = arguments, .watch_memory = true});
+      const std::string key = name + "_" + image;
+      report_.number(key + "_seconds", measured.seconds);
+      report_.number(key + "_peak_resident_MiB", measured.peak_resident_MiB, bench::at_most(64));
+      report_.number(key + "_peak_anonymous_MiB", measured.peak_anonymous_MiB);
     }
-    fs::remove(disk);
   }
 
   void measure_codecs() {
     const Pinned pinned;
-    const std::uint64_t plain = 128ULL << 20;
+    const std::uint64_t plain = 128 * kMiB;
     for (const auto codec : {ffu::Compression::none, ffu::Compression::lznt1, ffu::Compression::xpress,
                              ffu::Compression::xpress_huffman}) {
-      const fs::path path = folder_ / "packed.ffu";
-      must(bench::make_image(
-          {.disk_bytes = plain, .content = bench::Content::text, .compressed = true, .compression = codec}, path));
-      const auto file = must(core::FileSource::open(path));
-      std::vector<double> times;
-      for (int i = 0; i < kRuns; ++i) times.push_back(seconds_of([&] { verify(*file, 1); }));
-      std::string name = "verify_compressed_" + std::string(ffu::to_string(codec));
+      make({.disk_bytes = plain, .content = bench::Content::text, .compressed = true, .compression = codec});
+      const auto file = must(core::FileSource::open(image_));
+      const auto medians = medians_of({[&] { return verify(*file, 1); }, [&] { return extract(*file, disk_, plain); }});
+      std::string name = std::string(ffu::to_string(codec));
       std::ranges::replace(name, '-', '_');
-      report_.seconds_and_rate(name + "_one_core", plain, median(times));
-      report_.number(name + "_size_ratio", static_cast<double>(file->size()) / static_cast<double>(plain));
-      fs::remove(path);
+      report_.rate("verify_compressed_" + name + "_one_core", plain, medians[0]);
+      report_.rate("extract_compressed_" + name + "_one_core", plain, medians[1]);
+      report_.number("compressed_" + name + "_size_ratio",
+                     static_cast<double>(file->size()) / static_cast<double>(plain));
     }
   }
 
   void measure_info() {
-    std::vector<double> times;
-    for (int i = 0; i < 20; ++i)
-      times.push_back(
-          run({.arguments = {imprint_, "ffu", "info", folder_ / "large.ffu"}, .environment = {}, .core = {}}));
-    report_.number("info_16GiB_seconds", median(times));
+    const auto medians = medians_of({[&] { return run({.arguments = {imprint_, "ffu", "info", image_}}).seconds; },
+                                     [&] { return run({.arguments = {imprint_, "--version"}}).seconds; }});
+    report_.number("info_16GiB_seconds", medians[0], bench::at_most(0.05));
+    report_.number("imprint_start_seconds", medians[1]);
   }
 
   fixture::ScratchFolder folder_;
   std::uint64_t size_;
   std::string imprint_;
   unsigned cores_;
-  Report report_;
+  bool has_sha_extensions_;
+  std::string image_ = folder_.file("image.ffu");
+  std::string disk_ = folder_.file("disk.img");
+  bench::Report report_{"ffu"};
 };
+
+void run_benchmark() {
+  if (!bench::run_measured({.arguments = {"openssl", "version"}})) stop("openssl is not installed");
+  for (const fs::path& folder : {fs::path("/dev/shm"), fs::temp_directory_path()}) {
+    // The image, its disk and the copy of that, and as much again for what others need.
+    if (free_bytes(folder) >= 4 * kGiB) return FfuBench(folder, kGiB).run_all();
+  }
+  stop("there are not 4 GiB of room in /dev/shm or the folder for temporary files");
+}
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
   try {
-    if (!bench::run_measured({.arguments = {"openssl", "version"}, .environment = {}, .core = {}}))
-      stop("openssl is not installed");
-    for (const fs::path& folder : {fs::path("/dev/shm"), fs::temp_directory_path()}) {
-      for (const std::uint64_t size : {kGiB, kGiB / 4}) {
-        // The image, its disk and the copy of that, and as much again for what others need.
-        if (free_bytes(folder) < 4 * size) continue;
-        FfuBench(folder, size).run_all();
-        return 0;
-      }
+    if (argc == 2 && argv[1] == kHashAlone) {
+      hash_in_memory(core::Sha256Path::openssl);
+    } else {
+      run_benchmark();
     }
-    stop("there is not 1 GiB of room in /dev/shm or the folder for temporary files");
+    return 0;
   } catch (const Stopped& stopped) {
     fmt::print(stderr, "bench: {}\n", stopped.why);
   } catch (const std::exception& problem) {  // the standard library's file functions

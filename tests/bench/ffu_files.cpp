@@ -49,7 +49,6 @@ class SparseSink final : public core::BlockSink {
  public:
   explicit SparseSink(core::BlockSink& inner) : inner_(inner) {}
   [[nodiscard]] core::Status write_at(std::uint64_t offset, core::ByteView data) override {
-    end_ = std::max(end_, offset + data.size());
     for (std::size_t at = 0; at < data.size(); at += kBlock) {
       const core::ByteView part = data.subspan(at, std::min<std::size_t>(kBlock, data.size() - at));
       const bool zeros = part[0] == 0 && std::memcmp(part.data(), part.data() + 1, part.size() - 1) == 0;
@@ -58,11 +57,9 @@ class SparseSink final : public core::BlockSink {
     return {};
   }
   [[nodiscard]] core::Status flush() override { return inner_.flush(); }
-  [[nodiscard]] std::uint64_t end() const { return end_; }
 
  private:
   core::BlockSink& inner_;
-  std::uint64_t end_ = 0;
 };
 
 }  // namespace
@@ -73,11 +70,12 @@ core::Status make_image(const ImageToMake& what, const std::filesystem::path& pa
   store.block_size = kBlock;
   store.platform_ids = {"Imprint.Bench.Board.1"};
   for (std::uint32_t i = 0; i < what.disk_bytes / kBlock; ++i) {
-    store.descriptors.push_back(
-        {.block_count = 1,
-         .location_count = 1,
-         .first_location = i,
-         .plain_offset = what.content == Content::zeros ? ffu::kZeros : i * std::uint64_t{kBlock}});
+    store.descriptors.push_back({.block_count = 1,
+                                 .location_count = 1,
+                                 .first_location = i,
+                                 .plain_offset = what.content == Content::sparse && i % kSparseBlocks != 0
+                                                     ? ffu::kZeros
+                                                     : i * std::uint64_t{kBlock}});
     store.locations.push_back({ffu::AccessMethod::disk_begin, i});
   }
   ffu::WriteRequest request;
@@ -94,7 +92,7 @@ core::Status make_image(const ImageToMake& what, const std::filesystem::path& pa
   IMPRINT_TRY(const auto size, ffu::write_image(request, sparse));
   // The last byte gives the file its size where it ends with a hole.
   const std::uint8_t last = 0;
-  if (what.content == Content::zeros) IMPRINT_CHECK(file->write_at(size - 1, {&last, 1}));
+  if (what.content == Content::sparse) return file->write_at(size - 1, {&last, 1});
   return {};
 }
 

@@ -10,7 +10,9 @@
 
 namespace imprint::bench {
 
-enum class Content : std::uint8_t { random, text, zeros };
+// sparse: every 64th block is random, the others are zeros.
+enum class Content : std::uint8_t { random, text, sparse };
+inline constexpr std::uint64_t kSparseBlocks = 64;
 
 struct ImageToMake {
   std::uint64_t disk_bytes = 0;  // all of it is described, in blocks and chunks of 128 KiB, in its own order

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -62,10 +63,17 @@ std::optional<Measurement> run_measured(const MeasuredProcess& process) {
   for (std::string& argument : copies) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   const int errors = memfd_create("standard error", MFD_CLOEXEC);  // progress; shown only where it goes wrong
+  std::array<int, 2> started{-1, -1};  // its other end closes when the program has taken the place of our copy
+  if (pipe2(started.data(), O_CLOEXEC) != 0) return std::nullopt;
   Measurement measurement;
   const auto start = std::chrono::steady_clock::now();
   const pid_t child = fork();
   if (child == 0) become(process, arguments, errors);
+  close(started[1]);
+  char nothing = 0;
+  while (read(started[0], &nothing, 1) < 0 && errno == EINTR) {
+  }
+  close(started[0]);
   int status = -1;
   if (child > 0) {
     while (waitpid(child, &status, process.watch_memory ? WNOHANG : 0) == 0) {

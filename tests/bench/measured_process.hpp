@@ -12,14 +12,14 @@ namespace imprint::bench {
 struct MeasuredProcess {
   std::vector<std::string>
       arguments;  // arguments[0] is looked up in PATH; output goes nowhere, errors to ours if it fails
-  std::vector<std::pair<std::string, std::string>> environment;  // added to this process's own
-  std::optional<unsigned> core;                                  // the only one that it may run on
-  bool watch_memory = false;                                     // wakes up every millisecond to look
+  std::vector<std::pair<std::string, std::string>> environment{};  // added to this process's own
+  std::optional<unsigned> core{};                                  // the only one that it may run on
+  bool watch_memory = false;                                       // wakes up every millisecond to look
 };
 
 struct Measurement {
   double seconds = 0;             // from before the fork until the end
-  double peak_resident_MiB = 0;   // VmHWM as it was last seen
+  double peak_resident_MiB = 0;   // VmHWM as it was last seen; ru_maxrss would count this process, forked, too
   double peak_anonymous_MiB = 0;  // the most of RssAnon that was seen: without pages of files
 };
 

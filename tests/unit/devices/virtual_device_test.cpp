@@ -128,6 +128,15 @@ TEST_CASE("a partial update is applied only over what it is made for") {
   }
 }
 
+TEST_CASE("an image whose end tells that its payload began elsewhere is not confirmed") {
+  FileOptions options;
+  options.stores[0].block_size = 4096;
+  options.stores[0].descriptors = simple_descriptors(16);
+  options.padding = Padding::block;
+  options.fill_last_chunk = true;  // so that as many bytes come as the format's own rule of padding asks for
+  CHECK(refusal(make_device(), build_image(options).file) == 8);
+}
+
 TEST_CASE("an image for another platform is refused with 22 and writes nothing") {
   ImageOptions options;
   options.platform_id = "Imprint.Virtual.Other.1";

@@ -36,8 +36,12 @@ TEST_CASE("random descriptors give the disk that applying them one by one gives"
       descriptor.block_count = from_end ? 1 : 1 + random() % 3;
       const std::uint32_t places = random() % 3;
       for (std::uint32_t k = 0; k < places; ++k) {
-        descriptor.locations.push_back(
-            {from_end ? 2U : 0U, static_cast<std::uint32_t>(random() % (blocks - descriptor.block_count))});
+        const auto block = static_cast<std::uint32_t>(random() % (blocks - descriptor.block_count));
+        const auto overlaps = [&](const auto& other) {  // which the parser refuses within one descriptor
+          return block < other.block + descriptor.block_count && other.block < block + descriptor.block_count;
+        };
+        if (descriptor.block_count > 1 && std::ranges::any_of(descriptor.locations, overlaps)) continue;
+        descriptor.locations.push_back({from_end ? 2U : 0U, block});
       }
       options.descriptors.push_back(descriptor);
     }

@@ -272,6 +272,8 @@ TEST_CASE("a hash table that does not cover the payload of a compressed image is
   Edited file(form("V1 LZNT1"));
   const auto table = core::load_le<std::uint32_t>(file.image.file.data() + 28);
   file.put32(28, table - 32);
+  const std::size_t table_end = 32 + core::load_le<std::uint32_t>(file.image.file.data() + 24) + table;
+  std::fill_n(file.image.file.begin() + static_cast<std::ptrdiff_t>(table_end - 32), 32, std::uint8_t{0});
   const auto parsed = ffu::parse_image(file.image.file, file.image.file.size());
   CHECK(id_of(parsed) == "ffu.hash-count");
   CHECK(offset_of(parsed) == "28");

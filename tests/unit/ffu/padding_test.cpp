@@ -72,6 +72,18 @@ TEST_CASE("catalog and table that end on a chunk's boundary, or up to 33 bytes a
   }
 }
 
+TEST_CASE("an image header a chunk too late is named as that") {
+  fixture::FileOptions options = fixture::all_forms(true)[0].options;
+  const std::size_t chunk = std::size_t{options.chunk_kib} * 1024;
+  const std::size_t table = core::load_le<std::uint32_t>(fixture::build_image(options).file.data() + 28);
+  options.catalog_size = 2 * chunk - 32 - table;  // ends on the boundary
+  fixture::Image late = fixture::build_image(options);
+  late.file.insert(late.file.begin() + static_cast<std::ptrdiff_t>(2 * chunk), chunk, std::uint8_t{0});
+  const auto opened_late = open(late.file);
+  CHECK(id_of(opened_late) == "ffu.image-header");
+  CHECK(offset_of(opened_late) == std::to_string(3 * chunk));
+}
+
 TEST_CASE("blocks of every size in chunks of every other are read under each rule of padding") {
   int read = 0;
   for (const std::uint32_t chunk_kib : {4U, 16U, 128U}) {
