@@ -121,8 +121,8 @@ class AttemptRun {
   core::Status all_steps() {
     IMPRINT_CHECK(step("identify", SlotPhase::identify, 0, [this](StepNotes& notes) { return identify(notes); }));
     IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes&) { return admit(); }));
-    const std::uint64_t image_bytes = context_.image.image->size();
-    IMPRINT_CHECK(step("write", SlotPhase::write, image_bytes, [this](StepNotes& notes) { return write(notes); }));
+    const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
+    IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     result_.proof = db::ProofLevel::device_confirmed;
     if (context_.recipe.flash.read_back) {
       IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
@@ -189,15 +189,15 @@ class AttemptRun {
       return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", identity_.serial);
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(unit));
     if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
-    IMPRINT_TRY(const auto map, engine::check_fit(context_.image.image->image(), identity_));
-    described_bytes_ = map.described_bytes();
+    IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
+    described_bytes_ = map_->described_bytes();
     observer_.on_plan(context_.recipe.flash.read_back ? described_bytes_ : 0);
     return {};
   }
 
   core::Status write(StepNotes& notes) {
     WriteObserver observer(observer_);
-    auto status = target_->flash(*context_.image.image, observer, stop_);
+    auto status = engine::write_image(*target_, *context_.image.image, *map_, observer, stop_);
     notes.bytes = observer.done();
     notes.detail = observer.log();
     return status;
@@ -283,9 +283,10 @@ class AttemptRun {
   std::stop_token stop_;
   AttemptResult result_;
   SlotPhase phase_ = SlotPhase::empty;
-  std::unique_ptr<engine::StreamTarget> target_;
+  std::unique_ptr<engine::Target> target_;
   engine::DeviceIdentity identity_;
   std::shared_ptr<const core::BlockSource> disk_;
+  std::optional<ffu::DiskMap> map_;  // set by admission
   std::uint64_t described_bytes_ = 0;
   bool claimed_ = false;
 };

@@ -55,7 +55,7 @@ class DeviceBus {
   [[nodiscard]] virtual std::vector<PortPath> occupied() const = 0;
   // Finds out which protocol the device speaks, claims the device and makes its target; destroying the target releases
   // it. `device.not-present`, `device.busy`. A target outlives its device: it then says `device.disconnected`.
-  [[nodiscard]] virtual core::Result<std::unique_ptr<engine::StreamTarget>> open(const PortPath& port) = 0;
+  [[nodiscard]] virtual core::Result<std::unique_ptr<engine::Target>> open(const PortPath& port) = 0;
   // True where devices are simulated: a PASS there must never pass for a real one.
   [[nodiscard]] virtual bool is_virtual() const = 0;
 };

@@ -131,6 +131,8 @@ core::Status SimpleIoTarget::flash(engine::ImageStream& image, engine::TransferO
   if (packets > static_cast<std::uint64_t>(INT32_MAX)) return fail("device.image-too-large").with("size", image.size());
   if (stop.stop_requested()) return core::fail("job.cancelled");
 
+  const std::stop_callback on_stop(stop,
+                                   [this] { connection_->cancel_at(core::Deadline::after(simple_io::kStopGrace)); });
   const std::scoped_lock lock(connection_->mutex());
   IMPRINT_CHECK(prepare());
   core::ByteBuffer packet(simple_io::kPacketSize);

@@ -25,7 +25,8 @@ class SimpleIoTarget final : public engine::StreamTarget {
 
   [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override;
   // A device that stopped in the middle of an image is reset first. The stop request is looked at between packets; the
-  // device keeps its place then, until the next flash() resets it. Beside the errors of the transport and the image:
+  // device keeps its place then, until the next flash() resets it. A transfer that does not end soon is cancelled, and
+  // the target is of no use then. Beside the errors of the transport and the image:
   // `device.rejected-image`, `device.flash-failed`, `device.packet-not-accepted`, `device.reset-refused`,
   // `device.identity-changed`, `device.image-too-large`, `device.protocol-violation`.
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,

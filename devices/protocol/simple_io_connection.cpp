@@ -170,10 +170,10 @@ core::Result<IdReply> Connection::reset() {
 }
 
 core::Status Connection::write_packet(core::ByteView packet) {
-  for (std::size_t at = 0; at < packet.size(); at += kTransferSize) {
-    const core::ByteView transfer = packet.subspan(at, std::min(kTransferSize, packet.size() - at));
-    IMPRINT_CHECK(write(transfer, core::Deadline::after(kFlashTransferLimit), "sending the image"));
-  }
+  constexpr std::string_view kPurpose = "sending the image";
+  if (lost_) return core::Failure(*lost_).with("during", kPurpose);
+  auto done = transport_->write_pieces(packet, kTransferSize, core::Deadline::after(kFlashTransferLimit));
+  if (!done) return note(std::move(done).error(), kPurpose);
   return {};
 }
 

@@ -20,6 +20,8 @@ class Connection {
   explicit Connection(std::unique_ptr<Transport> transport);
 
   [[nodiscard]] std::mutex& mutex() const { return mutex_; }
+  // Without the mutex, from any thread: see Transport::cancel_at.
+  void cancel_at(core::Deadline grace) { transport_->cancel_at(grace); }
   // Announces the host to the device, the first time only.
   [[nodiscard]] core::Status open();
   [[nodiscard]] core::Result<IdReply> id();

@@ -39,6 +39,10 @@ enum class Opcode : std::uint8_t {
   query_for_command = 23
 };
 
+// What the device's USB descriptors say.
+inline constexpr std::uint16_t kVendorId = 0x045E;
+inline constexpr std::uint16_t kProductId = 0x062A;
+
 inline constexpr std::size_t kPacketDataSize = 262144;  // image bytes in a packet, zero-padded
 inline constexpr std::size_t kTransferSize = 16376;     // bytes of one USB transfer of a packet, and of a read
 inline constexpr std::size_t kUsbPacketSize = 512;      // bulk endpoint at high speed
@@ -48,6 +52,8 @@ inline constexpr std::chrono::seconds kIdLimit{2};
 inline constexpr std::chrono::seconds kFlashTransferLimit{60};
 inline constexpr std::chrono::seconds kDiskReadLimit{60};
 inline constexpr std::chrono::seconds kMiscLimit{5};
+// What is under way when a job is told to stop has this long to come to its end.
+inline constexpr std::chrono::milliseconds kStopGrace{500};
 
 // Limits against devices that talk without end.
 inline constexpr std::size_t kMaxPlatformIdBytes = 1024;

@@ -3,6 +3,7 @@
 // virtual device and the scripted faults of the tests all stand behind it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "flash/core/bytes.hpp"
@@ -11,9 +12,9 @@
 
 namespace imprint::devices {
 
-// One thread at a time. Every call ends by its deadline. Errors of every call: `device.disconnected` (the device
-// vanished; all later calls fail the same way), `device.timed-out`, `device.stalled` (until clear()),
-// `device.transfer-failed`.
+// One thread at a time, but for cancel_at(). Every call ends by its deadline. Errors of every call:
+// `device.disconnected` (the device vanished; all later calls fail the same way), `device.timed-out`, `device.stalled`
+// (until clear()), `device.transfer-failed`, `job.cancelled`.
 class Transport {
  public:
   Transport() = default;
@@ -23,6 +24,13 @@ class Transport {
 
   // One bulk OUT transfer. Good only when the device took all of it; what a failed transfer delivered is unknown.
   [[nodiscard]] virtual core::Status write(core::ByteView data, core::Deadline deadline) = 0;
+  // All of `data` in bulk OUT transfers of `piece` bytes, the last one shorter, with several under way where the link
+  // can do that. What a failure leaves delivered is unknown.
+  [[nodiscard]] virtual core::Status write_pieces(core::ByteView data, std::size_t piece, core::Deadline deadline) {
+    for (; !data.empty(); data = data.subspan(std::min(piece, data.size())))
+      IMPRINT_CHECK(write(data.first(std::min(piece, data.size())), deadline));
+    return {};
+  }
   // One bulk IN transfer of at most buffer.size() bytes: returns how many came. Fewer, and also none, are normal on
   // USB: a short packet ends a transfer. A device that sends more than fits a buffer that is no multiple of the
   // endpoint's packet size is `device.transfer-failed` (overflow).
@@ -31,6 +39,9 @@ class Transport {
   [[nodiscard]] virtual core::Status clear(core::Deadline deadline) = 0;
   // Tells the device that a host program has opened it (control OUT 0x21, request 0x22, value 1: data terminal ready).
   [[nodiscard]] virtual core::Status control_line_state(core::Deadline deadline) = 0;
+  // From any thread: calls that have not ended by then, and all later ones, are `job.cancelled`, for good. Until then
+  // what is under way may come to its end, so that a job that is told to stop can leave the device in good order.
+  virtual void cancel_at(core::Deadline grace) = 0;
 };
 
 }  // namespace imprint::devices

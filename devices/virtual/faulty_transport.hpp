@@ -32,6 +32,7 @@ class FaultyTransport final : public devices::Transport {
   [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline) override;
   [[nodiscard]] core::Status clear(core::Deadline deadline) override;
   [[nodiscard]] core::Status control_line_state(core::Deadline deadline) override;
+  void cancel_at(core::Deadline grace) override { inner_->cancel_at(grace); }
 
  private:
   // Counts the call; true when it is the one that is cut short. Fails for every other fault.

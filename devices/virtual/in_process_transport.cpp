@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "devices/protocol/errors.hpp"
+#include "flash/core/errors.hpp"
 
 namespace imprint::virtual_device {
 namespace {
@@ -15,7 +16,7 @@ constexpr std::chrono::milliseconds kLinkSlack{5};
 
 }  // namespace
 
-VirtualCable::VirtualCable(std::shared_ptr<VirtualSimpleIoDevice> device, IdleRule idle)
+VirtualCable::VirtualCable(std::shared_ptr<VirtualDevice> device, IdleRule idle)
     : device_(std::move(device)), idle_(idle) {}
 
 void VirtualCable::unplug() {
@@ -37,7 +38,9 @@ bool VirtualCable::plugged() const {
 
 bool VirtualCable::claim() {
   const std::scoped_lock lock(mutex_);
-  return !std::exchange(claimed_, true);
+  if (claimed_) return false;
+  cancelled_at_.reset();
+  return claimed_ = true;
 }
 
 void VirtualCable::release() {
@@ -45,20 +48,35 @@ void VirtualCable::release() {
   claimed_ = false;
 }
 
-core::Status VirtualCable::require_plugged() const {
+core::Status VirtualCable::require_usable() const {
   if (!plugged_) return devices::fail("device.disconnected");
+  if (cancelled_at_ && Clock::now() >= *cancelled_at_) return core::fail("job.cancelled");
   return {};
 }
 
+void VirtualCable::cancel_at(core::Deadline grace) {
+  const std::scoped_lock lock(mutex_);
+  if (!cancelled_at_ || grace.at() < *cancelled_at_) cancelled_at_ = grace.at();
+  changed_.notify_all();
+}
+
+bool VirtualCable::wait_until(Lock& lock, Clock::time_point time) {
+  const auto is_over = [&] { return !plugged_ || (cancelled_at_ && Clock::now() >= *cancelled_at_); };
+  while (!is_over() && Clock::now() < time) {
+    changed_.wait_until(lock, cancelled_at_ ? std::min(time, *cancelled_at_) : time);
+  }
+  return is_over();
+}
+
 core::Failure VirtualCable::wait_idle(Lock& lock, core::Deadline deadline, std::string_view waited_for) {
-  if (idle_ == IdleRule::wait_for_deadline && changed_.wait_until(lock, deadline.at(), [&] { return !plugged_; })) {
-    return devices::fail("device.disconnected");
+  if (idle_ == IdleRule::wait_for_deadline && wait_until(lock, deadline.at())) {
+    if (auto usable = require_usable(); !usable) return core::Failure(std::move(usable).error());
   }
   return devices::fail("device.timed-out").with("waited_for", waited_for);
 }
 
 core::Status VirtualCable::pace(Lock& lock, std::size_t bytes, core::Deadline deadline) {
-  const std::uint64_t rate = device_->options().bytes_per_second;
+  const std::uint64_t rate = device_->bytes_per_second();
   if (rate == 0) return {};
   const auto now = Clock::now();
   const std::chrono::duration<double> duration(static_cast<double>(bytes) / static_cast<double>(rate));
@@ -66,7 +84,7 @@ core::Status VirtualCable::pace(Lock& lock, std::size_t bytes, core::Deadline de
   const auto done = start + std::chrono::ceil<Clock::duration>(duration);
   if (done > now + kLinkSlack) {
     const bool in_time = done <= deadline.at();
-    if (changed_.wait_until(lock, in_time ? done : deadline.at(), [&] { return !plugged_; })) return require_plugged();
+    if (wait_until(lock, in_time ? done : deadline.at())) return require_usable();
     if (!in_time) return devices::fail("device.timed-out").with("waited_for", "the link");
   }
   link_free_at_ = done;
@@ -75,24 +93,24 @@ core::Status VirtualCable::pace(Lock& lock, std::size_t bytes, core::Deadline de
 
 core::Status VirtualCable::write(core::ByteView data, core::Deadline deadline) {
   Lock lock(mutex_);
-  IMPRINT_CHECK(require_plugged());
+  IMPRINT_CHECK(require_usable());
   IMPRINT_CHECK(pace(lock, data.size(), deadline));
   // The lock is held, so that a device that is pulled and plugged in elsewhere never gets a transfer of its last life.
-  const VirtualSimpleIoDevice::Outcome outcome = device_->receive(data);
-  if (outcome == VirtualSimpleIoDevice::Outcome::taken) return {};
-  if (outcome == VirtualSimpleIoDevice::Outcome::busy) return wait_idle(lock, deadline, "the device to take data");
+  const VirtualDevice::Outcome outcome = device_->receive(data);
+  if (outcome == VirtualDevice::Outcome::taken) return {};
+  if (outcome == VirtualDevice::Outcome::busy) return wait_idle(lock, deadline, "the device to take data");
   disconnect();
   lock.unlock();
   if (lost_) lost_();
-  if (outcome == VirtualSimpleIoDevice::Outcome::rebooting) return {};
+  if (outcome == VirtualDevice::Outcome::rebooting) return {};
   return devices::fail("device.disconnected");
 }
 
 core::Result<std::size_t> VirtualCable::read(core::ByteSpan buffer, core::Deadline deadline) {
-  using Kind = VirtualSimpleIoDevice::Reply::Kind;
+  using Kind = VirtualDevice::Reply::Kind;
   Lock lock(mutex_);
-  IMPRINT_CHECK(require_plugged());
-  const VirtualSimpleIoDevice::Reply reply = device_->reply(buffer);
+  IMPRINT_CHECK(require_usable());
+  const VirtualDevice::Reply reply = device_->reply(buffer);
   switch (reply.kind) {
     case Kind::data: {
       IMPRINT_CHECK(pace(lock, reply.size, deadline));
@@ -110,14 +128,14 @@ core::Result<std::size_t> VirtualCable::read(core::ByteSpan buffer, core::Deadli
 
 core::Status VirtualCable::clear() {
   const Lock lock(mutex_);
-  IMPRINT_CHECK(require_plugged());
+  IMPRINT_CHECK(require_usable());
   device_->clear_halt();
   return {};
 }
 
 core::Status VirtualCable::control_line_state() {
   const Lock lock(mutex_);
-  return require_plugged();
+  return require_usable();
 }
 
 core::Result<std::unique_ptr<InProcessTransport>> InProcessTransport::open(std::shared_ptr<VirtualCable> cable) {

@@ -58,6 +58,14 @@ core::Result<std::shared_ptr<VirtualSimpleIoDevice>> VirtualSimpleIoDevice::crea
 VirtualSimpleIoDevice::VirtualSimpleIoDevice(DeviceOptions options, std::shared_ptr<VirtualStorage> storage)
     : options_(std::move(options)), storage_(std::move(storage)) {}
 
+devices::UsbIdentity VirtualSimpleIoDevice::usb_identity() const {
+  return {.vendor_id = simple_io::kVendorId,
+          .product_id = simple_io::kProductId,
+          .manufacturer = "Imprint",
+          .product = "Virtual Simple I/O device",
+          .serial = options_.serial.to_string()};
+}
+
 bool VirtualSimpleIoDevice::knows(std::uint8_t command) const {
   const auto code = static_cast<Opcode>(command);
   return std::ranges::find(kKnownCommands, code) != kKnownCommands.end() && !options_.without.contains(code);

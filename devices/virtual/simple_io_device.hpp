@@ -15,6 +15,7 @@
 
 #include "devices/protocol/simple_io_protocol.hpp"
 #include "devices/virtual/ffu_receiver.hpp"
+#include "devices/virtual/virtual_device.hpp"
 #include "devices/virtual/virtual_storage.hpp"
 #include "flash/core/bytes.hpp"
 #include "flash/core/result.hpp"
@@ -43,7 +44,7 @@ struct DeviceOptions {
 };
 
 // Thread-safe.
-class VirtualSimpleIoDevice {
+class VirtualSimpleIoDevice final : public VirtualDevice {
  public:
   // `device.virtual-setup-invalid`, or the errors of VirtualStorage.
   [[nodiscard]] static core::Result<std::shared_ptr<VirtualSimpleIoDevice>> create(DeviceOptions options);
@@ -51,26 +52,12 @@ class VirtualSimpleIoDevice {
   [[nodiscard]] static core::Result<std::shared_ptr<VirtualSimpleIoDevice>> create(
       DeviceOptions options, std::shared_ptr<VirtualStorage> storage);
 
-  enum class Outcome {
-    taken,
-    busy,          // too many answers wait; a real endpoint would answer NAK until the host reads
-    disconnected,  // the fault script pulled the cable: the transfer did not arrive
-    rebooting      // taken, and the device is gone now
-  };
-  // One OUT transfer.
-  [[nodiscard]] Outcome receive(core::ByteView transfer);
-
-  struct Reply {
-    enum class Kind { none, data, stall, overflow } kind = Kind::none;
-    std::size_t size = 0;  // bytes put into the buffer
-  };
-  // One IN transfer. As on USB, one that does not fit goes on in the next read where the buffer is a multiple of the
-  // endpoint's packet, and is lost as an overflow where it is not.
-  [[nodiscard]] Reply reply(core::ByteSpan buffer);
-  // The host cleared the halt.
-  void clear_halt();
-  // Power was lost: everything is forgotten but the disk.
-  void power_cut();
+  [[nodiscard]] Outcome receive(core::ByteView transfer) override;
+  [[nodiscard]] Reply reply(core::ByteSpan buffer) override;
+  void clear_halt() override;
+  void power_cut() override;
+  [[nodiscard]] devices::UsbIdentity usb_identity() const override;
+  [[nodiscard]] std::uint64_t bytes_per_second() const override { return options_.bytes_per_second; }
   void set_faults(FaultScript faults);
 
   [[nodiscard]] const DeviceOptions& options() const { return options_; }  // faults: not while a transfer may happen

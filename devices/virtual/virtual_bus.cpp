@@ -9,7 +9,7 @@
 #include <mutex>
 
 #include "devices/protocol/errors.hpp"
-#include "devices/protocol/simple_io.hpp"
+#include "devices/protocol/usb_identity.hpp"
 
 namespace imprint::virtual_device {
 
@@ -21,7 +21,7 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
  public:
   explicit Ports(IdleRule idle) : idle_(idle) {}
 
-  core::Status plug(const PortPath& port, std::shared_ptr<VirtualSimpleIoDevice> device) {
+  core::Status plug(const PortPath& port, std::shared_ptr<VirtualDevice> device) {
     const std::scoped_lock events(events_);
     {
       const std::scoped_lock lock(mutex_);
@@ -110,7 +110,7 @@ VirtualBus::~VirtualBus() = default;
 
 PortPath VirtualBus::port(unsigned number) { return {fmt::format("virtual-1.{}", number)}; }
 
-core::Status VirtualBus::plug(const PortPath& port, std::shared_ptr<VirtualSimpleIoDevice> device) {
+core::Status VirtualBus::plug(const PortPath& port, std::shared_ptr<VirtualDevice> device) {
   return ports_->plug(port, std::move(device));
 }
 
@@ -123,12 +123,13 @@ std::unique_ptr<devices::BusSubscription> VirtualBus::subscribe(BusObserver& obs
 
 std::vector<PortPath> VirtualBus::occupied() const { return ports_->occupied(); }
 
-core::Result<std::unique_ptr<engine::StreamTarget>> VirtualBus::open(const PortPath& port) {
+core::Result<std::unique_ptr<engine::Target>> VirtualBus::open(const PortPath& port) {
   auto cable = ports_->find(port);
   if (!cable) return devices::fail("device.not-present").with("port", port.text);
+  const auto protocol = devices::protocol_of(cable->device()->usb_identity());
+  if (!protocol) return devices::fail("device.unknown").with("port", port.text);
   IMPRINT_TRY(auto transport, InProcessTransport::open(std::move(cable)));
-  // Simple I/O is the one protocol that virtual devices speak.
-  return std::make_unique<devices::SimpleIoTarget>(std::move(transport));
+  return devices::make_target(*protocol, std::move(transport));
 }
 
 }  // namespace imprint::virtual_device

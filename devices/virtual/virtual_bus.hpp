@@ -20,13 +20,13 @@ class VirtualBus final : public devices::DeviceBus {
   [[nodiscard]] static devices::PortPath port(unsigned number);
 
   // `device.busy` when the port holds a device, or the device is in another port.
-  [[nodiscard]] core::Status plug(const devices::PortPath& port, std::shared_ptr<VirtualSimpleIoDevice> device);
+  [[nodiscard]] core::Status plug(const devices::PortPath& port, std::shared_ptr<VirtualDevice> device);
   // `device.not-present` when the port is empty.
   [[nodiscard]] core::Status unplug(const devices::PortPath& port);
 
   [[nodiscard]] std::unique_ptr<devices::BusSubscription> subscribe(devices::BusObserver& observer) override;
   [[nodiscard]] std::vector<devices::PortPath> occupied() const override;
-  [[nodiscard]] core::Result<std::unique_ptr<engine::StreamTarget>> open(const devices::PortPath& port) override;
+  [[nodiscard]] core::Result<std::unique_ptr<engine::Target>> open(const devices::PortPath& port) override;
   [[nodiscard]] bool is_virtual() const override { return true; }
 
  private:

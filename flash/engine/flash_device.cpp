@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "flash/engine/block_writer.hpp"
 #include "flash/engine/errors.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/hashed_unit.hpp"
@@ -61,12 +62,12 @@ std::uint64_t piece_length(const ffu::Image& image, const ffu::MappedRun& run, s
 
 core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity) {
   const auto ids = image.platform_ids();
-  if (!ffu::platform_matches(ids, identity.platform_id)) {
+  if (!identity.is_bare_disk && !ffu::platform_matches(ids, identity.platform_id)) {
     return fail("device.platform-mismatch").with("expected", joined(ids)).with("actual", identity.platform_id);
   }
   // A device applies what is streamed to it, and the devices of the field take no compressed images; a partial update
   // needs what an earlier one left behind, which a line cannot prove.
-  if (image.is_compressed()) return fail("image.compressed");
+  if (image.is_compressed() && !identity.is_bare_disk) return fail("image.compressed");
   if (image.is_partial_update()) return fail("image.partial-update");
   // Only the first store is read back: an image with more could not be proved, so it is not flashed.
   if (image.stores.size() != 1) return fail("image.several-stores").with("stores", image.stores.size());
@@ -87,6 +88,17 @@ core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdenti
   }
   if (map->described_bytes() == 0) return fail("image.describes-nothing");
   return map;
+}
+
+std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const ffu::DiskMap& map) {
+  return target.as_block() != nullptr ? map.described_bytes() : image.size();
+}
+
+core::Status write_image(Target& target, VerifiedImage& image, const ffu::DiskMap& map, TransferObserver& observer,
+                         const std::stop_token& stop) {
+  if (StreamTarget* stream = target.as_stream()) return stream->flash(image, observer, stop);
+  IMPRINT_TRY(const auto disk, target.as_block()->open_for_writing());
+  return write_blocks(image, map, *disk, observer, stop);
 }
 
 core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,

@@ -22,8 +22,16 @@ struct FlashPolicy {
 // May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
 // `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.compressed`,
 // `image.partial-update`, `image.describes-nothing`. Asked before
-// a byte of the image is sent; the answer is what the device's disk will hold.
+// a byte of the image is sent (a bare disk takes any platform's image, and compressed ones); the answer is what the
+// device's disk will hold.
 [[nodiscard]] core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity);
+
+// How many bytes write_image() will tell its observer of.
+[[nodiscard]] std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const ffu::DiskMap& map);
+// Puts the image onto the device: the file as it is for a device that applies it itself, the writes for a disk. `map`
+// is check_fit()'s answer. Good only when the device confirmed, or the disk flushed.
+[[nodiscard]] core::Status write_image(Target& target, VerifiedImage& image, const ffu::DiskMap& map,
+                                       TransferObserver& observer, const std::stop_token& stop);
 
 // Reads every described block from the device's disk and holds it against the signed hash table; blocks that share a
 // unit with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names

@@ -20,11 +20,12 @@ struct DiskGeometry {
 };
 
 struct DeviceIdentity {
-  std::string protocol;              // "simple-io"
+  std::string protocol;              // "simple-io", "ufp", "mass-storage"
   std::string platform_id;           // "Manufacturer.Family.Product.Version", control characters replaced
   std::string serial;                // the device's own, e.g. Simple I/O's serial GUID
   std::string unique_id;             // the device's unique id, when the protocol has one
   std::optional<DiskGeometry> disk;  // when the device can tell
+  bool is_bare_disk = false;         // it says nothing of its platform, and the host applies the image's writes
 };
 
 // The bytes of one verified image for one target: every byte that comes out was checked. Any number may read at once.
@@ -54,22 +55,45 @@ class TransferObserver {
   virtual void on_device_log(std::string_view line) = 0;  // already printable
 };
 
-// A device that takes the FFU file from byte 0 and applies it itself. One thread at a time. Every call ends by its own
-// deadline. A call after `device.disconnected` fails the same way.
-class StreamTarget {
+class StreamTarget;
+class BlockTarget;
+
+// A device that an image can be put onto. One thread at a time. Every call ends by its own deadline. A call after
+// `device.disconnected` fails the same way.
+class Target {
  public:
-  StreamTarget() = default;
-  StreamTarget(const StreamTarget&) = delete;
-  StreamTarget& operator=(const StreamTarget&) = delete;
-  virtual ~StreamTarget() = default;
+  Target() = default;
+  Target(const Target&) = delete;
+  Target& operator=(const Target&) = delete;
+  virtual ~Target() = default;
 
   [[nodiscard]] virtual core::Result<DeviceIdentity> identify() = 0;
+  // The device's disk, for read-back and the rules, around any cache; `device.read-back-unsupported`. The target
+  // outlives the source.
+  [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;
+  [[nodiscard]] virtual core::Status reboot() = 0;
+
+  // Exactly one of them is this target.
+  [[nodiscard]] virtual StreamTarget* as_stream() { return nullptr; }
+  [[nodiscard]] virtual BlockTarget* as_block() { return nullptr; }
+};
+
+// Takes the FFU file from byte 0 and applies it itself.
+class StreamTarget : public Target {
+ public:
   // Sends the whole image. Good only when the device gave its own final confirmation. `job.cancelled` on a stop
   // request.
   [[nodiscard]] virtual core::Status flash(ImageStream& image, TransferObserver& observer, std::stop_token stop) = 0;
-  // The device's disk, for read-back and the rules; `device.read-back-unsupported`. The target outlives the source.
-  [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;
-  [[nodiscard]] virtual core::Status reboot() = 0;
+  [[nodiscard]] StreamTarget* as_stream() final { return this; }
+};
+
+// A disk: the host applies the image's writes (flash/engine/block_writer.hpp).
+class BlockTarget : public Target {
+ public:
+  // For this caller alone, until the sink is destroyed; the target outlives it. Every write and flush ends by its own
+  // deadline and goes around any cache. Offsets and lengths are multiples of the disk's sector.
+  [[nodiscard]] virtual core::Result<std::unique_ptr<core::BlockSink>> open_for_writing() = 0;
+  [[nodiscard]] BlockTarget* as_block() final { return this; }
 };
 
 }  // namespace imprint::engine

@@ -17,12 +17,16 @@ namespace imprint::ffu {
 // out by itself and throws nothing. Where the system refuses a thread, those that are there do it all.
 inline void run_on_threads(unsigned threads, const std::function<void()>& work) {
   std::vector<std::jthread> others;
-  try {
-    others.reserve(threads);
-    for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
-  } catch (const std::system_error&) {  // a limit of processes or memory
-  } catch (const std::bad_alloc&) {
-  }
+  const auto start_another = [&] {
+    try {
+      others.emplace_back(work);
+      return true;
+    } catch (const std::system_error&) {  // a limit of processes or memory
+      return false;
+    }
+  };
+  others.reserve(threads);
+  for (unsigned i = 1; i < threads && start_another(); ++i) continue;
   work();
 }
 

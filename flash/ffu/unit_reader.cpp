@@ -142,7 +142,7 @@ core::Status UnitReader::load_batch(std::uint64_t first, std::uint64_t count, co
     if (!status) return {};
   }
   std::array<core::ByteView, kMaxBatch> views;
-  std::array<core::Sha256, kMaxBatch> digests;
+  std::array<core::Sha256, kMaxBatch> digests{};
   std::optional<core::Error> problem;  // of the unit behind the `good` first ones
   std::uint64_t good = 0;
   for (; good < count && !problem; ++good) {
@@ -193,7 +193,7 @@ core::Status UnitReader::check_in_steps(std::uint64_t first, std::uint64_t count
   core::Sha256Lanes lanes(count);
   core::ByteBuffer buffer(count * step);
   std::array<core::ByteView, kMaxBatch> pieces;
-  std::array<core::Sha256, kMaxBatch> digests;
+  std::array<core::Sha256, kMaxBatch> digests{};
   for (std::uint64_t at = 0; at < chunk; at += step) {
     for (std::uint64_t i = 0; i < count; ++i) {
       const core::ByteSpan piece = core::ByteSpan(buffer).subspan(i * step, step);

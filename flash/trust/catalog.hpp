@@ -26,7 +26,7 @@ struct CatalogContent {
   core::ByteView digest;
   std::uint64_t member_offset = 0;  // of the tag of the member that holds the digest
   bool is_tagged = false;           // that member is tagged HashTable.blob
-  bool is_signed = false;  // there is signer info; nothing is said of its being right
+  bool is_signed = false;           // there is signer info; nothing is said of its being right
 };
 
 // No catalog of an image comes near this: a bigger one is refused before it is looked at.
@@ -38,8 +38,8 @@ inline constexpr std::size_t kMaxCatalogBytes = 16U << 20;
 // sequence number, times, algorithm and extensions; of the member every attribute but its indirect data.
 [[nodiscard]] core::Result<CatalogContent> read_catalog(core::ByteView catalog);
 
-// `catalog.no-digest` for a lone member with another tag: its digest may have been made for another file that happens to
-// have these bytes. What is signed, or whose signature is checked, has to pass.
+// `catalog.no-digest` for a lone member with another tag: its digest may have been made for another file that happens
+// to have these bytes. What is signed, or whose signature is checked, has to pass.
 [[nodiscard]] core::Status check_tag(const CatalogContent& content);
 
 // The digest of a hash table by the catalog's algorithm.

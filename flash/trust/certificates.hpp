@@ -17,7 +17,8 @@ namespace imprint::trust {
 // Subject in one line, control characters replaced, cut where a hostile one would fill a screen.
 [[nodiscard]] std::string subject_of(const X509* certificate);
 [[nodiscard]] std::string issuer_of(const X509* certificate);
-// SHA-256 of the DER in lower-case hex. Empty, as the next one, when it cannot be computed: nothing may be known by that.
+// SHA-256 of the DER in lower-case hex. Empty, as the next one, when it cannot be computed: nothing may be known by
+// that.
 [[nodiscard]] std::string fingerprint_of(const X509* certificate);
 // SHA-256 of the SubjectPublicKeyInfo in lower-case hex: the same for a certificate that was issued anew for the key.
 [[nodiscard]] std::string key_fingerprint_of(const X509* certificate);
@@ -29,7 +30,8 @@ namespace imprint::trust {
 [[nodiscard]] bool is_test_root_name(const X509_NAME* name);
 inline constexpr std::string_view kTestRootName = "Imprint demonstration TEST root - not for production";
 
-// All certificates of a PEM text, which may hold other things too; nothing when one of them is damaged or there is none.
+// All certificates of a PEM text, which may hold other things too; nothing when one of them is damaged or there is
+// none.
 [[nodiscard]] std::vector<X509Ptr> certificates_from_pem(core::ByteView text);
 
 // The digest of this object id where it is strong enough for a signature: SHA-256, SHA-384 or SHA-512; null otherwise.

@@ -164,9 +164,8 @@ ChainAnswer check_chain(const ChainQuestion& question, Policy policy, const Trus
   // Test roots end a chain under retail too: add_retail_rules then refuses them by name, where a station that did not
   // know them could only speak of a stranger.
   const ErrorQueueGuard guard;
-  Verification verification =
-      verify_chain({question.leaf, question.others, roots_of(trust), complete_lists(trust), question.at},
-                   trust.revocation_lists);
+  Verification verification = verify_chain(
+      {question.leaf, question.others, roots_of(trust), complete_lists(trust), question.at}, trust.revocation_lists);
   const RevocationQuestion revocation{question.at, question.now};
   ask_lists(revocation, trust, verification);
   ChainAnswer out;

@@ -51,9 +51,10 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      core::FaultClass::image},
     {"trust.revoked", "A certificate of the signer's chain has been revoked",
      "Do not flash this image; ask for one from a signer that is still trusted.", core::FaultClass::image},
-    {"trust.revocation-unknown", "The revocation lists in the trust directory cannot tell whether a certificate is revoked",
-     "Put a current revocation list of that issuer into the trust directory's crl folder; for an expired certificate one "
-     "that keeps expired ones, or have the image signed anew.",
+    {"trust.revocation-unknown",
+     "The revocation lists in the trust directory cannot tell whether a certificate is revoked",
+     "Put a current revocation list of that issuer into the trust directory's crl folder; for an expired certificate "
+     "one that keeps expired ones, or have the image signed anew.",
      core::FaultClass::station},
     {"trust.timestamp-mismatch", "The image's timestamp belongs to another signature",
      "Somebody has changed the catalog; do not flash this image, get it again from its source.",

@@ -18,8 +18,7 @@ namespace imprint::trust {
 class Pkcs11Token {
  public:
   // Opens the token that the URI names, logs in where the token asks for it, and finds the key. Without `pin` the URI's
-  // pin-source counts. A wrong PIN is tried once, and none where but one try
-  // is left. `sign.*`.
+  // pin-source counts. A wrong PIN is tried once, and none where but one try is left. `sign.*`.
   [[nodiscard]] static core::Result<std::unique_ptr<Pkcs11Token>> open(const Pkcs11Uri& uri, std::optional<Secret> pin);
   ~Pkcs11Token();
   Pkcs11Token(const Pkcs11Token&) = delete;

@@ -47,7 +47,8 @@ void add_signer(const CatalogContent& content, const TrustStore::Contents& trust
     decision.reasons.push_back(reason_from(status.error()));
     return;  // nothing else that the catalog says of its signer is worth a look
   }
-  decision.reasons.push_back(good("the signature is right (" + signature->algorithm() + ") and was made by " + decision.signer->subject));
+  decision.reasons.push_back(
+      good("the signature is right (" + signature->algorithm() + ") and was made by " + decision.signer->subject));
   if (trust.signers) {
     const bool listed = trust.signers->contains(decision.signer->sha256);
     decision.reasons.push_back(

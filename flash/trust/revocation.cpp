@@ -57,12 +57,9 @@ Verification run_now(const Verification& verification, std::vector<X509_CRL*> li
   for (const auto& certificate : verification.chain) {
     if (sk_X509_push(others.get(), certificate.get()) <= 0) return {};
   }
-  return verify_chain({verification.chain.front().get(),
-                       others.get(),
-                       {verification.chain.back().get()},
-                       std::move(lists),
-                       now},
-                      trust.revocation_lists);
+  return verify_chain(
+      {verification.chain.front().get(), others.get(), {verification.chain.back().get()}, std::move(lists), now},
+      trust.revocation_lists);
 }
 
 // At a past time a revocation list of today is "not valid yet", and one that was replaced long ago is valid.
@@ -107,8 +104,8 @@ void look_up(const TrustStore::Contents& trust, Verification& verification) {
       return problem.code == X509_V_ERR_CERT_REVOKED && problem.depth == static_cast<int>(depth);
     });
     if (!revoked || known) continue;
-    verification.problems.push_back({X509_V_ERR_CERT_REVOKED, static_cast<int>(depth), subject_of(certificate),
-                                     issuer_of(certificate), true});
+    verification.problems.push_back(
+        {X509_V_ERR_CERT_REVOKED, static_cast<int>(depth), subject_of(certificate), issuer_of(certificate), true});
   }
 }
 

@@ -44,9 +44,9 @@ std::optional<std::string> attribute_said_twice(const PKCS7_SIGNER_INFO* info) {
 
 // As it is called in the signer info, which no signature covers: it explains a failure, and nothing else.
 std::string failure_of(const PKCS7_SIGNER_INFO* info) {
-  constexpr std::array kSupported{
-      NID_rsaEncryption,           NID_sha256WithRSAEncryption, NID_sha384WithRSAEncryption, NID_sha512WithRSAEncryption,
-      NID_X9_62_id_ecPublicKey,    NID_ecdsa_with_SHA256,       NID_ecdsa_with_SHA384,       NID_ecdsa_with_SHA512};
+  constexpr std::array kSupported{NID_rsaEncryption,           NID_sha256WithRSAEncryption, NID_sha384WithRSAEncryption,
+                                  NID_sha512WithRSAEncryption, NID_X9_62_id_ecPublicKey,    NID_ecdsa_with_SHA256,
+                                  NID_ecdsa_with_SHA384,       NID_ecdsa_with_SHA512};
   const std::string reason = openssl_reason();
   const ASN1_OBJECT* algorithm = info->digest_enc_alg->algorithm;
   if (std::ranges::find(kSupported, OBJ_obj2nid(algorithm)) == kSupported.end()) {

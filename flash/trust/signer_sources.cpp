@@ -133,8 +133,8 @@ core::Result<Signer> Signer::from_pkcs12(const fs::path& path, std::optional<Sec
   keys->key.reset(key);
   std::vector<X509Ptr> certificates;
   if (certificate != nullptr) certificates.emplace_back(certificate);
+  const X509StackPtr others_owner(others);
   while (others != nullptr && sk_X509_num(others) > 0) certificates.emplace_back(sk_X509_shift(others));
-  sk_X509_free(others);
   if (!parsed) return parse_failure().with("file", path.native());
   if (key == nullptr) return fail("sign.key-unreadable", "there is no private key in it").with("file", path.native());
   if (certificate == nullptr) {

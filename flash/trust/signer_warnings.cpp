@@ -22,8 +22,8 @@ void add_validity(X509* certificate, core::UtcTime now, std::vector<Reason>& out
   }
   // 0 is a time that cannot be read, which the line above has named.
   if (X509_cmp_time(X509_get0_notBefore(certificate), &at) > 0) {
-    out.push_back(bad("trust.not-yet-valid", subject_of(certificate) + " is valid only from " +
-                                                 time_text(X509_get0_notBefore(certificate))));
+    out.push_back(bad("trust.not-yet-valid",
+                      subject_of(certificate) + " is valid only from " + time_text(X509_get0_notBefore(certificate))));
   }
 }
 

@@ -46,9 +46,9 @@ class Signer {
   ~Signer();
   // What those who check the signature will refuse, in the order of the chain: a certificate that has expired
   // (`trust.expired`) or is not valid yet (`trust.not-yet-valid`), is not for signing code (`trust.wrong-usage`,
-  // `trust.chain-invalid`), has a small key or was itself signed with SHA-1 (`trust.key-too-weak`). Every reason is a bad
-  // one; none when there is nothing to say. Makes no signature, and asks a token for nothing. Which root is trusted, and
-  // what was revoked, is for decide.
+  // `trust.chain-invalid`), has a small key or was itself signed with SHA-1 (`trust.key-too-weak`). Every reason is a
+  // bad one; none when there is nothing to say. Makes no signature, and asks a token for nothing. Which root is
+  // trusted, and what was revoked, is for decide.
   [[nodiscard]] std::vector<Reason> warnings(core::UtcTime now) const;
   // The catalog with a signature by this signer (SHA-256, signed attributes content type, digest and signing time).
   [[nodiscard]] core::Result<core::ByteBuffer> sign(core::ByteView catalog, core::UtcTime when) const;

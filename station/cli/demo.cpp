@@ -161,7 +161,8 @@ core::Result<bool> demonstrate(const DemoOptions& options) {
   IMPRINT_TRY(auto loaded, trust::TrustStore::load(options.out / "trust"));
   const auto trust_store = std::make_shared<const trust::TrustStore>(std::move(loaded));
   IMPRINT_TRY(auto image, arm_image(options.out / "image.ffu", trust::Policy::test, *trust_store, now, {}));
-  for (const trust::Reason& reason : image.decision.reasons) print_line("  ok   " + reason.text);
+  for (const trust::Reason& reason : image.decision.reasons)
+    print_line((reason.id.empty() ? "  ok   " : "  note ") + reason.text);
   print_line(fmt::format("  ok   all {} chunks", ffu::hashed_units(image.image->image())));
 
   heading(4, "Eight virtual devices in eight slots: a wrong one in slot 4, a loose cable in slot 6");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "db/records.hpp"
+#include "devices/virtual/simple_io_device.hpp"
 #include "devices/virtual/virtual_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/trust/policy.hpp"

@@ -11,8 +11,8 @@
 
 // Boost.JSON itself stays out of headers: it is slow to compile. Callers include it.
 namespace boost::json {
-class array;
-class value;
+class array;  // NOLINT(readability-identifier-naming): the library's own
+class value;  // NOLINT(readability-identifier-naming): the library's own
 }  // namespace boost::json
 
 namespace imprint::station::cli {

@@ -27,12 +27,14 @@ struct Answers {
 
 // What the decision says of a timestamp: when and by whom, or why it was not counted. Nothing where there is none.
 std::optional<std::string> timestamp_text(const trust::Decision& decision) {
-  const auto found = std::ranges::find_if(decision.reasons, [&](const trust::Reason& reason) {
-    return reason.id == "trust.timestamp-mismatch" || reason.text.starts_with("the timestamp is NOT COUNTED") ||
-           (decision.timestamp && reason.text.starts_with("the signature was there at "));
-  });
-  if (found == decision.reasons.end()) return std::nullopt;
-  return found->text;
+  constexpr std::string_view kCounted = "the signature was there at ";
+  constexpr std::string_view kNotCounted = "the timestamp is ";
+  for (const trust::Reason& reason : decision.reasons) {
+    if (decision.timestamp && reason.text.starts_with(kCounted)) return reason.text.substr(kCounted.size());
+    if (!decision.timestamp && reason.text.starts_with(kNotCounted)) return reason.text.substr(kNotCounted.size());
+    if (reason.id == "trust.timestamp-mismatch") return reason.text;
+  }
+  return std::nullopt;
 }
 
 json::object decision_json(const trust::Decision& decision) {

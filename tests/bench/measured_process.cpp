@@ -3,8 +3,10 @@
 #include "measured_process.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +17,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <thread>
 
 namespace imprint::bench {
 namespace {
@@ -47,6 +48,14 @@ void look_at_memory(pid_t child, Measurement& measurement) {
   }
 }
 
+// Until the child has ended.
+void watch_memory(pid_t child, Measurement& measurement) {
+  const auto descriptor = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  pollfd end{.fd = descriptor, .events = POLLIN, .revents = 0};
+  while (descriptor >= 0 && poll(&end, 1, 1) == 0) look_at_memory(child, measurement);
+  close(descriptor);
+}
+
 void print_end(int errors) {
   std::array<char, 2000> text{};
   const off_t size = lseek(errors, 0, SEEK_END);
@@ -74,13 +83,9 @@ std::optional<Measurement> run_measured(const MeasuredProcess& process) {
   while (read(started[0], &nothing, 1) < 0 && errno == EINTR) {
   }
   close(started[0]);
+  if (child > 0 && process.watch_memory) watch_memory(child, measurement);
   int status = -1;
-  if (child > 0) {
-    while (waitpid(child, &status, process.watch_memory ? WNOHANG : 0) == 0) {
-      look_at_memory(child, measurement);
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
+  if (child > 0) waitpid(child, &status, 0);
   measurement.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const bool good = child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   if (!good) print_end(errors);

@@ -5,7 +5,7 @@ imprint_fuzz(lznt1 SOURCES lznt1_fuzz.cpp USES imprint::flash_ffu)
 imprint_fuzz(xpress SOURCES xpress_fuzz.cpp USES imprint::flash_ffu)
 imprint_fuzz(xpress_huffman SOURCES xpress_huffman_fuzz.cpp USES imprint::flash_ffu)
 
-# make_ffu_seeds FOLDER: what fuzz_ffu and fuzz_manifest begin with, in FOLDER/ffu and FOLDER/manifest.
+# make_ffu_seeds FOLDER: what these begin with, in FOLDER/ffu, FOLDER/manifest and so on.
 add_executable(make_ffu_seeds ffu_seeds.cpp)
 target_link_libraries(make_ffu_seeds PRIVATE imprint_options imprint::flash_ffu)
 set_target_properties(make_ffu_seeds PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

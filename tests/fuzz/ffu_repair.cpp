@@ -38,7 +38,7 @@ core::Sha256 hash_of_unit(core::ByteView file, const ffu::HashedUnit& unit) {
 
 std::size_t repair_ffu(std::span<std::uint8_t> buffer, std::size_t size) {
   constexpr std::uint64_t kMostPlain = 4U << 20;  // a fuzzer's time is better spent than on long payloads
-  ffu::HeaderParser parser(buffer.first(size), ffu::PaddingRule::to_chunk);
+  ffu::HeaderParser parser(buffer.first(size), ffu::PaddingRule::to_chunk, ffu::ParseDepth::whole);
   const auto parsed = parser.parse();
   if (!parsed || *parsed) return size;
   const ffu::Image image = parser.take();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the fuzzers of this folder's container begin with: a small image of each form, written by the product's own
-// writer.
+// What the fuzzers of the container and its codecs begin with: a small image of each form and blocks packed by each
+// codec, all written by the product itself.
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "flash/ffu/errors.hpp"
 #include "flash/ffu/writer.hpp"
 
 namespace {
@@ -92,20 +94,39 @@ core::Status write_seed(const Seed& seed, const std::filesystem::path& folder) {
   return sink->flush();
 }
 
-core::Status write_manifest(const std::filesystem::path& folder) {
-  IMPRINT_TRY(const auto sink, core::FileSink::create(folder / "usual.txt", 0));
-  IMPRINT_CHECK(sink->write_at(0, core::as_bytes(kManifest)));
+core::Status write_file(const std::filesystem::path& path, core::ByteView bytes) {
+  IMPRINT_TRY(const auto sink, core::FileSink::create(path, 0));
+  IMPRINT_CHECK(sink->write_at(0, bytes));
   return sink->flush();
 }
 
+// Text for the codecs: repeats, and bytes that do not.
+core::ByteBuffer text_of(std::size_t size) {
+  core::ByteBuffer text(size);
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<std::uint8_t>(i % 97 < 60 ? 'a' + i % 7 : i * i >> 7);
+  return text;
+}
+
+// As codec_fuzz.hpp takes them: a byte that picks the size, then the packed block.
+core::Status write_blocks(ffu::Compression codec, const std::filesystem::path& folder) {
+  constexpr std::pair<std::uint8_t, std::size_t> kSizes[] = {{7, 4096}, {8, 4097}, {12, 65536}};
+  for (const auto& [choice, size] : kSizes) {
+    const auto packed = ffu::compress(codec, text_of(size));
+    if (!packed) return ffu::fail("ffu.unwritable", "text that does not pack");
+    core::ByteBuffer bytes = {choice};
+    bytes.insert(bytes.end(), packed->begin(), packed->end());
+    IMPRINT_CHECK(write_file(folder / ("block-" + std::to_string(size)), bytes));
+  }
+  return {};
+}
+
 core::Status write_all(const std::filesystem::path& folder) {
-  // Text for the codecs: repeats, and bytes that do not.
-  core::ByteBuffer content(3 * std::size_t{kBlock});
-  for (std::size_t i = 0; i < content.size(); ++i)
-    content[i] = static_cast<std::uint8_t>(i % 97 < 60 ? 'a' + i % 7 : i * i >> 7);
-  const core::MemorySource source(content);
+  const core::MemorySource source(text_of(3 * std::size_t{kBlock}));
   for (const Seed& seed : make_seeds(source)) IMPRINT_CHECK(write_seed(seed, folder / "ffu"));
-  return write_manifest(folder / "manifest");
+  IMPRINT_CHECK(write_blocks(ffu::Compression::lznt1, folder / "lznt1"));
+  IMPRINT_CHECK(write_blocks(ffu::Compression::xpress, folder / "xpress"));
+  IMPRINT_CHECK(write_blocks(ffu::Compression::xpress_huffman, folder / "xpress_huffman"));
+  return write_file(folder / "manifest" / "usual.txt", core::as_bytes(kManifest));
 }
 
 }  // namespace
@@ -117,7 +138,8 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path folder = argv[1];
   std::error_code failed;
-  for (const char* name : {"ffu", "manifest"}) std::filesystem::create_directories(folder / name, failed);
+  for (const char* name : {"ffu", "manifest", "lznt1", "xpress", "xpress_huffman"})
+    std::filesystem::create_directories(folder / name, failed);
   const auto status = write_all(folder);
   if (status) return 0;
   std::fprintf(stderr, "make_ffu_seeds: %s\n", status.error().message().c_str());

@@ -28,6 +28,7 @@ class ReplayTransport final : public devices::Transport {
   }
   [[nodiscard]] core::Status clear(core::Deadline) override { return {}; }
   [[nodiscard]] core::Status control_line_state(core::Deadline) override { return {}; }
+  void cancel_at(core::Deadline) override {}
 
  private:
   core::ByteView bytes_;

@@ -26,7 +26,9 @@ struct TrustSeed {
     const auto signer = pki::issue(spec, &root);
     const auto tsa = pki::issue(pki::timestamper_spec("authority"), &root);
     pki::write_text(folder.path() / "production/root.pem", root.pem());
-    pki::write_text(folder.path() / "crl/root.pem", pki::revocation_list(root, {}));
+    pki::write_text(folder.path() / "crl/root.pem",
+                    pki::revocation_list(root, {}, pki::kNow - pki::days(1), pki::kNow + pki::days(30), nullptr,
+                                         pki::ListKind::keeps_expired));
     trust = pki::must(trust::TrustStore::load(folder.path()));
     catalog = pki::signed_image(signer).catalog;
     token = pki::make_token(pki::signature_value(catalog), tsa, {.time = then});

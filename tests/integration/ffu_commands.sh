@@ -6,48 +6,8 @@ set -uo pipefail
 
 step=$1 imprint=$2 folder=$3
 forms="none xpress xpress-huffman lznt1"
-here=$folder/$step # of this step alone
-
-die() { printf 'not so: %s\n' "$*" >&2; exit 1; }
-holds() { # what, command ...: the command succeeds
-  local what=$1 text
-  shift
-  text=$("$@" 2>&1) || die "$what: $text"
-}
-gives() { # status, command ...: with neither a terminal nor anything on standard input
-  local wanted=$1 text status
-  shift
-  text=$("$@" 2>&1 </dev/null)
-  status=$?
-  [ "$status" -eq "$wanted" ] || die "status $status instead of $wanted from: $* ($text)"
-}
-says() { # status, id, command ...: fails with the status and the error's id on standard error
-  local wanted=$1 id=$2 text status
-  shift 2
-  text=$("$@" 2>&1 >/dev/null </dev/null)
-  status=$?
-  [ "$status" -eq "$wanted" ] || die "status $status instead of $wanted from: $* ($text)"
-  grep -q "^imprint: $id: " <<<"$text" || die "$id is not said by: $* ($text)"
-}
-same() { [ "$2" = "$3" ] || die "$1: '$2' instead of '$3'"; }
-same_bytes() { cmp "$1" "$2" >/dev/null 2>&1 || die "$1 and $2 are not the same bytes"; }
-in_json() { # filter, command ...: the command's JSON fulfils the filter, whatever its status
-  local filter=$1 text
-  shift
-  text=$("$@" 2>/dev/null)
-  jq -e "$filter" <<<"$text" >/dev/null || die "$filter does not hold for: $* ($text)"
-}
-flip() { # file, offset: one bit changed
-  local was
-  was=$(od -An -tu1 -j"$2" -N1 "$1" | tr -d ' ')
-  # shellcheck disable=SC2059 # the byte is the format
-  printf "\\x$(printf %02x $((was ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-nothing_left() { # folder: no file that was not finished
-  local left
-  left=$(find "$1" -name '*.partial-*')
-  same "unfinished files" "$left" ""
-}
+# shellcheck source=/dev/null
+. "$(dirname "${BASH_SOURCE[0]}")/ffu_checks.sh"
 
 certificate() { # name, extensions: a key and a certificate of the test root
   holds "the key of $1" openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=Integration $1"
@@ -86,6 +46,7 @@ step_setup() {
   certificate signer "keyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n"
   certificate authority "keyUsage=critical,digitalSignature\nextendedKeyUsage=critical,timeStamping\n"
   printf 'secret words\n' >passphrase
+  chmod 600 passphrase
   holds "the encrypted key" openssl pkcs8 -topk8 -v2 aes-256-cbc -in signer.key -out encrypted.key -passout file:passphrase
   holds "the PKCS#12 file" openssl pkcs12 -export -inkey signer.key -in signer.pem -out signer.p12 -passout file:passphrase
 }
@@ -125,11 +86,56 @@ start=43008, size=8192, type=7'
       same_bytes $disk.img $disk.out
     done
   done
-  in_json '.partition_table == "mbr" and .partitions == 2' "$imprint" ffu create mbr.img mbr.ffu --platform A.B.C --json
-  in_json '.partition_table == "none" and .sector_size == 4096' "$imprint" ffu create 4k.img 4k.ffu --platform A.B.C --sector-size 4096 --json
+  in_json '.stores[0].partition_table == "mbr" and .stores[0].partitions == 2' "$imprint" ffu create mbr.img mbr.ffu --platform A.B.C --json
+  in_json '.stores[0].partition_table == "none" and .stores[0].sector_size == 4096' "$imprint" ffu create 4k.img 4k.ffu --platform A.B.C --sector-size 4096 --json
   in_json '.stores[0].sector_size == 4096 and .stores[0].min_disk_bytes == 9437184' "$imprint" ffu info 4k.ffu --json
   says 1 ffu.unwritable "$imprint" ffu create noise.img noise.ffu2 --platform A.B.C --sector-size 4096
   [ -e noise.ffu2 ] && die "a disk that cannot be written left an image"
+  nothing_left .
+}
+
+# One image for a device with two disks, and for two models of it.
+step_several_stores() {
+  local path1='VenHw(860845C1-BE09-4355-8BC1-30D64FF8E63A)' path2='VenHw(0D11FA2C-0386-4975-9EF8-5219B2D2F6C2)' store
+  truncate -s 9M second.img
+  head -c 300000 /dev/urandom | dd of=second.img bs=1M seek=3 conv=notrunc status=none
+  local words=(--platform Imprint.Virtual.Board.1 Imprint.Virtual.Board.2 --form v2 --device-path "$path1" --store second.img
+    --device-path "$path2" --target 'manufacturer=Fabrikam, Inc.' 'product=Lamp One' sku=7
+    --target family=Lamp version=2 board-manufacturer=Contoso board=K1)
+  in_json '.form == "V2" and .device_targets == 2 and [.stores[].disk] == ["../disk.img", "second.img"]
+    and .stores[1].partition_table == "none" and .stores[0].partitions == 2' \
+    "$imprint" ffu create ../disk.img image.ffu "${words[@]}" --json
+  holds "create it again" "$imprint" ffu create ../disk.img again.ffu "${words[@]}"
+  same_bytes image.ffu again.ffu
+  holds "sign" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key
+  # As it is, and in the order of the disk.
+  holds "convert" "$imprint" ffu convert image.ffu ordered.ffu --reorder
+  holds "sign" "$imprint" ffu sign ordered.ffu --cert ../signer.pem --key ../signer.key
+  for image in image.ffu ordered.ffu; do
+    in_json '.verdict == "pass" and .form == "V2" and .locations_good' "$imprint" ffu verify $image --policy test --trust ../trust --json
+    in_json '[.stores[].device_path] == ["'"$path1"'", "'"$path2"'"] and [.stores[].min_disk_bytes] == [67108864, 9437184]
+      and .platform_ids == ["Imprint.Virtual.Board.1", "Imprint.Virtual.Board.2"] and (.stores[0].partitions | length) == 2
+      and .stores[1].partitions == [] and .device_targets[0].manufacturer == "Fabrikam, Inc."
+      and .device_targets[0].product_name == "Lamp One" and .device_targets[0].sku_number == "7"
+      and .device_targets[1].family == "Lamp" and .device_targets[1].product_version == "2"
+      and .device_targets[1].baseboard_manufacturer == "Contoso" and .device_targets[1].baseboard_product == "K1"' \
+      "$imprint" ffu info $image --json
+    for store in 0 1; do
+      holds "extract $store" "$imprint" ffu extract $image $store.img --store $store
+    done
+    same_bytes ../disk.img 0.img
+    same_bytes second.img 1.img
+    says 2 ffu.store-missing "$imprint" ffu extract $image 2.img --store 2
+  done
+  gives 0 "$imprint" ffu diff image.ffu ordered.ffu
+  # A single store may go without a device path; blocks of another size, on a disk that ends with zeros.
+  holds "one store" "$imprint" ffu create second.img one.ffu --platform A.B.C --form v2 --block-size 4096
+  holds "extract" "$imprint" ffu extract one.ffu one.img
+  same_bytes second.img one.img
+  # Device targets need no V2.
+  holds "a target in V1" "$imprint" ffu create second.img target.ffu --platform A.B.C --compress lznt1 --target product=Lamp
+  in_json '.form == "V1 compressed" and .device_targets[0].product_name == "Lamp"' "$imprint" ffu info target.ffu --json
+  says 1 ffu.unwritable "$imprint" ffu convert image.ffu compressed.ffu --compress xpress
   nothing_left .
 }
 
@@ -143,7 +149,7 @@ step_block_devices() {
   holds "a GPT" sgdisk -n 1:256:+16M -c 1:System -n 2:0:+8M -c 2:Data "$device"
   head -c 3000000 /dev/urandom | dd of="$device" bs=4096 seek=300 conv=notrunc,fsync status=none
   cp disk.img before.img
-  in_json '.sector_size == 4096 and .partition_table == "gpt" and .partitions == 2' \
+  in_json '.stores[0].sector_size == 4096 and .stores[0].partition_table == "gpt" and .stores[0].partitions == 2' \
     "$imprint" ffu create "$device" image.ffu --platform A.B.C --json
   same_bytes disk.img before.img
   holds "extract" "$imprint" ffu extract image.ffu out.img
@@ -171,124 +177,6 @@ step_conversions() {
   "$imprint" ffu convert signed.ffu made.ffu | grep -q 'sign it again' || die "a lost signature is not said"
   gives 1 "$imprint" ffu verify made.ffu --policy test --trust ../trust
   in_json '.signature_dropped and (.signed | not)' "$imprint" ffu convert signed.ffu made.ffu --json
-}
-
-step_signatures() {
-  local digest
-  for digest in sha1 sha256; do
-    cp ../xpress.ffu image.ffu
-    chmod 640 image.ffu
-    gives 1 "$imprint" ffu verify image.ffu --policy test --trust ../trust
-    holds "sign by PEM" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key --digest $digest
-    same "the file's mode" "$(stat -c %a image.ffu)" 640
-    in_json '.verdict == "pass" and (.decision.table_digest | startswith("'$digest':"))' \
-      "$imprint" ffu verify image.ffu --policy test --trust ../trust --json
-    gives 1 "$imprint" ffu verify image.ffu --trust ../trust
-    holds "catalog" "$imprint" ffu catalog image.ffu image.cat
-    osslsigncode verify -CAfile ../trust/root.pem -in image.cat | grep -q '^Succeeded' || die "osslsigncode does not verify it"
-  done
-  in_json '.signer == "CN=Integration signer" and .moved_chunks == 0' \
-    "$imprint" ffu sign image.ffu --p12 ../signer.p12 --passphrase-file ../passphrase --json
-  gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
-  holds "an encrypted key" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../encrypted.key --passphrase-file ../passphrase
-  gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
-  same_payload image.ffu
-  nothing_left .
-}
-same_payload() { # the image still describes the disk
-  holds "extract" "$imprint" ffu extract "$1" payload.img
-  same_bytes ../disk.img payload.img
-}
-
-step_secrets() {
-  cp ../none.ffu image.ffu
-  printf 'other words\n' >wrong
-  says 1 sign.passphrase-wrong "$imprint" ffu sign image.ffu --p12 ../signer.p12 --passphrase-file wrong
-  says 1 sign.passphrase-wrong "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../encrypted.key --passphrase-file wrong
-  says 4 sign.secret-unreadable "$imprint" ffu sign image.ffu --p12 ../signer.p12 --passphrase-file no-such-file
-  # setsid: no terminal to ask at.
-  says 2 sign.key-encrypted setsid -w "$imprint" ffu sign image.ffu --p12 ../signer.p12
-  says 2 sign.key-encrypted setsid -w "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../encrypted.key
-  says 2 sign.pin-in-uri "$imprint" ffu sign image.ffu --key 'pkcs11:object=key?pin-value=1234'
-  says 4 sign.key-unreadable "$imprint" ffu sign image.ffu --cert ../signer.pem --key no-such.key
-  says 4 sign.certificate-unreadable "$imprint" ffu sign image.ffu --cert no-such.pem --key ../signer.key
-  says 1 sign.key-mismatch "$imprint" ffu sign image.ffu --cert ../authority.pem --key ../signer.key
-  same_bytes ../none.ffu image.ffu
-  # At a terminal (script makes one), a passphrase is asked for and not shown.
-  local text
-  text=$( (sleep 2; cat ../passphrase; sleep 5) | script -qec "'$imprint' ffu sign image.ffu --p12 ../signer.p12" /dev/null)
-  grep -q 'Passphrase of the key: ' <<<"$text" || die "no prompt: $text"
-  grep -q 'secret words' <<<"$text" && die "the passphrase is shown: $text"
-  gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
-}
-
-step_outside_signer() {
-  cp ../none.ffu image.ffu
-  holds "catalog" "$imprint" ffu catalog image.ffu image.cat
-  openssl asn1parse -inform DER -in image.cat >/dev/null || die "the catalog is no DER"
-  holds "osslsigncode" osslsigncode sign -certs ../signer.pem -key ../signer.key -in image.cat -out signed.cat
-  says 1 trust.unsigned "$imprint" ffu sign image.ffu --catalog image.cat
-  same_bytes ../none.ffu image.ffu
-  holds "sign --catalog" "$imprint" ffu sign image.ffu --catalog signed.cat
-  gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
-  says 1 catalog.digest-mismatch "$imprint" ffu sign ../xpress.ffu --catalog signed.cat
-  says 1 catalog.malformed "$imprint" ffu sign image.ffu --catalog ../passphrase
-  same_payload image.ffu
-}
-
-step_timestamps() {
-  cp ../none.ffu image.ffu
-  says 1 trust.unsigned "$imprint" ffu catalog image.ffu image.cat --timestamp-request request.tsq
-  [ -e image.cat ] && die "half of the answer was written"
-  holds "sign" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key
-  holds "request" "$imprint" ffu catalog image.ffu image.cat --timestamp-request request.tsq
-  openssl ts -query -in request.tsq -text 2>/dev/null | grep -q sha256 || die "openssl does not read the request"
-  cat >authority.cnf <<'END'
-[tsa]
-default_tsa = one
-[one]
-serial = serial
-signer_digest = sha256
-default_policy = 1.2.3.4
-digests = sha256
-END
-  printf '01\n' >serial
-  openssl ts -reply -config authority.cnf -queryfile request.tsq -signer ../authority.pem -inkey ../authority.key -out answer.tsr \
-    2>/dev/null || die "the authority"
-  cp image.ffu before.ffu
-  holds "sign --timestamp" "$imprint" ffu sign image.ffu --timestamp answer.tsr
-  in_json '.verdict == "pass" and .decision.timestamp != null' "$imprint" ffu verify image.ffu --policy test --trust ../trust --json
-  "$imprint" ffu verify image.ffu --policy test --trust ../trust | grep -q 'Integration authority' || die "the authority is not named"
-  # With the catalog of an outside signer at the same time.
-  cp ../none.ffu other.ffu
-  holds "catalog and timestamp" "$imprint" ffu sign other.ffu --catalog image.cat --timestamp answer.tsr
-  same_bytes image.ffu other.ffu
-  # Of another signature (a second later it would be another one with SHA-1, too), and no answer at all.
-  says 1 sign.timestamp-mismatch "$imprint" ffu sign other.ffu --cert ../signer.pem --key ../signer.key --digest sha256 \
-    --timestamp answer.tsr
-  says 1 sign.timestamp-unreadable "$imprint" ffu sign before.ffu --timestamp image.cat
-  says 1 trust.unsigned "$imprint" ffu sign ../none.ffu --timestamp answer.tsr
-}
-
-# A catalog that does not fit its padding: everything behind it moves by whole chunks, and is the same.
-step_grown_catalog() {
-  local i before
-  cp ../none.ffu image.ffu
-  before=$(stat -c %s image.ffu)
-  cp ../signer.pem chain.pem
-  for i in $(seq 1 12); do
-    openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -out extra.pem -days 30 \
-      -subj "/CN=Extra $i/O=$(printf 'x%.0s' {1..60})" -addext "nsComment=$(printf 'y%.0s' {1..12000})" 2>/dev/null || die "certificate $i"
-    cat extra.pem >>chain.pem
-  done
-  in_json '.moved_chunks == 1 and .size == .size_before + 131072' \
-    "$imprint" ffu sign image.ffu --cert chain.pem --key ../signer.key --json
-  same "the size" "$(stat -c %s image.ffu)" $((before + 131072))
-  gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
-  same_payload image.ffu
-  # And back, with a catalog that is small again.
-  in_json '.moved_chunks == -1' "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key --json
-  same "the size afterwards" "$(stat -c %s image.ffu)" "$before"
 }
 
 # Headers, table and payload, under both policies; nothing is signed or made of such an image.
@@ -414,10 +302,26 @@ sign image.ffu --cert ../signer.pem --key ../signer.key --p12 ../signer.p12
 sign image.ffu --p12 ../signer.p12 --catalog ../passphrase
 sign image.ffu --cert ../signer.pem --key ../signer.key --catalog ../passphrase
 sign image.ffu --catalog ../passphrase --digest sha256
+create ../disk.img out.ffu --platform A.B.C --form v3
+create ../disk.img out.ffu --platform A.B.C --store ../disk.img
+create ../disk.img out.ffu --platform A.B.C --device-path one
+create ../disk.img out.ffu --platform A.B.C --form v2 --compress xpress
+create ../disk.img out.ffu --platform A.B.C --form v2 --store ../disk.img
+create ../disk.img out.ffu --platform A.B.C --form v2 --store ../disk.img --device-path one
+create ../disk.img out.ffu --platform A.B.C --form v2 --device-path one --device-path two
+create ../disk.img out.ffu --platform A.B.C --form v2 --store ../disk.img --device-path one --device-path one
+create ../disk.img ../none.ffu --platform A.B.C --form v2 --store ../none.ffu --device-path one --device-path two
+create ../disk.img out.ffu --platform A.B.C --target colour=red
+create ../disk.img out.ffu --platform A.B.C --target product
+create ../disk.img out.ffu --platform A.B.C --target product=
+create ../disk.img out.ffu --platform A.B.C --target product=a product=b
 sign image.ffu --timestamp ../passphrase --passphrase-file ../passphrase
 sign image.ffu --p12 ../signer.p12 --digest md5
 sign image.ffu --p12 ../signer.p12 --passphrase words
 END
+  says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform ''
+  says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform $'A.B\nC'
+  says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform A.B.C --form v2 --device-path ''
   says 2 usage.invalid env SOURCE_DATE_EPOCH=today "$imprint" ffu create ../disk.img out.ffu --platform A.B.C
   same_bytes ../none.ffu image.ffu
   [ -e out.ffu ] || [ -e out.cat ] && die "wrong usage left a file"
@@ -460,7 +364,7 @@ step_stopped() {
 
 # A disk that fills up: said so, status 4, nothing under the name, nothing left behind, and a signed file stays as it was.
 step_full_disk() {
-  local small=$here/small command
+  local small=$PWD/small command
   mkdir -p "$small"
   mount -t tmpfs -o size=3m imprint-test "$small" 2>/dev/null || { rmdir "$small"; echo "no mounts here"; exit 77; }
   # shellcheck disable=SC2064 # now, not then
@@ -479,9 +383,4 @@ step_full_disk() {
   nothing_left small
 }
 
-declare -F "step_$step" >/dev/null || die "there is no step $step"
-if [ "$step" != setup ]; then
-  rm -rf "$here"
-  mkdir -p "$here" && cd "$here" || exit 1
-fi
-"step_$step"
+run_step "$step" "$folder"

@@ -10,6 +10,7 @@
 #include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/simple_io_messages.hpp"
 #include "devices/virtual/in_process_transport.hpp"
+#include "devices/virtual/simple_io_device.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"
 
 namespace imprint::fixture {
@@ -84,6 +85,7 @@ class ScriptedTransport final : public devices::Transport {
   }
   [[nodiscard]] core::Status clear(core::Deadline) override { return {}; }
   [[nodiscard]] core::Status control_line_state(core::Deadline) override { return {}; }
+  void cancel_at(core::Deadline) override {}
 
  private:
   std::shared_ptr<Script> script_;

@@ -79,7 +79,7 @@ TEST_CASE(
   const auto first = bus.open(kPort);
   REQUIRE(first);
   REQUIRE((*first)->identify());
-  CHECK(error_id((*first)->flash(image, observer, {})) == "device.disconnected");
+  CHECK(error_id((*first)->as_stream()->flash(image, observer, {})) == "device.disconnected");
   CHECK(observer.progress == std::vector<std::uint64_t>{simple_io::kPacketDataSize});
   CHECK(device->position() == 0);
   CHECK(error_id(bus.open(kPort)) == "device.not-present");
@@ -88,7 +88,7 @@ TEST_CASE(
   CHECK(error_id((*first)->identify()) == "device.disconnected");
   const auto second = bus.open(kPort);
   REQUIRE(second);
-  CHECK((*second)->flash(image, observer, {}));
+  CHECK((*second)->as_stream()->flash(image, observer, {}));
   CHECK(device->completed_images() == 1);
   CHECK(events.events == std::vector<std::string>{"+virtual-1.1", "-virtual-1.1", "+virtual-1.1"});
 }
@@ -103,7 +103,7 @@ TEST_CASE("a device that reboots leaves its port") {
 }
 
 TEST_CASE("a target outlives the bus") {
-  std::unique_ptr<engine::StreamTarget> target;
+  std::unique_ptr<engine::Target> target;
   {
     VirtualBus bus(IdleRule::no_reply_will_come);
     REQUIRE(bus.plug(kPort, make_device()));
@@ -201,7 +201,7 @@ TEST_CASE("several devices flash and read back at once, each on its own thread")
         MemoryStream image(file.file);
         RecordingObserver observer;
         auto target = bus.open(VirtualBus::port(i + 1));
-        if (!target || !(*target)->flash(image, observer, {})) return;
+        if (!target || !(*target)->as_stream()->flash(image, observer, {})) return;
         const auto disk = (*target)->open_disk();
         passed[i] = disk && (*disk)->read(0, (*disk)->size()).has_value();
       });

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "db/records.hpp"
+#include "devices/virtual/simple_io_device.hpp"
 #include "devices/virtual/virtual_bus.hpp"
 #include "station/session.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"

@@ -203,6 +203,7 @@ TEST_CASE("an RSA key under 2048 bits is too weak, of a signer and of an authori
   const auto decision = pki.judge(signed_image(weak), Policy::test);
   CHECK(decision.refusal().id() == "trust.key-too-weak");
   CHECK(decision.refusal().detail().find("weak signer") != std::string::npos);
+  CHECK(decision.refusal().detail().find("RSA of 1024 bits") != std::string::npos);
   const auto middle = issue(authority_spec("weak authority"), &pki.root, rsa_key(1024));
   const auto image = signed_image(issue(signer_spec("signer"), &middle), {&middle});
   CHECK(pki.judge(image, Policy::test).refusal().id() == "trust.key-too-weak");
@@ -212,7 +213,10 @@ TEST_CASE("a signer's certificate that was signed with SHA-1 is too weak") {
   const Pki pki;
   auto spec = signer_spec("old style");
   spec.digest = EVP_sha1();
-  CHECK(pki.judge(signed_image(issue(spec, &pki.root)), Policy::test).refusal().id() == "trust.key-too-weak");
+  const auto refusal = pki.judge(signed_image(issue(spec, &pki.root)), Policy::test).refusal();
+  CHECK(refusal.id() == "trust.key-too-weak");
+  CHECK(refusal.detail().find("CN=old style") != std::string::npos);
+  CHECK(refusal.detail().find("ecdsa-with-SHA1") != std::string::npos);
 }
 
 TEST_CASE("a revoked signer, and a revoked authority, are refused") {
@@ -256,19 +260,69 @@ TEST_CASE("an out of date revocation list still revokes") {
 TEST_CASE("a revocation list that cannot be used is refused and not taken for a missing one") {
   const Pki pki;
   const auto kind = GENERATE(ListKind::some_reasons, ListKind::indirect, ListKind::delta);
-  for (const bool revoked : {false, true}) {
-    const std::vector<const Issued*> entries = revoked ? std::vector{&pki.signer} : std::vector<const Issued*>{};
-    pki.add("crl/authority.pem", revocation_list(pki.middle, entries, kNow - days(1), kNow + days(30), nullptr, kind));
-    for (const Policy policy : {Policy::retail, Policy::test}) {
-      const auto decision = pki.judge(pki.image(), policy);
-      CHECK_FALSE(decision.accepted);
-      CHECK(decision.refusal().id() == "trust.revocation-unknown");
-      CHECK(decision.refusal().detail().find("CN=production authority") != std::string::npos);
-    }
+  pki.add("crl/authority.pem", revocation_list(pki.middle, {}, kNow - days(1), kNow + days(30), nullptr, kind));
+  for (const Policy policy : {Policy::retail, Policy::test}) {
+    const auto decision = pki.judge(pki.image(), policy);
+    CHECK_FALSE(decision.accepted);
+    CHECK(decision.refusal().id() == "trust.revocation-unknown");
+    CHECK(decision.refusal().detail().find("CN=production authority") != std::string::npos);
   }
   // Beside one that can be used, it does no harm.
   pki.add("crl/complete.pem", revocation_list(pki.middle, {}));
   CHECK(pki.judge(pki.image(), Policy::retail).accepted);
+}
+
+TEST_CASE(
+    "a certificate is revoked by any list that its issuer has signed, whatever a newer or better one leaves out") {
+  const Pki pki;
+  pki.add("crl/new.pem", revocation_list(pki.middle, {}));
+  const auto kind = GENERATE(ListKind::plain, ListKind::some_reasons, ListKind::indirect, ListKind::delta);
+  pki.add("crl/other.pem", revocation_list(pki.middle, {&pki.signer}, kNow - days(60), kNow - days(30), nullptr, kind));
+  const auto decision = pki.judge(pki.image(), Policy::retail);
+  CHECK(decision.refusal().id() == "trust.revoked");
+  CHECK(decision.refusal().detail().find("production signer") != std::string::npos);
+  // One of another key under the issuer's name revokes nobody.
+  const Key stranger = ec_key();
+  pki.add("crl/other.pem",
+          revocation_list(pki.middle, {&pki.signer}, kNow - days(2), kNow + days(30), &stranger, kind));
+  CHECK(pki.judge(pki.image(), Policy::retail).accepted);
+}
+
+TEST_CASE("a trust directory without any revocation list is noted, with the id of what is unknown") {
+  const Pki pki;
+  const auto decision = pki.judge(pki.image(), Policy::retail);
+  CHECK(decision.accepted);
+  CHECK(decision.reasons.back().good);
+  CHECK(decision.reasons.back().id == "trust.revocation-unknown");
+  CHECK(decision.reasons.back().text.find("NO REVOCATION LIST") != std::string::npos);
+}
+
+TEST_CASE("retail refuses a production authority that a test root has issued, and names the test root") {
+  const Pki pki;
+  fs::remove(pki.folder.path() / "production/root.pem");
+  const auto authority = issue(authority_spec("production authority"), &pki.test_root);
+  const auto image = signed_image(issue(signer_spec("signer"), &authority), {&authority});
+  pki.add("production/authority.pem", authority.pem());
+  const auto check_refused = [&](const ffu::Image& judged, std::string_view name) {
+    const auto refusal = pki.judge(judged, Policy::retail).refusal();
+    CHECK(refusal.id() == "trust.test-root");
+    CHECK(refusal.detail().find("was issued by test root " + std::string(name)) != std::string::npos);
+    CHECK(pki.judge(judged, Policy::test).accepted);
+  };
+  // The chain goes on to the test root where that is at hand; without a link to it by name only the authority is left.
+  CHECK(pki.judge(image, Policy::retail).refusal().id() == "trust.test-root");
+  const auto demonstration = issue(authority_spec(std::string(kTestRootName)), nullptr);
+  const auto other = issue(authority_spec("other authority"), &demonstration);
+  pki.add("production/other.pem", other.pem());
+  check_refused(signed_image(issue(signer_spec("signer"), &other), {&other}), "CN=" + std::string(kTestRootName));
+}
+
+TEST_CASE("an issuer of a test root's name but with another key is no test root") {
+  const Pki pki;
+  const auto namesake = issue(authority_spec("test root"), nullptr);
+  const auto authority = issue(authority_spec("its authority"), &namesake);
+  pki.add("production/authority.pem", authority.pem());
+  CHECK(pki.judge(signed_image(issue(signer_spec("signer"), &authority), {&authority}), Policy::retail).accepted);
 }
 
 TEST_CASE("an authority in the trust directory ends a chain though its own issuer is not there") {

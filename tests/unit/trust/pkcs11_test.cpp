@@ -96,6 +96,31 @@ TEST_CASE("a PIN that is missing or wrong is refused as such, and the next try i
   CHECK(nul.error().id() == "sign.pin-wrong");
 }
 
+// Marks of PKCS#11 that SoftHSM never sets, for the module of the tests; gone again with this.
+class TokenFlags {
+ public:
+  explicit TokenFlags(const char* hexadecimal) { setenv("IMPRINT_TEST_TOKEN_FLAGS", hexadecimal, 1); }
+  ~TokenFlags() { unsetenv("IMPRINT_TEST_TOKEN_FLAGS"); }
+  TokenFlags(const TokenFlags&) = delete;
+  TokenFlags& operator=(const TokenFlags&) = delete;
+};
+
+TEST_CASE("the last try of a PIN is not used up, and a locked PIN is not tried") {
+  const Line line;
+  const std::string uri = "pkcs11:token=line?module-path=" FINAL_TRY_MODULE;
+  // Without the marks the module is asked to log in, which it refuses: so no mark means a try.
+  CHECK(line.error(uri).id() == "sign.token-unusable");
+  {
+    const TokenFlags final_try("20000");
+    const auto error = line.error(uri);
+    CHECK(error.id() == "sign.pin-final-try");
+    CHECK(error.detail().find("token=line") != std::string::npos);
+    CHECK(line.error(uri, nullptr).id() == "sign.pin-final-try");  // nobody is asked for a PIN in vain
+  }
+  const TokenFlags locked("60000");
+  CHECK(line.error(uri).id() == "sign.pin-locked");
+}
+
 TEST_CASE("a token that is not there is refused, and the others are named") {
   const Line line;
   for (const char* path : {"token=other", "serial=0", "model=other", "manufacturer=other", "slot-id=1"}) {

@@ -143,11 +143,23 @@ inline CertificateSpec signer_spec(std::string name) {
   return {std::move(name), false, "digitalSignature", "codeSigning"};
 }
 
-// What makes a list one of those that OpenSSL does not use by itself.
-enum class ListKind { plain, some_reasons, indirect, delta };
+// What makes a list one of those that OpenSSL does not use by itself, or one that keeps expired certificates.
+enum class ListKind { plain, some_reasons, indirect, delta, keeps_expired };
+
+inline void mark_keeps_expired(X509_CRL* list) {
+  const std::unique_ptr<ASN1_OBJECT, decltype(&ASN1_OBJECT_free)> type(OBJ_txt2obj("2.5.29.60", 1), ASN1_OBJECT_free);
+  const std::unique_ptr<ASN1_OCTET_STRING, decltype(&ASN1_OCTET_STRING_free)> value(ASN1_OCTET_STRING_new(),
+                                                                                    ASN1_OCTET_STRING_free);
+  const std::string since = std::string("\x18\x0F", 2) + "20200101000000Z";  // a GeneralizedTime
+  ASN1_OCTET_STRING_set(value.get(), core::as_bytes(since).data(), static_cast<int>(since.size()));
+  const std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
+      X509_EXTENSION_create_by_OBJ(nullptr, type.get(), 0, value.get()), X509_EXTENSION_free);
+  demand(extension && X509_CRL_add_ext(list, extension.get(), -1) == 1, "expired certificates");
+}
 
 inline void mark_list(X509_CRL* list, ListKind kind) {
   if (kind == ListKind::plain) return;
+  if (kind == ListKind::keeps_expired) return mark_keeps_expired(list);
   if (kind == ListKind::delta) {
     const std::unique_ptr<ASN1_INTEGER, decltype(&ASN1_INTEGER_free)> number(ASN1_INTEGER_new(), ASN1_INTEGER_free);
     demand(ASN1_INTEGER_set(number.get(), 1) == 1, "number");

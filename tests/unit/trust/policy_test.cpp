@@ -2,6 +2,7 @@
 // Decisions about catalogs and their signatures; chains are in chain_test.cpp.
 #include "flash/trust/policy.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "catalog_surgery.hpp"
@@ -87,23 +88,141 @@ TEST_CASE("a flipped bit in what was signed is a wrong signature") {
   CHECK(decision.signer);
 }
 
+// What no signature covers: the signed data's list of digest algorithms, and in the signer info its version, the
+// parameters of the digest's algorithm, and what it calls the signature's one.
+std::vector<std::pair<std::size_t, std::size_t>> uncovered_by_signature(core::ByteView catalog) {
+  const auto range = [](const der::Element& element) {
+    return std::pair(static_cast<std::size_t>(element.offset),
+                     static_cast<std::size_t>(element.offset + element.whole.size()));
+  };
+  const auto outer = must(der::Reader(catalog, 0).next());
+  der::Reader outer_reader(outer);
+  static_cast<void>(must(outer_reader.next()));
+  const auto data = must(der::Reader(must(outer_reader.next())).next());
+  der::Reader fields(data);
+  static_cast<void>(must(fields.next()));
+  std::vector out{range(must(fields.next()))};
+  der::Element last;
+  while (!fields.at_end()) last = must(fields.next());
+  der::Reader info(must(der::Reader(last).next()));
+  out.push_back(range(must(info.next())));
+  static_cast<void>(must(info.next()));
+  const auto digest = must(info.next());
+  const auto digest_id = must(der::Reader(digest).next());
+  out.emplace_back(digest_id.offset + digest_id.whole.size(), digest.offset + digest.whole.size());
+  static_cast<void>(must(info.next()));
+  out.push_back(range(must(info.next())));
+  return out;
+}
+
 TEST_CASE("no flipped bit of a signed catalog is accepted but outside of what the signature covers") {
   const Line line;
   const auto image = signed_image(line.signer);
   const auto trust = line.trust();
-  std::size_t accepted = 0;
+  const auto uncovered = uncovered_by_signature(image.catalog);
+  const auto content = must(read_catalog(image.catalog));
+  const auto list_start = static_cast<std::size_t>(content.signed_octets.data() - image.catalog.data());
+  const auto value_start = image.catalog.size() - signature_value(image.catalog).size();
   for (std::size_t at = 0; at < image.catalog.size(); ++at) {
+    INFO("byte " << at);
     auto bad = image;
     bad.catalog[at] ^= 0x10;
     const auto decision = decide(bad, Policy::retail, trust, kNow);
     if (decision.accepted) {
-      ++accepted;
-    } else {
-      CHECK_FALSE(decision.refusal().id().empty());
+      CHECK(std::ranges::any_of(uncovered, [at](const auto& one) { return at >= one.first && at < one.second; }));
+      continue;
+    }
+    const std::string id(decision.refusal().id());
+    if (at >= content.digest_offset && at < content.digest_offset + content.digest.size()) {
+      CHECK(id == "catalog.digest-mismatch");
+    } else if (at >= list_start && at < list_start + content.signed_octets.size()) {
+      CHECK((id.starts_with("catalog.") || id == "trust.signature-invalid"));
+    } else if (at >= value_start) {
+      CHECK(id == "trust.signature-invalid");
     }
   }
-  // The list of digest algorithms in front and the name of the signature's algorithm are outside of every signature.
-  CHECK(accepted < 32);
+}
+
+TEST_CASE("a lone member with another tag is refused by retail and test, and read under none") {
+  const Line line;
+  // The tag is UTF-16: another first letter, and the catalog signed as an outside signer would.
+  auto catalog = must(build_catalog(sample_table(), kNow));
+  const std::string letter("H\0a\0s\0h\0", 8);
+  const auto at = core::as_text(catalog).find(letter);
+  REQUIRE(at != std::string_view::npos);
+  catalog[at] = 'X';
+  const auto image = image_with(catalog);
+  for (const Policy policy : {Policy::retail, Policy::test}) {
+    const auto decision = decide(image, policy, line.trust(), kNow);
+    CHECK(decision.refusal().id() == "catalog.no-digest");
+    CHECK(decision.refusal().detail().find("not tagged HashTable.blob") != std::string::npos);
+    CHECK(mentions(decision, "trust.unsigned"));
+  }
+  CHECK(decide(image, Policy::none, line.trust(), kNow).accepted);
+}
+
+TEST_CASE("the decision names the algorithm of a signature") {
+  Line line;
+  const auto says = [&line](std::string_view words) {
+    const auto decision = decide(signed_image(line.signer), Policy::retail, line.trust(), kNow);
+    return std::ranges::any_of(
+        decision.reasons, [&](const Reason& one) { return one.good && one.text.find(words) != std::string::npos; });
+  };
+  CHECK(says("the signature is right (EC with sha256)"));
+  line.signer = issue(signer_spec("ffu signer"), &line.root, rsa_key(2048));
+  CHECK(says("the signature is right (RSA with sha256)"));
+}
+
+// The one signer info with another element in the place of its field `index`.
+core::ByteBuffer with_signer_field(core::ByteView catalog, std::size_t index, auto change) {
+  return with_signer_infos(catalog, [&](core::ByteView infos) {
+    core::ByteBuffer out;
+    std::size_t at = 0;
+    for (der::Reader reader(must(der::Reader(infos, 0).next())); !reader.at_end(); ++at) {
+      const auto field = must(reader.next());
+      const core::ByteBuffer bytes = at == index ? change(field) : der::copy(field.whole);
+      out.insert(out.end(), bytes.begin(), bytes.end());
+    }
+    return der::element(der::kSequence, out);
+  });
+}
+
+TEST_CASE("a signature of a kind that is not supported is refused with its name") {
+  const Line line;
+  auto image = signed_image(issue(signer_spec("RSA signer"), &line.root, rsa_key(2048)));
+  // As one made with RSASSA-PSS looks: this name, and a value that PKCS#1 v1.5 does not take.
+  image.catalog = with_signer_field(image.catalog, 4, [](const der::Element&) {
+    const core::ByteBuffer pss{0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0A};
+    return der::element(der::kSequence, pss);
+  });
+  image.catalog.back() ^= 1;
+  const auto refusal = decide(image, Policy::test, line.trust(), kNow).refusal();
+  CHECK(refusal.id() == "trust.signature-invalid");
+  CHECK(refusal.detail().find("rsassaPss, which is not supported") != std::string::npos);
+}
+
+TEST_CASE("signed attributes that say a thing twice are refused by name") {
+  const Line line;
+  auto image = signed_image(line.signer);
+  // Each attribute in turn, so that the content type, the digest and the time are all named.
+  for (const std::string_view name : {"contentType", "signingTime", "messageDigest"}) {
+    bool named = false;
+    for (std::size_t index = 0; index < 3; ++index) {
+      auto bad = image;
+      bad.catalog = with_signer_field(image.catalog, 3, [index](const der::Element& attributes) {
+        core::ByteBuffer content = der::copy(attributes.content);
+        der::Reader reader(attributes);
+        for (std::size_t i = 0; i < index; ++i) static_cast<void>(must(reader.next()));
+        const auto again = must(reader.next());
+        content.insert(content.end(), again.whole.begin(), again.whole.end());
+        return der::element(der::kContext0, content);
+      });
+      const auto refusal = decide(bad, Policy::retail, line.trust(), kNow).refusal();
+      CHECK(refusal.id() == "trust.signature-invalid");
+      named = named || refusal.detail() == "the signed attributes hold " + std::string(name) + " more than once";
+    }
+    CHECK(named);
+  }
 }
 
 TEST_CASE("a signed catalog cut off anywhere is refused") {

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "flash/trust/openssl_handles.hpp"
 #include "flash/trust/secret.hpp"
 #include "flash/trust/signing.hpp"
 #include "outside_tools.hpp"
@@ -97,8 +98,7 @@ struct Pkcs12File {
   fs::path path = folder.path() / "signer.p12";
   void write(const char* passphrase, EVP_PKEY* key, X509* certificate, const std::vector<const Issued*>& chain = {},
              int mac_iterations = 0) const {
-    const std::unique_ptr<STACK_OF(X509), decltype([](STACK_OF(X509) * stack) { sk_X509_free(stack); })> others(
-        sk_X509_new_null());
+    const X509StackPtr others(sk_X509_new_null());
     for (const Issued* one : chain) sk_X509_push(others.get(), one->certificate.get());
     const std::unique_ptr<PKCS12, decltype(&PKCS12_free)> made(
         PKCS12_create(passphrase, "signer", key, certificate, others.get(), 0, 0, 0, mac_iterations, 0), PKCS12_free);
@@ -221,6 +221,66 @@ TEST_CASE("a secret takes its text over and leaves none behind") {
   moved = Secret::take("another");
   CHECK(core::as_text(moved.bytes()) == "another");
   CHECK(std::string_view(moved.c_str()) == "another");
+}
+
+// The ids of what is said of a signer before it signs.
+std::vector<std::string> warning_ids(const Signer& signer, core::UtcTime now = kNow) {
+  std::vector<std::string> out;
+  for (const Reason& reason : signer.warnings(now)) {
+    CHECK_FALSE(reason.good);
+    CHECK_FALSE(reason.text.empty());
+    out.push_back(reason.id);
+  }
+  return out;
+}
+
+TEST_CASE("nothing is said of a signer with a right certificate, whatever its root") {
+  const TempFolder folder;
+  auto spec = authority_spec("old root");
+  spec.digest = EVP_sha1();
+  spec.not_after = kNow - days(1);
+  const auto root = issue(spec, nullptr, rsa_key(1024));
+  const auto middle = issue(authority_spec("authority"), &root);
+  CHECK(warning_ids(make_signer(folder.path(), issue(signer_spec("signer"), &middle), {&middle, &root})).empty());
+}
+
+TEST_CASE("a signer is warned of a certificate that has expired, or is not valid yet, at the second that it is so") {
+  const TempFolder folder;
+  const auto signer = make_signer(folder.path(), issue(signer_spec("signer"), nullptr));
+  CHECK(warning_ids(signer, kNow - days(100)).empty());
+  CHECK(warning_ids(signer, kNow + days(100) - std::chrono::seconds(1)).empty());
+  CHECK(warning_ids(signer, kNow - days(100) - std::chrono::seconds(1)) ==
+        std::vector<std::string>{"trust.not-yet-valid"});
+  const auto late = kNow + days(100);
+  CHECK(warning_ids(signer, late) == std::vector<std::string>{"trust.expired"});
+  CHECK(signer.warnings(late).front().text == "CN=signer has expired: Sep 23 12:00:00 2026 GMT");
+}
+
+TEST_CASE("a signer is warned of a certificate for other uses, a small key, and a SHA-1 signature, by name") {
+  const TempFolder folder;
+  const auto root = issue(authority_spec("root"), nullptr);
+  auto server = signer_spec("server");
+  server.extended_key_usage = "serverAuth";
+  CHECK(warning_ids(make_signer(folder.path(), issue(server, &root))) == std::vector<std::string>{"trust.wrong-usage"});
+  const auto small = make_signer(folder.path(), issue(signer_spec("small"), &root, rsa_key(1024)));
+  REQUIRE(warning_ids(small) == std::vector<std::string>{"trust.key-too-weak"});
+  CHECK(small.warnings(kNow).front().text == "the key of CN=small is too small: RSA of 1024 bits");
+  auto spec = signer_spec("old style");
+  spec.digest = EVP_sha1();
+  const auto sha1 = make_signer(folder.path(), issue(spec, &root));
+  REQUIRE(warning_ids(sha1) == std::vector<std::string>{"trust.key-too-weak"});
+  CHECK(sha1.warnings(kNow).front().text == "CN=old style was signed by its issuer with ecdsa-with-SHA1");
+}
+
+TEST_CASE("a signer is warned of its issuers too") {
+  const TempFolder folder;
+  const auto root = issue(authority_spec("root"), nullptr);
+  auto spec = authority_spec("old authority");
+  spec.not_after = kNow - days(1);
+  spec.extended_key_usage = "serverAuth";
+  const auto middle = issue(spec, &root, rsa_key(1024));
+  CHECK(warning_ids(make_signer(folder.path(), issue(signer_spec("signer"), &middle), {&middle})) ==
+        std::vector<std::string>{"trust.expired", "trust.wrong-usage", "trust.key-too-weak"});
 }
 
 }  // namespace

@@ -218,7 +218,7 @@ TEST_CASE("revocation lists count as they are now, not as they were at the times
   const Line line;
   const auto stamped = line.with(line.token());
   // Issued after the timestamp: at the timestamp's time it would be one of the future.
-  line.add("crl/authority.pem", revocation_list(line.middle, {}));
+  line.add("crl/authority.pem", revocation_list(line.middle, {}, kNow - days(15)));
   CHECK(line.judge(stamped).accepted);
   CHECK(says(line.judge(stamped), "no revocation list of CN=production root"));
   // Revoked after the timestamp: when the key was stolen is not known.
@@ -232,6 +232,38 @@ TEST_CASE("revocation lists count as they are now, not as they were at the times
   CHECK(line.judge(stamped).refusal().id() == "trust.revoked");
 }
 
+TEST_CASE("a list that was issued after a certificate's expiry is silent about it, unless it keeps expired ones") {
+  const Line line;
+  const auto stamped = line.with(line.token());
+  const auto put = [&](ListKind kind, core::UtcTime last) {
+    line.add("crl/authority.pem", revocation_list(line.middle, {}, last, kNow + days(30), nullptr, kind));
+  };
+  put(ListKind::plain, kNow - days(1));
+  const auto refusal = line.judge(stamped).refusal();
+  CHECK(refusal.id() == "trust.revocation-unknown");
+  CHECK(refusal.detail().find("CN=old signer has expired") != std::string::npos);
+  put(ListKind::keeps_expired, kNow - days(1));
+  CHECK(line.judge(stamped).accepted);
+  put(ListKind::plain, kNow - days(11));  // the signer has expired ten days ago
+  CHECK(line.judge(stamped).accepted);
+  // Of two lists one that can speak is enough.
+  line.add("crl/newer.pem", revocation_list(line.middle, {}));
+  CHECK(line.judge(stamped).accepted);
+}
+
+TEST_CASE("without a list of its issuer an expired signer counts by its timestamp, and that is noted") {
+  const Line line;
+  line.add("crl/other.pem", revocation_list(line.tsa_root, {}));
+  const auto decision = line.judge(line.with(line.token()));
+  CHECK(decision.accepted);
+  const auto note = std::ranges::find_if(decision.reasons, [](const Reason& reason) {
+    return reason.text == "whether CN=old signer, which has expired since, was revoked is unknown";
+  });
+  REQUIRE(note != decision.reasons.end());
+  CHECK(note->good);
+  CHECK(note->id == "trust.revocation-unknown");
+}
+
 TEST_CASE("a revoked authority is found by a list of now behind a timestamp") {
   const Line line;
   line.add("crl/root.pem", revocation_list(line.root, {&line.middle}));
@@ -240,20 +272,29 @@ TEST_CASE("a revoked authority is found by a list of now behind a timestamp") {
 
 TEST_CASE("no flipped bit of a timestamp moves its time") {
   const Line line;
-  const auto stamped = line.with(line.token());
   const auto whole = line.token();
-  const auto start =
-      static_cast<std::size_t>(std::ranges::search(stamped, core::ByteView(whole).first(4)).begin() - stamped.begin());
-  const auto image = image_with({});
+  const auto stamped = line.with(whole);
+  const auto start = static_cast<std::size_t>(std::ranges::search(stamped, whole).begin() - stamped.begin());
+  REQUIRE(start + whole.size() <= stamped.size());
   const auto trust = must(TrustStore::load(line.folder.path()));
-  for (std::size_t at = start; at < stamped.size(); ++at) {
-    auto changed = image;
-    changed.catalog = stamped;
-    changed.catalog[at] ^= 0x04;
-    const auto decision = decide(changed, Policy::retail, trust, kNow);
-    if (decision.timestamp) CHECK(*decision.timestamp == line.then);
-    if (!decision.accepted) CHECK_FALSE(decision.refusal().id().empty());
+  std::size_t refused = 0;
+  for (std::size_t at = start; at < start + whole.size(); ++at) {
+    INFO("byte " << at);
+    auto changed = stamped;
+    changed[at] ^= 0x04;
+    const auto decision = decide(image_with(changed), Policy::retail, trust, kNow);
+    // The signer has expired: it is accepted by the authority's own time, or not at all.
+    CHECK(decision.accepted == decision.timestamp.has_value());
+    if (decision.timestamp) {
+      CHECK(*decision.timestamp == line.then);
+      continue;
+    }
+    ++refused;
+    const std::string id(decision.refusal().id());
+    CHECK((id == "trust.expired" || id == "trust.timestamp-mismatch" || id == "trust.signature-invalid" ||
+           id == "catalog.malformed"));
   }
+  CHECK(refused > whole.size() / 2);
 }
 
 }  // namespace

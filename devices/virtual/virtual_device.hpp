@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A device as the wire sees it: bulk transfers in and out, a halt, and what its USB descriptors say. Each protocol has
+// an implementation; cables, buses and the USB/IP server know only this.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "devices/protocol/usb_identity.hpp"
+#include "flash/core/bytes.hpp"
+
+namespace imprint::virtual_device {
+
+// Thread-safe.
+class VirtualDevice {
+ public:
+  VirtualDevice() = default;
+  VirtualDevice(const VirtualDevice&) = delete;
+  VirtualDevice& operator=(const VirtualDevice&) = delete;
+  virtual ~VirtualDevice() = default;
+
+  enum class Outcome {
+    taken,
+    busy,          // too many answers wait; a real endpoint would answer NAK until the host reads
+    disconnected,  // the fault script pulled the cable: the transfer did not arrive
+    rebooting      // taken, and the device is gone now
+  };
+  // One OUT transfer.
+  [[nodiscard]] virtual Outcome receive(core::ByteView transfer) = 0;
+
+  struct Reply {
+    enum class Kind { none, data, stall, overflow } kind = Kind::none;
+    std::size_t size = 0;  // bytes put into the buffer
+  };
+  // One IN transfer. As on USB, one that does not fit goes on in the next read where the buffer is a multiple of the
+  // endpoint's packet, and is lost as an overflow where it is not.
+  [[nodiscard]] virtual Reply reply(core::ByteSpan buffer) = 0;
+  // The host cleared the halt.
+  virtual void clear_halt() = 0;
+  // Power was lost: everything is forgotten but the disk.
+  virtual void power_cut() = 0;
+
+  // What its descriptors say.
+  [[nodiscard]] virtual devices::UsbIdentity usb_identity() const = 0;
+  // Of the link, both ways together; 0: as fast as it goes.
+  [[nodiscard]] virtual std::uint64_t bytes_per_second() const = 0;
+};
+
+}  // namespace imprint::virtual_device
