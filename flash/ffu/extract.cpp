@@ -3,7 +3,6 @@
 #include "flash/ffu/extract.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "flash/ffu/unit_walk.hpp"
@@ -24,44 +23,43 @@ core::Status write_data(core::BlockSink& sink, std::uint64_t offset, core::ByteV
   return {};
 }
 
-// The runs of a map by the batches of the payload that they lie in. A place of the payload can be in several runs.
-class RunsByBatch {
+// The runs of a map by their places in the payload. A place of the payload can be in several runs.
+class RunsByPlace {
  public:
-  // `batch_of(plain offset)`: ascending numbers from 0 for the batches.
-  template <class BatchOf>
-  RunsByBatch(const DiskMap& map, std::uint64_t batches, BatchOf batch_of) : map_(map), starts_(batches + 1) {
-    const auto each = [&](auto use) {
-      for (std::size_t i = 0; i < map.runs().size(); ++i) {
-        const MappedRun& run = map.runs()[i];
-        const std::uint64_t last = batch_of(run.plain_offset + run.length - 1);
-        for (std::uint64_t batch = batch_of(run.plain_offset); batch <= last; ++batch) use(batch, i);
-      }
-    };
-    each([&](std::uint64_t batch, std::size_t) { ++starts_[batch + 1]; });
-    std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
-    indexes_.resize(starts_.back());
-    std::vector<std::uint64_t> next(starts_.begin(), starts_.end() - 1);
-    each([&](std::uint64_t batch, std::size_t run) { indexes_[next[batch]++] = static_cast<std::uint32_t>(run); });
+  // `batch_bytes`: of the pieces that will be asked for.
+  RunsByPlace(const DiskMap& map, std::uint64_t batch_bytes) : map_(map) {
+    for (std::size_t i = 0; i < map.runs().size(); ++i) {
+      const std::uint64_t length = map.runs()[i].length;
+      (length > batch_bytes ? long_ : short_).push_back(static_cast<std::uint32_t>(i));
+      if (length <= batch_bytes) longest_short_ = std::max(longest_short_, length);
+    }
+    std::ranges::sort(short_, {}, [&](std::uint32_t i) { return map.runs()[i].plain_offset; });
   }
 
-  [[nodiscard]] bool empty(std::uint64_t batch) const { return starts_[batch] == starts_[batch + 1]; }
-
-  // Calls use(run) for the parts of the batch's runs that lie in [start, end) of the plain image.
-  template <class Use>
-  core::Status each_within(std::uint64_t batch, std::uint64_t start, std::uint64_t end, Use use) const {
-    for (std::uint64_t i = starts_[batch]; i < starts_[batch + 1]; ++i) {
-      const MappedRun& run = map_.runs()[indexes_[i]];
+  // The parts of the runs that lie in [start, end) of the plain image.
+  [[nodiscard]] std::vector<MappedRun> within(std::uint64_t start, std::uint64_t end) const {
+    std::vector<MappedRun> parts;
+    const auto add = [&](const MappedRun& run) {
       const std::uint64_t from = std::max(start, run.plain_offset);
       const std::uint64_t to = std::min(end, run.plain_offset + run.length);
-      if (from < to) IMPRINT_CHECK(use(MappedRun{run.disk_offset + (from - run.plain_offset), to - from, from}));
+      if (from < to) parts.push_back({run.disk_offset + (from - run.plain_offset), to - from, from});
+    };
+    // Few images have runs longer than a batch; each of them fills whole batches, so that looking at all is cheap.
+    for (const std::uint32_t i : long_) add(map_.runs()[i]);
+    const std::uint64_t earliest = start - std::min(start, longest_short_);
+    const auto plain_offset = [&](std::uint32_t i) { return map_.runs()[i].plain_offset; };
+    for (auto it = std::ranges::lower_bound(short_, earliest, {}, plain_offset);
+         it != short_.end() && plain_offset(*it) < end; ++it) {
+      add(map_.runs()[*it]);
     }
-    return {};
+    return parts;
   }
 
  private:
   const DiskMap& map_;
-  std::vector<std::uint64_t> starts_;   // where each batch begins in indexes_
-  std::vector<std::uint32_t> indexes_;  // of runs
+  std::vector<std::uint32_t> short_;  // indexes of runs, by their places in the payload
+  std::vector<std::uint32_t> long_;
+  std::uint64_t longest_short_ = 0;
 };
 
 }  // namespace
@@ -77,19 +75,19 @@ core::Status extract_disk(const OpenedImage& opened, const core::BlockSource& fi
     units.end = std::max(units.end, unit_at_plain(image, run.plain_offset + run.length - 1) + 1);
   }
   const std::uint64_t batch = reader.batch_size();
-  const auto batch_of_unit = [&](std::uint64_t unit) { return (unit - units.first) / batch; };
-  const RunsByBatch runs(map, batch_of_unit(units.end - 1) + 1,
-                         [&](std::uint64_t plain) { return batch_of_unit(unit_at_plain(image, plain)); });
+  const RunsByPlace runs(map, reader.batch_bytes());
   const auto work = [&](std::uint64_t first, std::uint64_t count) -> core::Status {
-    const std::uint64_t number = batch_of_unit(first);
-    if (runs.empty(number)) return {};
     const std::uint64_t start = hashed_unit(image, first).plain.offset;
     const std::uint64_t end = hashed_unit(image, first + count - 1).plain.end();
+    const std::vector<MappedRun> parts = runs.within(start, end);
+    if (parts.empty()) return {};
     core::ByteBuffer plain(end - start);
     IMPRINT_CHECK(reader.load_plain(first, count, plain));
-    return runs.each_within(number, start, end, [&](const MappedRun& part) {
-      return write_data(out, part.disk_offset, core::ByteView(plain).subspan(part.plain_offset - start, part.length));
-    });
+    for (const MappedRun& part : parts) {
+      const auto bytes = core::ByteView(plain).subspan(part.plain_offset - start, part.length);
+      IMPRINT_CHECK(write_data(out, part.disk_offset, bytes));
+    }
+    return {};
   };
   return walk_units(image, {units, batch, reader.batch_bytes(), threads}, work, progress, stop);
 }

@@ -118,7 +118,8 @@ HeaderParser::Step HeaderParser::parse_image_header() {
   auto manifest = parse_manifest(image_.manifest_text);
   if (!manifest) {
     auto error = std::move(manifest).error();
-    error.add_context("offset", std::to_string(manifest_offset));
+    const auto within = core::parse_number(error.context_value("text_offset")).value_or(0);
+    error.add_context("offset", std::to_string(manifest_offset + within));
     return std::unexpected(std::move(error));
   }
   image_.manifest = std::move(*manifest);

@@ -163,6 +163,8 @@ struct OpenedImage {
 // settled by the format: such a run is neither read nor written.
 [[nodiscard]] bool overlaps_itself(std::span<const DiskLocation> locations, std::uint32_t block_count);
 
+// Printable ASCII, and not empty: what the manifest and the store header can hold.
+[[nodiscard]] bool is_platform_id(std::string_view text);
 // May these stand in a store header together? `ffu.platform-ids` for none, an empty one, one that cannot be shown, or
 // more than the header's field holds.
 [[nodiscard]] core::Status check_platform_ids(std::span<const std::string> ids);

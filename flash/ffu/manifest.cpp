@@ -60,17 +60,18 @@ void add_full_flash(Manifest& manifest, const ManifestSection& section) {
 }
 
 core::Status add_line(std::vector<ManifestSection>& sections, std::string_view line, std::size_t number_of_line) {
-  if (line.front() == '[') {
-    if (line.back() != ']' || line.size() < 3) {
-      return fail("ffu.manifest", "a section's name is not closed").with("line", number_of_line);
-    }
+  if (line.front() == '[' && line.back() == ']' && line.size() >= 3) {
     sections.push_back({std::string(line.substr(1, line.size() - 2)), {}});
     return {};
   }
+  const bool goes_on = !sections.empty() && !sections.back().values.empty();
+  if (line.front() == '[' && !goes_on)
+    return fail("ffu.manifest", "a section's name is not closed").with("line", number_of_line);
   if (sections.empty()) return fail("ffu.manifest", "text before the first section").with("line", number_of_line);
   auto& values = sections.back().values;
   const auto equals = line.find('=');
-  if (equals == std::string_view::npos) {
+  // A value may go on over several lines, and a description may say anything in them.
+  if (equals == std::string_view::npos || line.front() == '[') {
     if (values.empty()) return fail("ffu.manifest", "a value without a key").with("line", number_of_line);
     values.back().second += "\n" + std::string(line);
     return {};
@@ -97,7 +98,10 @@ core::Result<Manifest> parse_manifest(std::string_view text) {
     const std::size_t end = std::min(text.find('\n', start), text.size());
     ++line_number;
     const std::string_view line = core::trimmed(text.substr(start, end - start));
-    if (!line.empty()) IMPRINT_CHECK(add_line(manifest.sections, line, line_number));
+    if (!line.empty()) {
+      if (auto added = add_line(manifest.sections, line, line_number); !added)
+        return core::Failure(std::move(added).error()).with("text_offset", start);
+    }
     start = end + 1;
   }
   for (const ManifestSection& section : manifest.sections) {

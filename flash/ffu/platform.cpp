@@ -2,7 +2,6 @@
 // Which devices an image is for.
 #include <algorithm>
 
-#include "flash/core/text.hpp"
 #include "flash/ffu/errors.hpp"
 #include "flash/ffu/format.hpp"
 #include "flash/ffu/image.hpp"
@@ -19,12 +18,15 @@ std::vector<std::string> Image::platform_ids() const {
   return ids;
 }
 
+bool is_platform_id(std::string_view text) {
+  // A line's end in one would also be a line of the manifest of its own.
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+}
+
 core::Status check_platform_ids(std::span<const std::string> ids) {
   std::size_t bytes = 1;  // the list ends with an empty one
   for (const std::string& id : ids) {
-    // A line's end in one would also be a line of the manifest of its own.
-    if (id.empty() || core::printable(id) != id)
-      return fail("ffu.platform-ids", "an id is empty or holds characters that cannot be shown");
+    if (!is_platform_id(id)) return fail("ffu.platform-ids", "an id is empty or holds other than printable ASCII");
     bytes += id.size() + 1;
   }
   if (ids.empty() || bytes > format::kPlatformIdBytes)

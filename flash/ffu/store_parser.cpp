@@ -27,7 +27,7 @@ core::Result<std::vector<std::string>> parse_platform_ids(const std::array<char,
     if (end == std::string_view::npos) return fail("ffu.platform-ids", "the list is not ended").with("offset", offset);
     if (end == start) break;
     ids.emplace_back(text.substr(start, end - start));
-    if (core::printable(ids.back()) != ids.back())
+    if (!is_platform_id(ids.back()))
       return fail("ffu.platform-ids", "an id holds characters that cannot be shown").with("offset", offset + start);
     start = end + 1;
     if (start >= text.size()) return fail("ffu.platform-ids", "the list is not ended").with("offset", offset);
@@ -320,18 +320,18 @@ core::Status HeaderParser::place_payloads() {
   return {};
 }
 
-// The manifest's stores in the order of the store headers, where all of both name their device.
+// The manifest's stores in the order of the store headers, where all of both name their device, each another one.
 void HeaderParser::match_manifest_stores() {
   std::vector<ManifestStore> ordered;
   for (const Store& store : image_.stores) {
-    const auto named = [&](const ManifestStore& one) {
+    const auto named = [&](const auto& one) {
       return !one.device_path.empty() && one.device_path == store.device_path;
     };
-    const auto found = std::ranges::find_if(image_.manifest.stores, named);
-    if (found != image_.manifest.stores.end()) ordered.push_back(*found);
+    if (std::ranges::count_if(image_.stores, named) != 1 || std::ranges::count_if(image_.manifest.stores, named) != 1)
+      return;
+    ordered.push_back(*std::ranges::find_if(image_.manifest.stores, named));
   }
-  if (ordered.size() == image_.stores.size() && ordered.size() == image_.manifest.stores.size())
-    image_.manifest.stores = std::move(ordered);
+  if (ordered.size() == image_.manifest.stores.size()) image_.manifest.stores = std::move(ordered);
 }
 
 }  // namespace imprint::ffu

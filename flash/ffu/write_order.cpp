@@ -48,15 +48,6 @@ bool is_sortable(const Store& store, const WriteDescriptor& descriptor) {
          store.locations[descriptor.first_location].method == AccessMethod::disk_begin;
 }
 
-// Whether a run of several blocks overlaps itself at two of its places, which are counted from the disk's start.
-bool overlap(std::span<const DiskLocation> locations, std::uint32_t block_count) {
-  if (block_count < 2 || locations.size() < 2) return false;
-  std::vector<std::uint64_t> starts;
-  for (const DiskLocation& location : locations) starts.push_back(location.block_index);
-  std::ranges::sort(starts);
-  return std::ranges::adjacent_find(starts, [&](auto a, auto b) { return b - a < block_count; }) != starts.end();
-}
-
 constexpr std::string_view kTooMany = "taken apart, it has more writes than any reader takes";
 
 core::Status check_counts(const Store& store) {
@@ -107,6 +98,7 @@ Store order_writes(std::uint64_t disk_bytes, std::uint32_t block_size, const cor
   }
   core::ExtentSet finals;
   for (const core::Extent& extent : last) finals.add(extent);
+  if (content.contains({0, 1})) finals.add({0, 1});  // also of a disk without a table
   finals = finals.aligned(block_size);
   const auto add_block = [&](std::uint64_t offset) {
     const bool tail = offset + block_size > disk_bytes;
@@ -120,9 +112,16 @@ Store order_writes(std::uint64_t disk_bytes, std::uint32_t block_size, const cor
       if (!finals.contains({offset, block_size})) add_block(offset);
     }
   }
-  for (const core::Extent& extent : finals.extents()) {
+  // What lies at the disk's start comes last of all: the disk counts as whole by its first sector.
+  const auto add_extent = [&](const core::Extent& extent) {
     for (std::uint64_t offset = extent.offset; offset < extent.end() && offset < disk_bytes; offset += block_size)
       add_block(offset);
+  };
+  for (const core::Extent& extent : finals.extents()) {
+    if (extent.offset != 0) add_extent(extent);
+  }
+  for (const core::Extent& extent : finals.extents()) {
+    if (extent.offset == 0) add_extent(extent);
   }
   set_one_phase(store, wipes);
   return store;
@@ -160,12 +159,8 @@ core::Result<Store> in_single_blocks(const Store& store) {
   };
   for (const WriteDescriptor& descriptor : store.descriptors) {
     const auto places = store.locations_of(descriptor);
-    if (!overlap(places, descriptor.block_count)) {
-      IMPRINT_CHECK(add_blocks(descriptor, places));
-      continue;
-    }
-    // A run is written whole at one place after the other, so that the last place wins where they overlap.
-    for (std::size_t k = 0; k < places.size(); ++k) IMPRINT_CHECK(add_blocks(descriptor, places.subspan(k, 1)));
+    if (overlaps_itself(places, descriptor.block_count)) return fail("ffu.run-overlap");
+    IMPRINT_CHECK(add_blocks(descriptor, places));
   }
   if (out.descriptors.size() != store.descriptors.size()) set_one_phase(out, 0);
   return out;

@@ -27,8 +27,8 @@ namespace imprint::ffu {
 // no place, are left out. `ffu.unwritable` where that would be more writes than any reader takes.
 [[nodiscard]] core::Result<Store> in_disk_order(const Store& store);
 
-// Every run as descriptors of one block each: what a compressed image asks for. A run that overlaps itself at two of
-// its places is written once for each place. `ffu.unwritable` as above.
+// Every run as descriptors of one block each: what a compressed image asks for. `ffu.run-overlap` for what no reader
+// takes anyway, `ffu.unwritable` as above.
 [[nodiscard]] core::Result<Store> in_single_blocks(const Store& store);
 
 }  // namespace imprint::ffu

@@ -33,6 +33,8 @@ core::Status check_targets(const WriteRequest& request) {
   for (const DeviceTarget& target : request.targets) {
     for (const std::string* text : texts_of(target)) {
       if (text->size() > format::kMaxTargetText) return fail("ffu.unwritable", "a device target's text is too long");
+      if (core::printable(*text) != *text)
+        return fail("ffu.unwritable", "a device target's text holds characters that cannot be shown");
     }
   }
   return {};

@@ -2,8 +2,10 @@
 // What a Signer holds, wherever it came from. Private to this folder.
 #pragma once
 
+#include <filesystem>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -17,7 +19,9 @@ struct Signer::Keys {
   std::unique_ptr<Pkcs11Token> token;  // only where the key is on one; the key needs it, so it is freed after the key
   KeyPtr key;
   X509Ptr certificate;
-  std::vector<X509Ptr> chain;  // the certificate's issuers, as far as they came along
+  std::vector<X509Ptr> chain;  // what came along: the certificate's issuers, as a rule
+  // The key's file, where no passphrase protects it and others than its owner have access to it.
+  std::optional<std::filesystem::path> exposed_key;
 
   // The signer's own certificate first.
   void take(std::vector<X509Ptr> certificates) {

@@ -37,18 +37,24 @@ int give_passphrase(char* buffer, int size, int /*writing*/, void* data) noexcep
   return static_cast<int>(secret.size());
 }
 
-core::Result<Secret> read_key_file(const fs::path& path) {
+core::Result<SecretFile> read_key_file(const fs::path& path) {
   auto out = Secret::read_file(path, kMaxFileBytes);
   if (!out) return fail("sign.key-unreadable").with("file", path.native()).caused_by(std::move(out).error());
   return out;
 }
 
-core::Result<KeyPtr> read_key(const fs::path& path, const std::optional<Secret>& passphrase) {
-  IMPRINT_TRY(const Secret text, read_key_file(path));
-  const BioPtr in(BIO_new_mem_buf(text.bytes().data(), static_cast<int>(text.bytes().size())));
+struct KeyFile {
+  KeyPtr key;
+  bool is_exposed = false;  // no passphrase protects it, and others than its owner have access to it
+};
+
+core::Result<KeyFile> read_key(const fs::path& path, const std::optional<Secret>& passphrase) {
+  IMPRINT_TRY(const SecretFile file, read_key_file(path));
+  const core::ByteView text = file.content.bytes();
+  const BioPtr in(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   PassphraseRequest request{&passphrase};
   KeyPtr key(in ? PEM_read_bio_PrivateKey(in.get(), nullptr, give_passphrase, &request) : nullptr);
-  if (key) return key;
+  if (key) return KeyFile{std::move(key), !request.was_made && file.is_exposed()};
   if (request.was_made && !passphrase) return fail("sign.key-encrypted").with("file", path.native());
   if (request.was_made) return fail("sign.passphrase-wrong").with("file", path.native());
   return fail("sign.key-unreadable", "there is no private key in it").with("file", path.native());
@@ -73,15 +79,21 @@ core::Status check_match(const std::vector<X509Ptr>& certificates, EVP_PKEY* key
   return fail("sign.key-mismatch", subject_of(certificates.front().get()));
 }
 
-core::Result<Pkcs12Ptr> read_pkcs12(const fs::path& path) {
-  IMPRINT_TRY(const Secret content, read_key_file(path));
-  const unsigned char* at = content.bytes().data();
-  Pkcs12Ptr out(d2i_PKCS12(nullptr, &at, static_cast<long>(content.bytes().size())));
+struct Pkcs12File {
+  Pkcs12Ptr content;
+  bool is_exposed = false;  // others than its owner have access to it
+};
+
+core::Result<Pkcs12File> read_pkcs12(const fs::path& path) {
+  IMPRINT_TRY(const SecretFile file, read_key_file(path));
+  const core::ByteView bytes = file.content.bytes();
+  const unsigned char* at = bytes.data();
+  Pkcs12Ptr out(d2i_PKCS12(nullptr, &at, static_cast<long>(bytes.size())));
   if (!out) return fail("sign.key-unreadable", "it is no PKCS#12 file").with("file", path.native());
   if (PKCS12_mac_present(out.get()) == 0) {
     return fail("sign.key-unreadable", "the PKCS#12 file has no check sum (MAC)").with("file", path.native());
   }
-  return out;
+  return Pkcs12File{std::move(out), file.is_exposed()};
 }
 
 // A file without a passphrase may be made with none or with an empty one, which are not the same.
@@ -106,7 +118,9 @@ core::Result<Signer> Signer::from_pem(const fs::path& certificate, const fs::pat
   const ErrorQueueGuard guard;
   IMPRINT_TRY(auto certificates, read_certificates(certificate));
   auto keys = std::make_unique<Keys>();
-  IMPRINT_TRY(keys->key, read_key(key, passphrase));
+  IMPRINT_TRY(auto key_file, read_key(key, passphrase));
+  keys->key = std::move(key_file.key);
+  if (key_file.is_exposed) keys->exposed_key = key;
   if (auto status = check_match(certificates, keys->key.get()); !status) {
     status.error().add_context("certificate", certificate.native());
     status.error().add_context("key", key.native());
@@ -118,9 +132,10 @@ core::Result<Signer> Signer::from_pem(const fs::path& certificate, const fs::pat
 
 core::Result<Signer> Signer::from_pkcs12(const fs::path& path, std::optional<Secret> passphrase) {
   const ErrorQueueGuard guard;
-  IMPRINT_TRY(const Pkcs12Ptr file, read_pkcs12(path));
+  IMPRINT_TRY(const Pkcs12File whole, read_pkcs12(path));
+  PKCS12* const file = whole.content.get();
   const char* word = passphrase ? passphrase->c_str() : "";
-  if ((passphrase && passphrase->holds_nul()) || !opens_with(file.get(), word)) {
+  if ((passphrase && passphrase->holds_nul()) || !opens_with(file, word)) {
     if (!passphrase) return fail("sign.key-encrypted").with("file", path.native());
     return fail("sign.passphrase-wrong").with("file", path.native());
   }
@@ -128,7 +143,7 @@ core::Result<Signer> Signer::from_pkcs12(const fs::path& path, std::optional<Sec
   X509* certificate = nullptr;
   STACK_OF(X509)* others = nullptr;
   ERR_clear_error();
-  const bool parsed = PKCS12_parse(file.get(), word, &key, &certificate, &others) == 1;
+  const bool parsed = PKCS12_parse(file, word, &key, &certificate, &others) == 1;
   auto keys = std::make_unique<Keys>();
   keys->key.reset(key);
   std::vector<X509Ptr> certificates;
@@ -141,6 +156,7 @@ core::Result<Signer> Signer::from_pkcs12(const fs::path& path, std::optional<Sec
     return fail("sign.key-mismatch", "there is no certificate of the key in it").with("file", path.native());
   }
   IMPRINT_CHECK(check_match(certificates, key));
+  if (whole.is_exposed && *word == '\0') keys->exposed_key = path;
   keys->take(std::move(certificates));
   return Signer(std::move(keys));
 }

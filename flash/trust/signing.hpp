@@ -44,11 +44,14 @@ class Signer {
   Signer(Signer&&) noexcept;
   Signer& operator=(Signer&&) noexcept;
   ~Signer();
-  // What those who check the signature will refuse, in the order of the chain: a certificate that has expired
-  // (`trust.expired`) or is not valid yet (`trust.not-yet-valid`), is not for signing code (`trust.wrong-usage`,
-  // `trust.chain-invalid`), has a small key or was itself signed with SHA-1 (`trust.key-too-weak`). Every reason is a
-  // bad one; none when there is nothing to say. Makes no signature, and asks a token for nothing. Which root is
-  // trusted, and what was revoked, is for decide.
+  // What is wrong with the signer's certificate and, in their order, with its issuers as far as they came along, each
+  // known by its name and its signature; other certificates are not looked at. Bad is what every policy refuses: one
+  // that has expired (`trust.expired`) or is not valid yet (`trust.not-yet-valid`), is not for signing code
+  // (`trust.wrong-usage`, `trust.chain-invalid`), and a small key of the signer itself (`trust.key-too-weak`). Notes
+  // (good, with an id) are what depends on the trust directory: an issuer's small key, and a certificate that was
+  // itself signed with SHA-1 (`trust.key-too-weak`); and a key file that others can read (`sign.key-exposed`). None
+  // when there is nothing to say. Makes no signature, and asks a token for nothing. Which root is trusted, and what was
+  // revoked, is for decide.
   [[nodiscard]] std::vector<Reason> warnings(core::UtcTime now) const;
   // The catalog with a signature by this signer (SHA-256, signed attributes content type, digest and signing time).
   [[nodiscard]] core::Result<core::ByteBuffer> sign(core::ByteView catalog, core::UtcTime when) const;

@@ -50,12 +50,16 @@ std::optional<Reason> usage_problem(X509* certificate, bool is_leaf, ChainUse us
   return std::nullopt;
 }
 
-std::optional<Reason> weakness(X509* certificate) {
+std::optional<Reason> small_key(X509* certificate) {
   const EVP_PKEY* key = X509_get0_pubkey(certificate);
   if (key == nullptr || EVP_PKEY_get_security_bits(key) < kMinSecurityBits) {
     return bad("trust.key-too-weak",
                "the key of " + subject_of(certificate) + " is too small: " + key_kind_of(certificate));
   }
+  return std::nullopt;
+}
+
+std::optional<Reason> weak_signature(X509* certificate) {
   int bits = -1;
   const bool self_signed = (X509_get_extension_flags(certificate) & EXFLAG_SS) != 0;
   const bool known = X509_get_signature_info(certificate, nullptr, nullptr, &bits, nullptr) == 1;

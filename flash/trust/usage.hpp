@@ -20,9 +20,11 @@ inline constexpr int kMinSecurityBits = 112;
 
 // Nothing when the certificate may stand at this place of the chain. `trust.wrong-usage`, `trust.chain-invalid`.
 [[nodiscard]] std::optional<Reason> usage_problem(X509* certificate, bool is_leaf, ChainUse use);
-// `trust.key-too-weak` for a small key, or a weak digest in the issuer's signature; that of a self-signed certificate
-// proves nothing and may be any.
-[[nodiscard]] std::optional<Reason> weakness(X509* certificate);
+// `trust.key-too-weak` for a small key.
+[[nodiscard]] std::optional<Reason> small_key(X509* certificate);
+// `trust.key-too-weak` for a weak digest in the issuer's signature; that of a self-signed certificate proves nothing
+// and may be any.
+[[nodiscard]] std::optional<Reason> weak_signature(X509* certificate);
 // "RSA of 1024 bits", and the algorithm of the issuer's signature, "RSA-SHA1".
 [[nodiscard]] std::string key_kind_of(const X509* certificate);
 [[nodiscard]] std::string signature_algorithm_of(const X509* certificate);

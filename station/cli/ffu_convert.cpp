@@ -61,12 +61,12 @@ struct Converted {
   std::uint64_t size = 0;
   std::size_t writes = 0;
   bool was_signed = false;
+  std::vector<std::string> warnings;
 };
 
 core::Result<Converted> convert(const FfuConvertOptions& options, const std::stop_token& stop) {
-  IMPRINT_TRY(const FfuFile file, open_ffu(options.in));
+  IMPRINT_TRY(const FfuFile file, open_checked_ffu(options.in));
   IMPRINT_CHECK(check_output(options.out, {options.in}));
-  IMPRINT_CHECK(check_catalog(file.image()));
   IMPRINT_TRY(const auto catalog, trust::read_catalog(file.image().catalog));
   const ffu::PlainSource source(file.opened, file.file);
   IMPRINT_TRY(auto request, converted(file, source, options));
@@ -75,9 +75,12 @@ core::Result<Converted> convert(const FfuConvertOptions& options, const std::sto
   Converted out{.old_form = file.image().form,
                 .form = request.form,
                 .old_size = file.image().file_size,
-                .was_signed = catalog.is_signed};
+                .was_signed = catalog.is_signed,
+                .warnings = {}};
   for (const ffu::StoreToWrite& store : request.stores) out.writes += store.store.descriptors.size();
-  IMPRINT_TRY(out.size, write_ffu(request, options.out, options.json));
+  IMPRINT_TRY(auto written, write_ffu(request, options.out, options.json));
+  out.size = written.size;
+  out.warnings = std::move(written.warnings);
   return out;
 }
 
@@ -98,8 +101,10 @@ ExitStatus ffu_convert(const FfuConvertOptions& options) {
                                             {"size_before", done->old_size},
                                             {"size", done->size},
                                             {"write_descriptors", done->writes},
+                                            {"signature_checked", false},
                                             {"signature_dropped", done->was_signed},
-                                            {"signed", false}}));
+                                            {"signed", false},
+                                            {"warnings", to_json(done->warnings)}}));
     return ExitStatus::good;
   }
   print_line(fmt::format("Wrote {}: {}, {}, in {} writes{}", name_of(options.out), core::format_mib(done->size),
@@ -107,6 +112,8 @@ ExitStatus ffu_convert(const FfuConvertOptions& options) {
                          options.reorder ? " in the order of the disk" : ""));
   print_line(fmt::format("  From       {}: {}, {}", name_of(options.in), core::format_mib(done->old_size),
                          ffu::to_string(done->old_form)));
+  print_warnings(done->warnings);
+  say_not_checked(options.in);
   if (done->was_signed) print_line("The signature was for the old file and is not in the new one: sign it again");
   say_unsigned(options.out);
   return ExitStatus::good;

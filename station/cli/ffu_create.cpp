@@ -55,6 +55,10 @@ core::Status check_device_paths(const FfuCreateOptions& options) {
 core::Status check_usage(const FfuCreateOptions& options) {
   if (const auto status = ffu::check_platform_ids(options.platform_ids); !status)
     return fail("usage.invalid", "--platform").caused_by(status.error());
+  for (const std::string& id : options.platform_ids) {
+    if (id.find(' ') != std::string::npos)
+      return fail("usage.invalid", "--platform: an id has no blanks in it").with("actual", id);
+  }
   if (options.form != "v2" && (!options.stores.empty() || !options.device_paths.empty()))
     return fail("usage.invalid", "--store and --device-path need --form v2");
   if (options.form == "v2" && options.compress != "none")
@@ -84,6 +88,8 @@ core::Result<ffu::DeviceTarget> parse_target(const std::vector<std::string>& wor
     std::string text = word.substr(equals + 1);
     if (text.empty() || !field->second->empty())
       return fail("usage.invalid", "--target: the text is empty, or given twice").with("actual", word);
+    if (core::printable(text) != text)
+      return fail("usage.invalid", "--target: the text holds characters that cannot be shown").with("actual", word);
     *field->second = std::move(text);
   }
   return out;
@@ -99,6 +105,7 @@ struct Created {
   std::uint64_t size = 0;
   std::vector<CreatedStore> stores;
   std::size_t targets = 0;
+  std::vector<std::string> warnings;
 };
 
 core::Result<imaging::Capture> capture(const FfuCreateOptions& options, const fs::path& file,
@@ -157,7 +164,9 @@ core::Result<Created> create(const FfuCreateOptions& options, const std::stop_to
   request.form = form_of(options);
   IMPRINT_TRY(request.manifest, join_manifests(out.stores));
   request.stop = stop;
-  IMPRINT_TRY(out.size, write_ffu(request, options.out, options.json));
+  IMPRINT_TRY(auto written, write_ffu(request, options.out, options.json));
+  out.size = written.size;
+  out.warnings = std::move(written.warnings);
   return out;
 }
 
@@ -216,13 +225,15 @@ ExitStatus ffu_create(const FfuCreateOptions& options) {
                                             {"block_size", options.block_size},
                                             {"device_targets", done->targets},
                                             {"stores", std::move(stores)},
-                                            {"signed", false}}));
+                                            {"signed", false},
+                                            {"warnings", to_json(done->warnings)}}));
     return ExitStatus::good;
   }
   print_line(fmt::format("Wrote {}: {}, {}", name_of(options.out), core::format_mib(done->size),
                          describe_form(form_of(options), compression)));
   for (const CreatedStore& store : done->stores) print_store(options, store);
   if (done->targets != 0) print_line(fmt::format("  Targets    {} device models", done->targets));
+  print_warnings(done->warnings);
   say_unsigned(options.out);
   return ExitStatus::good;
 }

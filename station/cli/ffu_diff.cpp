@@ -44,6 +44,21 @@ std::string_view json_name(PartitionState state) {
   }
 }
 
+json::array extents_json(const std::vector<core::Extent>& extents) {
+  json::array out;
+  for (const core::Extent& extent : extents) {
+    if (out.size() == kExtentsInJson) break;
+    out.push_back(json::object{{"offset", extent.offset}, {"length", extent.length}});
+  }
+  return out;
+}
+
+json::object described_json(const std::vector<core::Extent>& extents) {
+  return {{"bytes", inspect::size_of(extents).bytes},
+          {"extents_total", extents.size()},
+          {"extents", extents_json(extents)}};
+}
+
 json::object store_json(const StoreDifference& store, std::size_t index) {
   const auto all = inspect::size_of(store.extents);
   json::array partitions;
@@ -57,11 +72,6 @@ json::object store_json(const StoreDifference& store, std::size_t index) {
                                       {"differing_blocks", partition.difference.blocks},
                                       {"differing_bytes", partition.difference.bytes}});
   }
-  json::array extents;
-  for (const core::Extent& extent : store.extents) {
-    if (extents.size() == kExtentsInJson) break;
-    extents.push_back(json::object{{"offset", extent.offset}, {"length", extent.length}});
-  }
   json::object out{{"index", index},
                    {"disk_bytes_a", store.disk_bytes_a},
                    {"disk_bytes_b", store.disk_bytes_b},
@@ -70,7 +80,9 @@ json::object store_json(const StoreDifference& store, std::size_t index) {
                    {"differing_bytes", all.bytes},
                    {"partitions", std::move(partitions)},
                    {"extents_total", store.extents.size()},
-                   {"extents", std::move(extents)}};
+                   {"extents", extents_json(store.extents)},
+                   {"described_only_in_a", described_json(store.described_only_in_a)},
+                   {"described_only_in_b", described_json(store.described_only_in_b)}};
   if (store.has_tables) {
     out["outside_partitions"] =
         json::object{{"differing_blocks", store.outside.blocks}, {"differing_bytes", store.outside.bytes}};
@@ -88,6 +100,7 @@ json::object to_json(const FfuDiffOptions& options, const ImageDifference& diffe
   return {{"a", name_of(options.a)},
           {"b", name_of(options.b)},
           {"contents", difference.same_contents() ? "same" : "different"},
+          {"signature_checked", false},
           {"block_size", inspect::kDifferenceGranule},
           {"facts", std::move(facts)},
           {"stores_in_a", difference.stores_in_a},
@@ -111,6 +124,14 @@ void print_partition(const PartitionDifference& partition) {
   print_line(fmt::format("  Partition {:<3} {:<16} {}", partition.number, name, text));
 }
 
+// Zeros count: a device keeps there what it has, where the other image clears it.
+void print_described(std::string_view where, const std::vector<core::Extent>& extents) {
+  if (extents.empty()) return;
+  print_line(fmt::format("  Described only in {}: {} bytes at {} place{}, the first at {}", where,
+                         inspect::size_of(extents).bytes, extents.size(), extents.size() == 1 ? "" : "s",
+                         extents.front().offset));
+}
+
 void print_store(const StoreDifference& store, std::size_t index) {
   const auto all = inspect::size_of(store.extents);
   print_line(fmt::format("Store {}: {}", index, all.blocks == 0 ? "same bytes" : "differs in " + size_text(all)));
@@ -122,6 +143,8 @@ void print_store(const StoreDifference& store, std::size_t index) {
   if (!store.has_tables) print_line("  Partitions: no table that can be read in both");
   if (store.outside.blocks != 0)
     print_line(fmt::format("  Outside of partitions (tables, gaps): {}", size_text(store.outside)));
+  print_described("A", store.described_only_in_a);
+  print_described("B", store.described_only_in_b);
   const std::size_t shown = std::min(store.extents.size(), kExtentsOnScreen);
   for (std::size_t i = 0; i < shown; ++i) {
     const core::Extent& extent = store.extents[i];
@@ -143,14 +166,15 @@ void print_difference(const FfuDiffOptions& options, const ImageDifference& diff
   print_line(difference.same_contents()
                  ? fmt::format("Contents  SAME{}", difference.facts.empty() ? "" : "; only headers or form differ")
                  : "Contents  DIFFERENT");
+  print_line("No signature was checked: who signed an image is for imprint ffu verify to say");
 }
 
 }  // namespace
 
 ExitStatus ffu_diff(const FfuDiffOptions& options) {
   const auto compare = [&]() -> core::Result<ImageDifference> {
-    IMPRINT_TRY(const FfuFile a, open_ffu(options.a));
-    IMPRINT_TRY(const FfuFile b, open_ffu(options.b));
+    IMPRINT_TRY(const FfuFile a, open_checked_ffu(options.a));
+    IMPRINT_TRY(const FfuFile b, open_checked_ffu(options.b));
     Progress progress("Comparing", options.json);
     return compare_images(a, b, [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, {});
   };

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
-#include "flash/core/atomic_file.hpp"
 #include "flash/core/text.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/extract.hpp"
 #include "station/cli/commands.hpp"
 #include "station/cli/ffu_file.hpp"
 #include "station/cli/ffu_json.hpp"
+#include "station/cli/replacing_file.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/errors.hpp"
 
@@ -22,26 +22,28 @@ struct Extracted {
   std::uint64_t disk_bytes = 0;
   std::uint64_t described_bytes = 0;
   bool partial = false;
+  std::vector<std::string> warnings;
 };
 
 core::Result<Extracted> extract(const FfuExtractOptions& options, const std::stop_token& stop) {
   if (options.size && *options.size > static_cast<std::uint64_t>(INT64_MAX))
     return fail("usage.invalid", "--size is larger than any file").with("actual", *options.size);
-  IMPRINT_TRY(const FfuFile file, open_ffu(options.file));
+  IMPRINT_TRY(const FfuFile file, open_checked_ffu(options.file));
   IMPRINT_CHECK(check_output(options.out, {options.file}));
   IMPRINT_TRY(const auto size, ffu::disk_bytes_for(file.image(), options.store, options.size));
   const ffu::Store& store = file.image().stores[options.store];
   IMPRINT_TRY(const auto map, ffu::DiskMap::build(store, size));
-  core::AtomicFile out(options.out);
+  IMPRINT_TRY(const auto out, ReplacingFile::make(options.out));
+  Extracted extracted{size, map.described_bytes(), store.update_type == ffu::UpdateType::partial, {}};
   {
     Progress progress("Extracting", options.json);
-    IMPRINT_TRY(const auto sink, core::FileSink::create(out.temporary_path(), size));
+    IMPRINT_TRY(const auto sink, out->open(size));
     IMPRINT_CHECK(ffu::extract_disk(
         *file.opened, *file.file, map, *sink, 0,
         [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, stop));
-    IMPRINT_CHECK(out.commit());
+    IMPRINT_TRY(extracted.warnings, out->commit());
   }
-  return Extracted{size, map.described_bytes(), store.update_type == ffu::UpdateType::partial};
+  return extracted;
 }
 
 }  // namespace
@@ -56,13 +58,15 @@ ExitStatus ffu_extract(const FfuExtractOptions& options) {
                                             {"store", options.store},
                                             {"disk_bytes", done->disk_bytes},
                                             {"described_bytes", done->described_bytes},
-                                            {"partial_update", done->partial}}));
+                                            {"partial_update", done->partial},
+                                            {"signature_checked", false},
+                                            {"warnings", to_json(done->warnings)}}));
     return ExitStatus::good;
   }
-  print_line(
-      fmt::format("Extracted {} as a disk of {} to {}; all that was read had its hash, the signature was not "
-                  "looked at",
-                  name_of(options.file), core::format_mib(done->disk_bytes), name_of(options.out)));
+  print_line(fmt::format("Extracted {} as a disk of {} to {}; all that was read had its hash", name_of(options.file),
+                         core::format_mib(done->disk_bytes), name_of(options.out)));
+  print_warnings(done->warnings);
+  say_not_checked(options.file);
   if (done->partial) {
     print_line(
         fmt::format("This is a PARTIAL update: only the {} that it describes are in the file, the rest of it "

@@ -14,6 +14,7 @@
 #include "flash/trust/signing.hpp"
 #include "station/cli/console.hpp"
 #include "station/cli/ffu_json.hpp"
+#include "station/cli/replacing_file.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station::cli {
@@ -44,6 +45,15 @@ core::Status check_catalog(const ffu::Image& image) {
   return std::unexpected(decision.refusal());
 }
 
+core::Result<FfuFile> open_checked_ffu(const fs::path& path) {
+  IMPRINT_TRY(auto file, open_ffu(path));
+  if (auto status = check_catalog(file.image()); !status) {
+    status.error().add_context("file", path.native());
+    return std::unexpected(std::move(status).error());
+  }
+  return file;
+}
+
 core::Status check_output(const fs::path& out, const std::vector<fs::path>& inputs) {
   std::error_code error;
   for (const fs::path& input : inputs) {
@@ -68,24 +78,33 @@ core::Result<ffu::CatalogMaker> unsigned_catalogs(trust::DigestAlgorithm digest)
   return ffu::CatalogMaker([made, digest](core::ByteView table) { return trust::build_catalog(table, made, digest); });
 }
 
-core::Result<std::uint64_t> write_ffu(ffu::WriteRequest& request, const fs::path& out, bool quiet) {
-  core::AtomicFile file(out);
+core::Result<WrittenFfu> write_ffu(ffu::WriteRequest& request, const fs::path& out, bool quiet) {
+  IMPRINT_TRY(const auto file, ReplacingFile::make(out));
   for (;;) {
     Progress progress("Writing", quiet);
     request.progress = [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); };
-    IMPRINT_TRY(const auto sink, core::FileSink::create(file.temporary_path(), 0));
-    auto size = ffu::write_image(request, *sink);
+    IMPRINT_TRY(const auto sink, file->open(0));
+    const auto size = ffu::write_image(request, *sink);
     if (size) {
-      IMPRINT_CHECK(file.commit());
-      return size;
+      IMPRINT_TRY(auto warnings, file->commit());
+      return WrittenFfu{*size, std::move(warnings)};
     }
     // Zeros at the end of the payload and blocks smaller than a chunk. Where chunks are as small as blocks, there is
     // only one place where the payload can begin.
     std::uint32_t smallest = request.chunk_size;
     for (const ffu::StoreToWrite& store : request.stores) smallest = std::min(smallest, store.store.block_size);
-    if (size.error().id() != "ffu.padding-ambiguous" || smallest == request.chunk_size) return size;
+    if (size.error().id() != "ffu.padding-ambiguous" || smallest == request.chunk_size)
+      return std::unexpected(size.error());
     request.chunk_size = smallest;
   }
+}
+
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) print_line(fmt::format("WARNING      {}", warning));
+}
+
+void say_not_checked(const fs::path& file) {
+  print_line(fmt::format("No signature was checked: who signed {} is for imprint ffu verify to say", name_of(file)));
 }
 
 void say_unsigned(const fs::path& out) {

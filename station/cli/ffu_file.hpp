@@ -28,6 +28,8 @@ struct FfuFile {
 
 // The catalog vouches for the hash table, whoever signed it: what has to hold before anything is made of an image.
 [[nodiscard]] core::Status check_catalog(const ffu::Image& image);
+// Both; errors name the file.
+[[nodiscard]] core::Result<FfuFile> open_checked_ffu(const std::filesystem::path& path);
 
 // Before long work: `out` is none of the files that are read (`usage.invalid`), its folder is there, and it is free or
 // a file.
@@ -39,10 +41,18 @@ struct FfuFile {
 [[nodiscard]] core::Result<ffu::CatalogMaker> unsigned_catalogs(
     trust::DigestAlgorithm digest = trust::DigestAlgorithm::sha1);
 
+struct WrittenFfu {
+  std::uint64_t size = 0;             // bytes
+  std::vector<std::string> warnings;  // what was not kept of the access of the file that had the name
+};
 // The image that is asked for under `out`, with progress unless `quiet`. Chunks become as small as the smallest block
-// where a reader could not tell otherwise where the payload begins. The answer is its size in bytes.
-[[nodiscard]] core::Result<std::uint64_t> write_ffu(ffu::WriteRequest& request, const std::filesystem::path& out,
-                                                    bool quiet);
+// where a reader could not tell otherwise where the payload begins. A file that has the name is replaced, and who may
+// do what with it stays.
+[[nodiscard]] core::Result<WrittenFfu> write_ffu(ffu::WriteRequest& request, const std::filesystem::path& out,
+                                                 bool quiet);
+void print_warnings(const std::vector<std::string>& warnings);
+// For commands that check hashes and leave signatures to verify.
+void say_not_checked(const std::filesystem::path& file);
 // What has to be done next with an image that was made.
 void say_unsigned(const std::filesystem::path& out);
 

@@ -4,11 +4,13 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <optional>
 
 #include "flash/core/bytes.hpp"
 #include "flash/core/text.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/hashed_unit.hpp"
+#include "flash/trust/named_signer.hpp"
 #include "station/cli/commands.hpp"
 #include "station/cli/ffu_file.hpp"
 #include "station/cli/ffu_json.hpp"
@@ -167,7 +169,13 @@ json::object store_json(const ffu::Image& image, std::size_t index) {
   return out;
 }
 
-json::object image_json(const FfuInfoOptions& options, const ffu::Image& image, const trust::Decision& decision) {
+// What the catalog says, with no signature checked.
+struct CatalogFacts {
+  trust::Decision table;  // under policy none: is the hash table the one that the catalog has the digest of?
+  std::optional<trust::Certificate> signer;
+};
+
+json::object image_json(const FfuInfoOptions& options, const ffu::Image& image, const CatalogFacts& catalog) {
   json::array stores;
   for (std::size_t i = 0; i < image.stores.size(); ++i) stores.push_back(store_json(image, i));
   json::array targets;
@@ -192,8 +200,10 @@ json::object image_json(const FfuInfoOptions& options, const ffu::Image& image, 
           {"os_version", core::printable(image.manifest.os_version)},
           {"manifest_version", core::printable(image.manifest.version)},
           {"catalog_bytes", image.catalog.size()},
-          {"table_digest", decision.table_digest},
-          {"signer", to_json(decision.signer)},
+          {"table_digest", catalog.table.table_digest},
+          {"table_digest_good", catalog.table.accepted},
+          {"signature_checked", false},
+          {"signer", to_json(catalog.signer)},
           {"stores", std::move(stores)}};
 }
 
@@ -270,7 +280,7 @@ std::string update_text(const ffu::Image& image) {
       entries);
 }
 
-void print_image(const FfuInfoOptions& options, const ffu::Image& image, const trust::Decision& decision) {
+void print_image(const FfuInfoOptions& options, const ffu::Image& image, const CatalogFacts& catalog) {
   print_fact("Image", options.file.native());
   print_fact("Form", form_text(image));
   print_fact("Update", update_text(image));
@@ -284,9 +294,13 @@ void print_image(const FfuInfoOptions& options, const ffu::Image& image, const t
   if (!image.manifest.os_version.empty()) print_fact("OS version", image.manifest.os_version);
   for (const std::string& id : image.platform_ids()) print_fact("Platform id", id);
   for (const ffu::DeviceTarget& target : image.targets) print_fact("Device target", target_text(target));
-  print_fact("Signer", decision.signer ? decision.signer->subject + " (named, not judged: imprint ffu verify does)"
-                                       : std::string("none, or none that can be read"));
-  print_fact("Table digest", decision.table_digest.empty() ? "none that can be read" : decision.table_digest);
+  print_fact("Signer", catalog.signer ? catalog.signer->subject + " (named, not judged: imprint ffu verify does)"
+                                      : std::string("none, or none that can be read"));
+  const std::string& digest = catalog.table.table_digest;
+  print_fact("Table digest", digest.empty() ? "none that can be read" : digest);
+  if (!catalog.table.accepted) {
+    print_fact("WARNING", "the catalog does not vouch for the hash table: " + catalog.table.refusal().message());
+  }
   for (std::size_t i = 0; i < image.stores.size(); ++i) print_store(image, i);
 }
 
@@ -295,13 +309,14 @@ void print_image(const FfuInfoOptions& options, const ffu::Image& image, const t
 ExitStatus ffu_info(const FfuInfoOptions& options) {
   const auto file = open_ffu(options.file);
   if (!file) return report_error(file.error(), options.json);
-  // Only to name the signer: with no trust at all, nothing is accepted here.
-  const trust::Decision decision =
-      trust::decide(file->image(), trust::Policy::retail, trust::TrustStore::empty(), core::SystemClock().now());
+  const ffu::Image& image = file->image();
+  const CatalogFacts catalog{
+      trust::decide(image, trust::Policy::none, trust::TrustStore::empty(), core::SystemClock().now()),
+      trust::named_signer(image.catalog)};
   if (options.json) {
-    print_line(json::serialize(image_json(options, file->image(), decision)));
+    print_line(json::serialize(image_json(options, image, catalog)));
   } else {
-    print_image(options, file->image(), decision);
+    print_image(options, image, catalog);
   }
   return ExitStatus::good;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprint ffu sign and catalog: signatures by keys of ours, and by signers outside.
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <boost/json.hpp>
 
@@ -10,8 +9,10 @@
 
 #include "flash/core/atomic_file.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/core/text.hpp"
 #include "flash/ffu/verify.hpp"
 #include "flash/ffu/writer.hpp"
+#include "flash/trust/named_signer.hpp"
 #include "flash/trust/pkcs11_uri.hpp"
 #include "flash/trust/signing.hpp"
 #include "flash/trust/timestamp.hpp"
@@ -95,12 +96,12 @@ core::Result<core::ByteBuffer> make_catalog(const FfuSignOptions& options, const
   return core::ByteBuffer(content.encoded.begin(), content.encoded.end());
 }
 
-// Nothing is signed with a certificate that verify would refuse for what it is. What policies do not agree on is a
-// warning.
+// Nothing is signed with a certificate that every verify would refuse for what it is. What depends on the trust
+// directory is a warning.
 core::Result<std::vector<std::string>> check_certificate(const trust::Signer& signer) {
   std::vector<std::string> warnings;
   for (const trust::Reason& reason : signer.warnings(core::SystemClock().now())) {
-    if (reason.id != "trust.key-too-weak") {
+    if (!reason.good) {
       trust::Decision refused;
       refused.reasons.push_back(reason);
       return std::unexpected(refused.refusal());
@@ -133,11 +134,9 @@ core::Status prove(const fs::path& path, bool quiet, const std::stop_token& stop
         *written.opened, *written.file, 0,
         [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); }, stop));
   }
-  // Only to name the signer; who is trusted is for verify to say.
-  const auto decision =
-      trust::decide(image, trust::Policy::test, trust::TrustStore::empty(), core::SystemClock().now());
-  out.signer = decision.signer ? decision.signer->subject : "";
-  out.table_digest = decision.table_digest;
+  const auto signer = trust::named_signer(image.catalog);
+  out.signer = signer ? signer->subject : "";
+  out.table_digest = std::string(trust::to_string(content.algorithm)) + ":" + core::to_hex(content.digest);
   return {};
 }
 
@@ -158,9 +157,9 @@ core::Result<Signed> sign(const FfuSignOptions& options, const std::optional<tru
                           const std::stop_token& stop) {
   IMPRINT_TRY(const FfuFile file, open_ffu(options.file));
   IMPRINT_CHECK(check_output(options.file, {}));
-  struct stat access{};
-  if (::access(options.file.c_str(), W_OK) != 0 || ::stat(options.file.c_str(), &access) != 0)
-    return core::fail_errno(errno, "io.permission", options.file.native());
+  if (::access(options.file.c_str(), W_OK) != 0) return core::fail_errno(errno, "io.permission", options.file.native());
+  IMPRINT_TRY(const auto access, FileAccess::of(options.file));
+  if (!access) return core::fail("io.not-found").with("file", options.file.native());
   IMPRINT_CHECK(check_catalog(file.image()));
   IMPRINT_CHECK(ffu::check_locations(file.image()));
   Signed out;
@@ -174,7 +173,7 @@ core::Result<Signed> sign(const FfuSignOptions& options, const std::optional<tru
   IMPRINT_TRY(const auto written, PrivateFile::create(aside.temporary_path()));
   IMPRINT_TRY(out.size, write_signed(file, catalog, options.json, stop, *written));
   IMPRINT_CHECK(prove(aside.temporary_path(), options.json, stop, out));
-  IMPRINT_TRY(const auto not_kept, written->take_access(access));
+  IMPRINT_TRY(const auto not_kept, written->take_access(*access));
   out.warnings.insert(out.warnings.end(), not_kept.begin(), not_kept.end());
   IMPRINT_CHECK(aside.commit());
   out.moved_chunks = (static_cast<std::int64_t>(out.size) - static_cast<std::int64_t>(out.old_size)) /
@@ -194,7 +193,7 @@ void print_signed(const FfuSignOptions& options, const Signed& done) {
                              ? std::string(", as before: the catalog fits its padding")
                              : fmt::format(", {} before: what follows the catalog moved by {} chunks of {} KiB",
                                            done.old_size, done.moved_chunks, done.chunk_size / 1024)));
-  for (const std::string& warning : done.warnings) print_line(fmt::format("WARNING      {}", warning));
+  print_warnings(done.warnings);
 }
 
 core::Status save_catalog(const FfuCatalogOptions& options, std::size_t& size) {

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <optional>
 
 #include "flash/core/text.hpp"
 #include "flash/ffu/hashed_unit.hpp"
@@ -24,6 +25,15 @@ struct Answers {
   core::Status locations;
   [[nodiscard]] bool good() const { return decision.accepted && units && locations; }
 };
+
+// The one that is reported. A file that could not be read to its end does not hide that it was refused.
+std::optional<core::Error> worst_of(const Answers& answers) {
+  const bool unread = !answers.units && exit_status(answers.units.error()) == ExitStatus::environment;
+  if (!answers.units && !(unread && !answers.decision.accepted)) return answers.units.error();
+  if (!answers.decision.accepted) return answers.decision.refusal();
+  if (!answers.locations) return answers.locations.error();
+  return std::nullopt;
+}
 
 // What the decision says of a timestamp: when and by whom, or why it was not counted. Nothing where there is none.
 std::optional<std::string> timestamp_text(const trust::Decision& decision) {
@@ -131,16 +141,11 @@ ExitStatus ffu_verify(const FfuVerifyOptions& options) {
   } else {
     print_answers(options, file->image(), answers);
   }
-  std::optional<core::Error> worst;
-  if (!answers.units) {
-    worst = answers.units.error();
-  } else if (!answers.decision.accepted) {
-    worst = answers.decision.refusal();
-  } else if (!answers.locations) {
-    worst = answers.locations.error();
-  }
+  const auto worst = worst_of(answers);
   if (!worst) return ExitStatus::good;
-  return options.json ? exit_status(*worst) : report_error(*worst, false);
+  const ExitStatus status = options.json ? exit_status(*worst) : report_error(*worst, false);
+  // Whoever's fault the reason is, a stale revocation list's too: the image was judged, and refused.
+  return answers.decision.accepted ? status : ExitStatus::not_good;
 }
 
 }  // namespace imprint::station::cli

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "flash/core/digest.hpp"
+#include "flash/core/text.hpp"
 #include "flash/disk/partition_table.hpp"
 #include "flash/ffu/disk_map.hpp"
 #include "flash/ffu/unit_reader.hpp"
@@ -56,6 +58,26 @@ const disk::Partition* counterpart(const disk::Partition& wanted, const disk::Pa
                    : candidate.number == wanted.number && (candidate.name == wanted.name || count(other) == 0);
   });
   return found == other.partitions.end() ? nullptr : &*found;
+}
+
+core::ExtentSet described_by(const Side& side) {
+  core::ExtentSet out;
+  for (const ffu::MappedRun& run : side.disk->map().runs()) out.add({run.disk_offset, run.length});
+  return out;
+}
+
+// The parts of `extents` (ascending, none overlapping) that are not in `taken`.
+core::ExtentSet outside_of(const std::vector<core::Extent>& extents, const core::ExtentSet& taken) {
+  core::ExtentSet out;
+  for (const core::Extent& extent : extents) {
+    std::uint64_t from = extent.offset;
+    for (const core::Extent& inside : taken.within(extent)) {
+      if (inside.offset > from) out.add({from, inside.offset - from});
+      from = inside.end();
+    }
+    if (extent.end() > from) out.add({from, extent.end() - from});
+  }
+  return out;
 }
 
 core::Result<PartitionDifference> compare_partition(const disk::Partition& in_a, const Side& a,
@@ -110,16 +132,7 @@ core::Status compare_partitions(const Side& a, const Side& b, const std::stop_to
                               .bytes_in_b = place_of(*b.table, partition).length,
                               .difference = {}});
   }
-  core::ExtentSet outside;
-  for (const core::Extent& extent : out.extents) {
-    std::uint64_t from = extent.offset;
-    for (const core::Extent& inside : covered.within(extent)) {
-      if (inside.offset > from) outside.add({from, inside.offset - from});
-      from = inside.end();
-    }
-    if (extent.end() > from) outside.add({from, extent.end() - from});
-  }
-  out.outside = inspect::size_of(outside.extents());
+  out.outside = inspect::size_of(outside_of(out.extents, covered).extents());
   return {};
 }
 
@@ -131,6 +144,10 @@ core::Result<StoreDifference> compare_stores(const FfuFile& file_a, const FfuFil
   out.disk_bytes_a = a.disk->size();
   out.disk_bytes_b = b.disk->size();
   IMPRINT_TRY(out.extents, inspect::compare_disks(*a.disk, *b.disk, progress, stop));
+  const core::ExtentSet in_a = described_by(a);
+  const core::ExtentSet in_b = described_by(b);
+  out.described_only_in_a = outside_of(in_a.extents(), in_b).extents();
+  out.described_only_in_b = outside_of(in_b.extents(), in_a).extents();
   out.has_tables = a.table && b.table;
   if (out.has_tables) IMPRINT_CHECK(compare_partitions(a, b, stop, out));
   return out;
@@ -138,6 +155,21 @@ core::Result<StoreDifference> compare_stores(const FfuFile& file_a, const FfuFil
 
 void note(std::vector<FactDifference>& facts, std::string fact, std::string a, std::string b) {
   if (a != b) facts.push_back({std::move(fact), std::move(a), std::move(b)});
+}
+
+// The entries one after the other with the data that each asks for, wherever in the table that lies.
+std::string validation_text(const ffu::Store& store) {
+  if (store.validation.empty()) return "none";
+  core::Sha256Stream digest;
+  for (const ffu::ValidationEntry& entry : store.validation) {
+    core::ByteWriter fields;
+    fields.le(entry.sector_index);
+    fields.le(entry.sector_offset);
+    fields.le(entry.data_size);
+    digest.update(fields.buffer());
+    digest.update(store.data_of(entry));
+  }
+  return fmt::format("{}, SHA-256 of what they ask {}", store.validation.size(), core::to_hex(digest.finish()));
 }
 
 std::string partitions_text(const ffu::ManifestStore& store) {
@@ -151,8 +183,7 @@ std::string partitions_text(const ffu::ManifestStore& store) {
 }
 
 std::string update_text(const ffu::Store& store) {
-  if (store.update_type == ffu::UpdateType::full) return "full";
-  return fmt::format("partial, validation entries: {}", store.validation.size());
+  return store.update_type == ffu::UpdateType::full ? "full" : "partial";
 }
 
 std::string targets_text(const ffu::Image& image) {
@@ -184,6 +215,9 @@ std::vector<FactDifference> compare_facts(const ffu::Image& a, const ffu::Image&
     const ffu::Store& in_a = a.stores[i];
     const ffu::Store& in_b = b.stores[i];
     note(out, named("update"), update_text(in_a), update_text(in_b));
+    const std::size_t before = out.size();
+    note(out, named("validation entries"), validation_text(in_a), validation_text(in_b));
+    if (out.size() != before) out.back().of_contents = true;
     note(out, named("device path"), in_a.device_path, in_b.device_path);
     note(out, named("block size"), std::to_string(in_a.block_size), std::to_string(in_b.block_size));
     note(out, named("writes"), std::to_string(in_a.descriptors.size()), std::to_string(in_b.descriptors.size()));
@@ -201,8 +235,11 @@ std::vector<FactDifference> compare_facts(const ffu::Image& a, const ffu::Image&
 }  // namespace
 
 bool ImageDifference::same_contents() const {
-  return stores_in_a == stores_in_b &&
-         std::ranges::all_of(stores, [](const StoreDifference& store) { return store.extents.empty(); });
+  const auto is_same = [](const StoreDifference& store) {
+    return store.extents.empty() && store.described_only_in_a.empty() && store.described_only_in_b.empty();
+  };
+  return stores_in_a == stores_in_b && std::ranges::none_of(facts, &FactDifference::of_contents) &&
+         std::ranges::all_of(stores, is_same);
 }
 
 core::Result<ImageDifference> compare_images(const FfuFile& a, const FfuFile& b, const ProgressCall& progress,

@@ -19,6 +19,7 @@ struct FactDifference {
   std::string fact;  // "platform ids"
   std::string a;
   std::string b;
+  bool of_contents = false;  // not of headers or form alone: what a device is asked, and what is written to it
 };
 
 enum class PartitionState { same, different, only_in_a, only_in_b };
@@ -40,6 +41,9 @@ struct StoreDifference {
   std::vector<PartitionDifference> partitions;
   inspect::DifferenceSize outside;    // of every partition of a: tables, gaps, and what only b has there
   std::vector<core::Extent> extents;  // of the disk, ascending
+  // What one writes and the other leaves as it is on a device, zeros too; ascending.
+  std::vector<core::Extent> described_only_in_a;
+  std::vector<core::Extent> described_only_in_b;
 };
 
 struct ImageDifference {
@@ -47,7 +51,8 @@ struct ImageDifference {
   std::vector<StoreDifference> stores;  // those that both have
   std::size_t stores_in_a = 0;
   std::size_t stores_in_b = 0;
-  // The disks hold the same bytes; what the headers say besides may differ.
+  // Applied to a device they do the same: the same bytes at the same places, and nothing at the others, on the same
+  // conditions (validation entries). What the headers say besides may differ.
   [[nodiscard]] bool same_contents() const;
 };
 

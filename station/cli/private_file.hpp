@@ -3,8 +3,6 @@
 // the place of: for images that are signed in place.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +10,7 @@
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
+#include "station/cli/file_access.hpp"
 
 namespace imprint::station::cli {
 
@@ -28,10 +27,8 @@ class PrivateFile final : public core::BlockSink {
   // Writes what was held back. Nothing is written afterwards.
   [[nodiscard]] core::Status finish();
 
-  // Owner, group and mode of `like`, each as far as this user may give it, without set-id bits. Where the group cannot
-  // be kept, the group that the file has instead may do no more than everybody. The answer says what was not kept, a
-  // sentence each. `io.write-failed`.
-  [[nodiscard]] core::Result<std::vector<std::string>> take_access(const struct stat& like);
+  // As FileAccess::give_to has it: the answer says what was not kept, a sentence each. `io.write-failed`.
+  [[nodiscard]] core::Result<std::vector<std::string>> take_access(const FileAccess& like);
 
  private:
   PrivateFile(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}

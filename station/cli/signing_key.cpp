@@ -3,17 +3,13 @@
 #include "station/cli/signing_key.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <cerrno>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
-#include "flash/trust/errors.hpp"
 #include "flash/trust/pkcs11_uri.hpp"
 #include "station/cli/ffu_json.hpp"
 #include "station/cli/secret_prompt.hpp"
@@ -21,32 +17,12 @@
 namespace imprint::station::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 bool is_on_token(const FfuSignOptions& options) { return options.key && trust::is_pkcs11_uri(*options.key); }
 
 core::Result<trust::Signer> open_with(const FfuSignOptions& options, std::optional<trust::Secret> secret) {
   if (options.pkcs12) return trust::Signer::from_pkcs12(*options.pkcs12, std::move(secret));
   if (is_on_token(options)) return trust::Signer::from_pkcs11(options.certificate, *options.key, std::move(secret));
   return trust::Signer::from_pem(*options.certificate, *options.key, std::move(secret));
-}
-
-// A secret that others could have read is none: said, as ssh does, before it is used.
-core::Result<trust::Secret> read_secret(const fs::path& file) {
-  struct stat info{};
-  if (::stat(file.c_str(), &info) != 0) {
-    const int error = errno;
-    return trust::fail("sign.secret-unreadable")
-        .with("file", file.native())
-        .caused_by(core::fail_errno(error, "io.open-failed", file.native()).error());
-  }
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    return trust::fail("sign.secret-unreadable",
-                       "others than its owner have access to it; take that away: chmod 600 " + name_of(file))
-        .with("file", file.native())
-        .with("mode", fmt::format("{:04o}", info.st_mode & 07777));
-  }
-  return trust::Secret::read_line(file);
 }
 
 std::string question(const FfuSignOptions& options) {
@@ -62,7 +38,7 @@ std::string question(const FfuSignOptions& options) {
 core::Result<trust::Signer> open_signer(const FfuSignOptions& options) {
   std::optional<trust::Secret> secret;
   if (options.passphrase_file) {
-    IMPRINT_TRY(secret, read_secret(*options.passphrase_file));
+    IMPRINT_TRY(secret, trust::Secret::read_line(*options.passphrase_file));
   }
   auto signer = open_with(options, std::move(secret));
   if (signer || options.passphrase_file) return signer;

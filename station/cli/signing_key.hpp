@@ -9,8 +9,7 @@
 namespace imprint::station::cli {
 
 // A key or a PKCS#12 file is among the options. Asks at the terminal only when a secret is needed and no file has it;
-// an empty answer is `job.cancelled`. `sign.*`; `sign.secret-unreadable` also for a passphrase file that others can
-// read.
+// an empty answer is `job.cancelled`. `sign.*`.
 [[nodiscard]] core::Result<trust::Signer> open_signer(const FfuSignOptions& options);
 
 }  // namespace imprint::station::cli

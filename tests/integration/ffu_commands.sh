@@ -181,10 +181,11 @@ step_conversions() {
 
 # Headers, table and payload, under both policies; nothing is signed or made of such an image.
 step_bit_flips() {
-  local form size catalog table first offset
+  local form size catalog table first offset made
   for form in none lznt1; do
     cp "../$form.ffu" image.ffu
     holds "sign" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key
+    gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
     size=$(stat -c %s image.ffu)
     catalog=$(od -An -tu4 -j24 -N4 image.ffu | tr -d ' ')
     table=$((32 + catalog))
@@ -200,12 +201,15 @@ step_bit_flips() {
         same_payload changed.ffu
         continue
       fi
-      gives 1 "$imprint" ffu verify changed.ffu --policy none
-      gives 1 "$imprint" ffu verify changed.ffu --policy test --trust ../trust
+      says 1 image.hash-mismatch "$imprint" ffu verify changed.ffu --policy none
+      says 1 image.hash-mismatch "$imprint" ffu verify changed.ffu --policy test --trust ../trust
+      # Of a table entry behind the headers' the catalog knows before any unit is hashed.
+      made=image.hash-mismatch
+      [ "$offset" -eq $((table + 70)) ] && made=catalog.digest-mismatch
       cp changed.ffu kept.ffu
-      gives 1 "$imprint" ffu sign changed.ffu --cert ../signer.pem --key ../signer.key
+      says 1 $made "$imprint" ffu sign changed.ffu --cert ../signer.pem --key ../signer.key
       same_bytes kept.ffu changed.ffu
-      gives 1 "$imprint" ffu convert changed.ffu converted.ffu
+      says 1 $made "$imprint" ffu convert changed.ffu converted.ffu
       [ -e converted.ffu ] && die "a damaged image was converted (byte $offset)"
     done
     # In the signature: found where signatures are looked at.
@@ -219,6 +223,13 @@ step_bit_flips() {
   flip changed.ffu $(($(stat -c %s changed.ffu) - 3))
   says 1 image.hash-mismatch "$imprint" ffu extract changed.ffu changed.img
   [ -e changed.img ] && die "a damaged image was extracted"
+  # In the table: nothing is made of what the catalog does not vouch for, or compared with it.
+  cp ../none.ffu changed.ffu
+  flip changed.ffu $((32 + $(od -An -tu4 -j24 -N4 changed.ffu) + 70))
+  says 1 catalog.digest-mismatch "$imprint" ffu extract changed.ffu changed.img
+  [ -e changed.img ] && die "an image with a changed table was extracted"
+  says 1 catalog.digest-mismatch "$imprint" ffu diff ../none.ffu changed.ffu
+  says 1 catalog.digest-mismatch "$imprint" ffu diff changed.ffu ../none.ffu
   nothing_left .
 }
 
@@ -251,13 +262,72 @@ step_differences() {
   dd if=../disk.img of=moved.img bs=512 skip="$place" seek=$((place + 8192)) count=$((24 * 2048)) conv=notrunc status=none
   holds "create" "$imprint" ffu create moved.img moved.ffu --platform Imprint.Virtual.Board.1
   in_json '.stores[0].partitions[1] | .state == "same" and .moved' "$imprint" ffu diff ../none.ffu moved.ffu --json
+  # Zeros that only one of them writes: a device would keep what it has there.
+  truncate -s 1M small.img
+  head -c 4096 /dev/urandom >noise
+  dd if=noise of=small.img bs=4096 seek=64 conv=notrunc status=none  # where no table could be
+  holds "create" "$imprint" ffu create small.img few.ffu --platform A.B.C --block-size 4096
+  holds "create" "$imprint" ffu create small.img more.ffu --platform A.B.C --block-size 131072
+  gives 1 "$imprint" ffu diff few.ffu more.ffu
+  grep -q 'Described only in B: [1-9]' <<<"$text" || die "what only B describes is not said: $text"
+  grep -q 'SAME' <<<"$text" && die "said to be the same: $text"
+  in_json '.contents == "different" and .stores[0].differing_blocks == 0 and .stores[0].described_only_in_a.bytes == 0
+    and .stores[0].described_only_in_b.bytes > 0 and .stores[0].described_only_in_b.extents[0].offset == 266240' \
+    "$imprint" ffu diff few.ffu more.ffu --json
+  gives 1 "$imprint" ffu diff more.ffu few.ffu
+  grep -q 'Described only in A: [1-9]' <<<"$text" || die "what only A describes is not said: $text"
+  gives 0 "$imprint" ffu diff more.ffu more.ffu
   # The text names the first places and how many more there are.
   cp --sparse=always ../disk.img many.img
-  local i text
+  local i
   for i in $(seq 0 29); do printf 'x' | dd of=many.img bs=1 seek=$(((40 << 20) + i * 8192)) conv=notrunc status=none; done
   holds "create" "$imprint" ffu create many.img many.ffu --platform Imprint.Virtual.Board.1
   text=$("$imprint" ffu diff ../none.ffu many.ffu)
   grep -q 'and 10 more places' <<<"$text" || die "the number of places is not said: $text"
+}
+
+# No answer looks as if a signature had been checked that was not.
+step_unchecked_signatures() {
+  cp ../none.ffu image.ffu
+  local command
+  for command in "extract image.ffu out.img" "convert image.ffu out.ffu" "diff image.ffu image.ffu"; do
+    # shellcheck disable=SC2086 # the words of a command line
+    in_json '.signature_checked == false' "$imprint" ffu $command --json
+    # shellcheck disable=SC2086
+    gives 0 "$imprint" ffu $command
+    grep -q '^No signature was checked' <<<"$text" || die "it is not said by: $command ($text)"
+  done
+  in_json '.signature_checked == false and .table_digest_good and .signer == null' "$imprint" ffu info image.ffu --json
+  gives 0 "$imprint" ffu info image.ffu
+  grep -q WARNING <<<"$text" && die "a warning of a right image: $text"
+  # A catalog that does not vouch for the table names its signer still, and does not look right.
+  holds "sign" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key
+  flip image.ffu $((32 + $(od -An -tu4 -j24 -N4 image.ffu) + 70))
+  in_json '.signature_checked == false and .table_digest_good == false and (.table_digest | startswith("sha1:"))
+    and .signer.subject == "CN=Integration signer"' "$imprint" ffu info image.ffu --json
+  gives 0 "$imprint" ffu info image.ffu
+  grep -q '^WARNING .*does not vouch for the hash table' <<<"$text" || die "a broken catalog is not said: $text"
+  grep -q '^Signer .*CN=Integration signer' <<<"$text" || die "the signer is not named: $text"
+}
+
+# What replaces a file is as private as that was, also while it is written.
+step_replaced_files() {
+  local command
+  for command in "create ../disk.img out --platform A.B.C" "convert ../none.ffu out" "extract ../none.ffu out"; do
+    rm -f out
+    # shellcheck disable=SC2086 # the words of a command line
+    (umask 022 && holds "$command" "$imprint" ffu $command) || exit 1
+    same "the mode of a new file by $command" "$(stat -c %a out)" 644
+    chmod 600 out
+    # shellcheck disable=SC2086
+    in_json '.warnings == []' "$imprint" ffu $command --json
+    same "the mode of a replaced file by $command" "$(stat -c %a out)" 600
+    chmod 4664 out
+    # shellcheck disable=SC2086
+    holds "$command" "$imprint" ffu $command
+    same "the mode without set-id bits by $command" "$(stat -c %a out)" 664
+  done
+  nothing_left .
 }
 
 step_infos() {
@@ -315,12 +385,16 @@ create ../disk.img out.ffu --platform A.B.C --target colour=red
 create ../disk.img out.ffu --platform A.B.C --target product
 create ../disk.img out.ffu --platform A.B.C --target product=
 create ../disk.img out.ffu --platform A.B.C --target product=a product=b
+create ../disk.img out.ffu --platform Grün.B.C
 sign image.ffu --timestamp ../passphrase --passphrase-file ../passphrase
 sign image.ffu --p12 ../signer.p12 --digest md5
 sign image.ffu --p12 ../signer.p12 --passphrase words
 END
   says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform ''
   says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform $'A.B\nC'
+  says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform 'A.B C'
+  says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform A.B.C --target $'product=a\tb'
+  says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform A.B.C --target $'product=a\xff'
   says 2 usage.invalid "$imprint" ffu create ../disk.img out.ffu --platform A.B.C --form v2 --device-path ''
   says 2 usage.invalid env SOURCE_DATE_EPOCH=today "$imprint" ffu create ../disk.img out.ffu --platform A.B.C
   same_bytes ../none.ffu image.ffu

@@ -87,19 +87,20 @@ step_file_access() {
   cp ../signer.key key
   chmod 644 key
   "${other[@]}" test -r key -a -w image.ffu || { echo "no other user gets here: owners were not looked at"; return 0; }
-  in_json '(.warnings | length) == 2' "${other[@]}" "$imprint" ffu sign image.ffu --cert ../signer.pem --key key --json
+  in_json '([.warnings[] | select(contains("could not be kept"))] | length) == 2 and any(.warnings[]; contains("sign.key-exposed"))' \
+    "${other[@]}" "$imprint" ffu sign image.ffu --cert ../signer.pem --key key --json
   same "owner and group" "$(stat -c %u:%g:%a image.ffu)" 65534:65534:666
   # The group can be kept where the signer is in it; without, it may do no more than everybody.
   chown 65533:65532 image.ffu
   chmod 662 image.ffu
   other=(setpriv --reuid=65534 --regid=65534 --groups=65532)
-  in_json '(.warnings | length) == 1' "${other[@]}" "$imprint" ffu sign image.ffu --cert ../signer.pem --key key --json
+  in_json '([.warnings[] | select(contains("could not be kept"))] | length) == 1' "${other[@]}" "$imprint" ffu sign image.ffu --cert ../signer.pem --key key --json
   same "owner and group" "$(stat -c %u:%g:%a image.ffu)" 65534:65532:662
   chown 65533:65532 image.ffu
   chmod 666 image.ffu
   chmod o-w image.ffu
   other=(setpriv --reuid=65533 --regid=65534 --clear-groups)
-  in_json '(.warnings | length) == 1' "${other[@]}" "$imprint" ffu sign image.ffu --cert ../signer.pem --key key --json
+  in_json '([.warnings[] | select(contains("could not be kept"))] | length) == 1' "${other[@]}" "$imprint" ffu sign image.ffu --cert ../signer.pem --key key --json
   same "owner and group" "$(stat -c %u:%g:%a image.ffu)" 65533:65534:644
   nothing_left .
 }
@@ -137,7 +138,16 @@ END
   says 1 trust.expired "$imprint" ffu sign image.ffu --cert expired.pem --key ../signer.key
   says 1 trust.not-yet-valid "$imprint" ffu sign image.ffu --cert early.pem --key ../signer.key
   says 1 trust.wrong-usage "$imprint" ffu sign image.ffu --cert ../authority.pem --key ../authority.key
+  # A small key of the signer itself, which no policy takes.
+  openssl req -new -newkey rsa:1024 -nodes -keyout small.key -out small.csr -subj "/CN=Small signer" 2>/dev/null || die "the small key"
+  holds "its certificate" openssl ca -batch -notext -config ca.cnf -extensions code -cert ../trust/root.pem -keyfile ../root.key \
+    -in small.csr -days 30 -out small.pem
+  says 1 trust.key-too-weak "$imprint" ffu sign image.ffu --cert small.pem --key small.key
   same_bytes ../none.ffu image.ffu
+  # An expired certificate in the file that is none of the signer's issuers.
+  cat ../signer.pem expired.pem >bundle.pem
+  in_json '.warnings == []' "$imprint" ffu sign image.ffu --cert bundle.pem --key ../signer.key --json
+  gives 0 "$imprint" ffu verify image.ffu --policy test --trust ../trust
   # An issuer with a small key is for the line to judge: said, and signed.
   openssl req -new -newkey rsa:1024 -nodes -keyout weak.key -out weak.csr -subj "/CN=Weak issuer" 2>/dev/null || die "the weak key"
   holds "the weak issuer" openssl ca -batch -notext -config ca.cnf -extensions issuer -cert ../trust/root.pem -keyfile ../root.key \
@@ -150,6 +160,24 @@ END
   nothing_left .
 }
 
+# An image that was judged and refused is not good, whoever's fault the reason is; a trust directory that cannot be read
+# is the machine's.
+step_stale_lists() {
+  cp ../none.ffu image.ffu
+  holds "sign" "$imprint" ffu sign image.ffu --cert ../signer.pem --key ../signer.key
+  mkdir -p trust/crl
+  cp ../trust/root.pem trust/
+  gives 0 "$imprint" ffu verify image.ffu --policy test --trust trust
+  printf '[ca]\ndefault_ca = one\n[one]\ndatabase = index.txt\ndefault_md = sha256\n' >ca.cnf
+  : >index.txt
+  holds "the list" openssl ca -gencrl -config ca.cnf -cert ../trust/root.pem -keyfile ../root.key \
+    -crl_lastupdate 20200101000000Z -crl_nextupdate 20200201000000Z -out trust/crl/root.pem
+  says 1 trust.revocation-unknown "$imprint" ffu verify image.ffu --policy test --trust trust
+  in_json '.verdict == "fail"' "$imprint" ffu verify image.ffu --policy test --trust trust --json
+  gives 1 "$imprint" ffu verify image.ffu --policy test --trust trust --json
+  printf 'no list\n' >trust/crl/root.pem
+  says 4 trust.store-unreadable "$imprint" ffu verify image.ffu --policy test --trust trust
+}
 
 step_secrets() {
   cp ../none.ffu image.ffu
@@ -210,9 +238,11 @@ step_tokens() {
   holds "the key" openssl pkcs8 -topk8 -nocrypt -in ../signer.key -out key.pem
   holds "its import" softhsm2-util --import key.pem --token line --label ffu --id 01 --pin 271828
   printf '271828\n' >pin
-  chmod 600 pin
+  chmod 644 pin
   uri="pkcs11:token=line;object=ffu?module-path=$module"
   cp ../none.ffu image.ffu
+  says 1 sign.secret-unreadable "$imprint" ffu sign image.ffu --cert ../signer.pem --key "$uri&pin-source=file:$PWD/pin"
+  chmod 600 pin
   says 2 sign.pin-needed setsid -w "$imprint" ffu sign image.ffu --cert ../signer.pem --key "$uri"
   same_bytes ../none.ffu image.ffu
   holds "sign" "$imprint" ffu sign image.ffu --cert ../signer.pem --key "$uri" --passphrase-file pin

@@ -77,7 +77,7 @@ TEST_CASE("the tables are wiped by the first descriptors and written by the last
   CHECK(first[0] == ffu::DiskLocation{ffu::AccessMethod::disk_begin, 0});
   CHECK(first[1] == ffu::DiskLocation{ffu::AccessMethod::disk_end, 0});
   const std::size_t count = store.descriptors.size();
-  const std::uint32_t last_blocks[] = {0, 1, 126, 127};
+  const std::uint32_t last_blocks[] = {126, 127, 0, 1};  // the disk counts as whole by its first sector
   for (std::size_t i = 0; i < 4; ++i) {
     const auto places = store.locations_of(store.descriptors[count - 4 + i]);
     CHECK(places[0] == ffu::DiskLocation{ffu::AccessMethod::disk_begin, last_blocks[i]});

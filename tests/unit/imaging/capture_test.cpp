@@ -262,8 +262,8 @@ TEST_CASE("the partition tables are the last that is written") {
   const auto block_of = [&](std::size_t from_last) {
     return store.locations_of(store.descriptors[store.descriptors.size() - 1 - from_last])[0].block_index;
   };
-  CHECK(block_of(1) == 0);
-  CHECK(block_of(0) == 31);
+  CHECK(block_of(1) == 31);
+  CHECK(block_of(0) == 0);
 }
 
 TEST_CASE("zeros of a partition of unknown contents are in the image unless they are a hole") {

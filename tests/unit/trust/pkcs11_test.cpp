@@ -75,9 +75,11 @@ TEST_CASE("a token without the certificate asks for a file") {
 
 TEST_CASE("the PIN may come from the file that the URI names") {
   const Line line;
-  const auto pin = write_text(line.today.path("pin"), "1234\n");
+  const auto pin = write_secret(line.today.path("pin"), "1234\n");
   const auto uri = SoftToken::uri("token=line", "pin-source=file:" + pin.native());
   CHECK(Signer::from_pkcs11(line.certificate, uri));
+  fs::permissions(pin, fs::perms::owner_read | fs::perms::others_read);
+  CHECK(line.error(uri, nullptr).id() == "sign.secret-unreadable");
   fs::remove(pin);
   CHECK(line.error(uri, nullptr).id() == "sign.secret-unreadable");
 }

@@ -45,6 +45,13 @@ inline fs::path write_text(const fs::path& path, std::string_view text) {
   return path;
 }
 
+// For its owner alone, as keys and passphrases have to be.
+inline fs::path write_secret(const fs::path& path, std::string_view text) {
+  write_text(path, text);
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  return path;
+}
+
 inline std::string read_text(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -217,7 +224,7 @@ inline Signer make_signer(const fs::path& folder, const Issued& signer, const st
   std::string certificates = signer.pem();
   for (const Issued* next : chain) certificates += next->pem();
   write_text(folder / "signer.pem", certificates);
-  write_text(folder / "signer.key", key_pem(signer.key));
+  write_secret(folder / "signer.key", key_pem(signer.key));
   return must(Signer::from_pem(folder / "signer.pem", folder / "signer.key"));
 }
 

@@ -8,6 +8,7 @@
 #include "catalog_surgery.hpp"
 #include "flash/trust/catalog.hpp"
 #include "flash/trust/der.hpp"
+#include "flash/trust/named_signer.hpp"
 #include "pki.hpp"
 
 namespace imprint::trust {
@@ -281,6 +282,20 @@ TEST_CASE("only a listed signer is accepted where there is a list of signers") {
   const auto decision = decide(image, Policy::retail, line.trust(), kNow);
   CHECK(decision.refusal().id() == "trust.signer-not-listed");
   CHECK(decision.root);
+}
+
+TEST_CASE("a signer is named whatever its catalog is for, and nobody where none can be read") {
+  const Line line;
+  auto image = signed_image(line.signer);
+  image.hash_table[5] ^= 1;
+  CHECK_FALSE(decide(image, Policy::none, TrustStore::empty(), kNow).accepted);
+  const auto signer = named_signer(image.catalog);
+  REQUIRE(signer);
+  CHECK(signer->subject == "CN=ffu signer");
+  CHECK(signer->sha256 == line.signer.sha256());
+  CHECK_FALSE(named_signer(must(build_catalog(sample_table(), kNow))));
+  CHECK_FALSE(named_signer(core::ByteBuffer{0x30, 0x82}));
+  CHECK_FALSE(named_signer({}));
 }
 
 TEST_CASE("an empty list of signers allows nobody") {

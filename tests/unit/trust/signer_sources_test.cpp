@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Signers from PEM and PKCS#12 files, and secrets; those on tokens are in pkcs11_test.cpp.
 #include <openssl/pkcs12.h>
+#include <sys/stat.h>
 
 #include <catch2/catch.hpp>
 
@@ -188,7 +189,7 @@ TEST_CASE("a secret is the first line of its file") {
   const TempFolder folder;
   const auto file = folder.path() / "pin";
   for (const char* text : {"12 34", "12 34\n", "12 34\r\n", "12 34\nmore\n"}) {
-    write_text(file, text);
+    write_secret(file, text);
     CHECK(core::as_text(must(Secret::read_line(file)).bytes()) == "12 34");
     CHECK(std::string(must(Secret::read_line(file)).c_str()) == "12 34");
   }
@@ -206,9 +207,35 @@ TEST_CASE("a file that holds no secret is refused by name") {
   CHECK(error() == "sign.secret-unreadable");
   for (const std::string& text :
        {std::string(), std::string("\n1234"), std::string("12\00034\n", 6), std::string(5000, '1')}) {
-    write_text(file, text);
+    write_secret(file, text);
     CHECK(error() == "sign.secret-unreadable");
   }
+}
+
+TEST_CASE("a file that others than its owner have access to holds no secret, and what to do is said") {
+  const TempFolder folder;
+  const auto file = write_secret(folder.path() / "pin", "1234\n");
+  REQUIRE(Secret::read_line(file));
+  for (const fs::perms open : {fs::perms::group_read, fs::perms::group_write, fs::perms::others_read}) {
+    fs::permissions(file, fs::perms::owner_read | open);
+    const auto result = Secret::read_line(file);
+    REQUIRE_FALSE(result);
+    CHECK(result.error().id() == "sign.secret-unreadable");
+    CHECK(result.error().detail().find("chmod 600 " + file.native()) != std::string::npos);
+  }
+  // By a link too: what counts is the file that is read.
+  fs::create_symlink(file, folder.path() / "link");
+  CHECK_FALSE(Secret::read_line(folder.path() / "link"));
+  fs::permissions(file, fs::perms::owner_read);
+  CHECK(Secret::read_line(folder.path() / "link"));
+}
+
+TEST_CASE("what is no file holds no secret, and is not waited for") {
+  const TempFolder folder;
+  const auto pipe = folder.path() / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK(Secret::read_line(pipe).error().id() == "sign.secret-unreadable");
+  CHECK(Secret::read_line(folder.path()).error().id() == "sign.secret-unreadable");
 }
 
 TEST_CASE("a secret takes its text over and leaves none behind") {
@@ -223,13 +250,19 @@ TEST_CASE("a secret takes its text over and leaves none behind") {
   CHECK(std::string_view(moved.c_str()) == "another");
 }
 
-// The ids of what is said of a signer before it signs.
-std::vector<std::string> warning_ids(const Signer& signer, core::UtcTime now = kNow) {
-  std::vector<std::string> out;
+// The ids of what is said of a signer before it signs: what every policy refuses, and then the notes.
+struct Warnings {
+  std::vector<std::string> refused;
+  std::vector<std::string> notes;
+  friend bool operator==(const Warnings&, const Warnings&) = default;
+};
+
+Warnings warnings_of(const Signer& signer, core::UtcTime now = kNow) {
+  Warnings out;
   for (const Reason& reason : signer.warnings(now)) {
-    CHECK_FALSE(reason.good);
+    CHECK_FALSE(reason.id.empty());
     CHECK_FALSE(reason.text.empty());
-    out.push_back(reason.id);
+    (reason.good ? out.notes : out.refused).push_back(reason.id);
   }
   return out;
 }
@@ -241,18 +274,17 @@ TEST_CASE("nothing is said of a signer with a right certificate, whatever its ro
   spec.not_after = kNow - days(1);
   const auto root = issue(spec, nullptr, rsa_key(1024));
   const auto middle = issue(authority_spec("authority"), &root);
-  CHECK(warning_ids(make_signer(folder.path(), issue(signer_spec("signer"), &middle), {&middle, &root})).empty());
+  CHECK(warnings_of(make_signer(folder.path(), issue(signer_spec("signer"), &middle), {&middle, &root})) == Warnings{});
 }
 
 TEST_CASE("a signer is warned of a certificate that has expired, or is not valid yet, at the second that it is so") {
   const TempFolder folder;
   const auto signer = make_signer(folder.path(), issue(signer_spec("signer"), nullptr));
-  CHECK(warning_ids(signer, kNow - days(100)).empty());
-  CHECK(warning_ids(signer, kNow + days(100) - std::chrono::seconds(1)).empty());
-  CHECK(warning_ids(signer, kNow - days(100) - std::chrono::seconds(1)) ==
-        std::vector<std::string>{"trust.not-yet-valid"});
+  CHECK(warnings_of(signer, kNow - days(100)) == Warnings{});
+  CHECK(warnings_of(signer, kNow + days(100) - std::chrono::seconds(1)) == Warnings{});
+  CHECK(warnings_of(signer, kNow - days(100) - std::chrono::seconds(1)) == Warnings{{"trust.not-yet-valid"}, {}});
   const auto late = kNow + days(100);
-  CHECK(warning_ids(signer, late) == std::vector<std::string>{"trust.expired"});
+  CHECK(warnings_of(signer, late) == Warnings{{"trust.expired"}, {}});
   CHECK(signer.warnings(late).front().text == "CN=signer has expired: Sep 23 12:00:00 2026 GMT");
 }
 
@@ -261,14 +293,14 @@ TEST_CASE("a signer is warned of a certificate for other uses, a small key, and 
   const auto root = issue(authority_spec("root"), nullptr);
   auto server = signer_spec("server");
   server.extended_key_usage = "serverAuth";
-  CHECK(warning_ids(make_signer(folder.path(), issue(server, &root))) == std::vector<std::string>{"trust.wrong-usage"});
+  CHECK(warnings_of(make_signer(folder.path(), issue(server, &root))) == Warnings{{"trust.wrong-usage"}, {}});
   const auto small = make_signer(folder.path(), issue(signer_spec("small"), &root, rsa_key(1024)));
-  REQUIRE(warning_ids(small) == std::vector<std::string>{"trust.key-too-weak"});
+  REQUIRE(warnings_of(small) == Warnings{{"trust.key-too-weak"}, {}});
   CHECK(small.warnings(kNow).front().text == "the key of CN=small is too small: RSA of 1024 bits");
   auto spec = signer_spec("old style");
   spec.digest = EVP_sha1();
   const auto sha1 = make_signer(folder.path(), issue(spec, &root));
-  REQUIRE(warning_ids(sha1) == std::vector<std::string>{"trust.key-too-weak"});
+  REQUIRE(warnings_of(sha1) == Warnings{{}, {"trust.key-too-weak"}});
   CHECK(sha1.warnings(kNow).front().text == "CN=old style was signed by its issuer with ecdsa-with-SHA1");
 }
 
@@ -279,8 +311,80 @@ TEST_CASE("a signer is warned of its issuers too") {
   spec.not_after = kNow - days(1);
   spec.extended_key_usage = "serverAuth";
   const auto middle = issue(spec, &root, rsa_key(1024));
-  CHECK(warning_ids(make_signer(folder.path(), issue(signer_spec("signer"), &middle), {&middle})) ==
-        std::vector<std::string>{"trust.expired", "trust.wrong-usage", "trust.key-too-weak"});
+  CHECK(warnings_of(make_signer(folder.path(), issue(signer_spec("signer"), &middle), {&middle})) ==
+        Warnings{{"trust.expired", "trust.wrong-usage"}, {"trust.key-too-weak"}});
+}
+
+TEST_CASE(
+    "every policy refuses a small key of the signer, as is said before it signs, also where it is a root itself") {
+  const TempFolder folder;
+  const auto small = issue(signer_spec("small"), nullptr, rsa_key(1024));
+  CHECK(warnings_of(make_signer(folder.path(), small)) == Warnings{{"trust.key-too-weak"}, {}});
+  write_text(folder.path() / "trust/root.pem", small.pem());
+  const auto trust = must(TrustStore::load(folder.path() / "trust"));
+  CHECK(mentions(decide(signed_image(small), Policy::test, trust, kNow), "trust.key-too-weak"));
+}
+
+TEST_CASE("certificates that came along and are none of the signer's issuers are not judged") {
+  const TempFolder folder;
+  const auto root = issue(authority_spec("root"), nullptr);
+  const auto middle = issue(authority_spec("authority"), &root);
+  const auto signer = issue(signer_spec("signer"), &middle);
+  auto spec = authority_spec("another authority");
+  spec.not_after = kNow - days(1);
+  const auto stranger = issue(spec, &root);
+  // The issuer's name with another key: no issuer either.
+  spec.name = "authority";
+  const auto namesake = issue(spec, &root);
+  CHECK(warnings_of(make_signer(folder.path(), signer, {&stranger, &namesake, &middle})) == Warnings{});
+  CHECK(warnings_of(make_signer(folder.path(), signer, {&stranger, &namesake})) == Warnings{});
+}
+
+TEST_CASE("of an issuer's old and new certificate the right one counts, in any order") {
+  const TempFolder folder;
+  const auto root = issue(authority_spec("root"), nullptr);
+  auto spec = authority_spec("authority");
+  const auto renewed = issue(spec, &root);
+  spec.not_after = kNow - days(1);
+  const auto old = issue(spec, &root, renewed.key);
+  const auto signer = issue(signer_spec("signer"), &renewed);
+  CHECK(warnings_of(make_signer(folder.path(), signer, {&old, &renewed})) == Warnings{});
+  CHECK(warnings_of(make_signer(folder.path(), signer, {&renewed, &old})) == Warnings{});
+  CHECK(warnings_of(make_signer(folder.path(), signer, {&old})) == Warnings{{"trust.expired"}, {}});
+}
+
+TEST_CASE("issuers that have issued each other are each looked at once") {
+  const TempFolder folder;
+  auto spec = authority_spec("one");
+  const auto one = issue(spec, nullptr);
+  spec.name = "two";
+  spec.not_after = kNow - days(1);
+  const auto two = issue(spec, &one);
+  spec.name = "one";
+  const auto crossed = issue(spec, &two, one.key);
+  const auto signer = issue(signer_spec("signer"), &crossed);
+  CHECK(warnings_of(make_signer(folder.path(), signer, {&crossed, &two})) ==
+        Warnings{{"trust.expired", "trust.expired"}, {}});
+}
+
+TEST_CASE("a key that others can read is said where no passphrase protects it") {
+  const SignerFiles files;
+  const Warnings exposed{{}, {"sign.key-exposed"}};
+  const auto open_up = [](const fs::path& file) {
+    fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read);
+  };
+  open_up(files.key);
+  const auto signer = must(Signer::from_pem(files.certificate, files.key));
+  CHECK(warnings_of(signer) == exposed);
+  CHECK(signer.warnings(kNow).front().text.find("chmod 600 " + files.key.native()) != std::string::npos);
+  write_text(files.key, key_pem(files.signer.key, "open sesame"));
+  CHECK(warnings_of(must(Signer::from_pem(files.certificate, files.key, Secret::take("open sesame")))) == Warnings{});
+  const Pkcs12File file;
+  file.write("");
+  open_up(file.path);
+  CHECK(warnings_of(must(Signer::from_pkcs12(file.path))) == exposed);
+  file.write("open sesame");
+  CHECK(warnings_of(must(Signer::from_pkcs12(file.path, Secret::take("open sesame")))) == Warnings{});
 }
 
 }  // namespace

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Which port of the station is which slot. Small files in folders, as udev and systemd have them, so that a package of
+// a fixture brings its ports along and a line can overrule them. A port that no file names is left alone.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "devices/protocol/device_bus.hpp"
+#include "flash/core/result.hpp"
+
+namespace imprint::station {
+
+// One line of a file: `NAME = PORT [fixed-disk]`. A PORT with a `*` stands for every port that fits ("1-2.*"; the star
+// is one or more digits and points); its NAME then has a `*`, too, which becomes what the port's star stood for.
+struct SlotRule {
+  std::string name;
+  std::string port;
+  bool fixed_disk = false;  // a disk there need not call itself removable
+  std::filesystem::path file;
+  std::size_t line = 0;
+};
+
+struct SlotOfPort {
+  std::string name;
+  bool fixed_disk = false;
+};
+
+class SlotMap {
+ public:
+  // The *.conf files of the folders, in the order of their names. A file hides one of the same name in an earlier
+  // folder; an empty one takes it away. A folder that is not there counts as empty. `station.slot-map-invalid` with
+  // file and line, `io.*`.
+  [[nodiscard]] static core::Result<SlotMap> load(const std::vector<std::filesystem::path>& folders);
+  // The lines of one file.
+  [[nodiscard]] static core::Result<SlotMap> parse(std::string_view text, const std::filesystem::path& file);
+
+  [[nodiscard]] const std::vector<SlotRule>& rules() const { return rules_; }
+  [[nodiscard]] bool empty() const { return rules_.empty(); }
+  // A rule for exactly this port goes before one with a star. Nothing: hands off.
+  [[nodiscard]] std::optional<SlotOfPort> slot_of(const devices::PortPath& port) const;
+  // The port of a slot whose name stands in a file, or follows from a star that fits the name.
+  [[nodiscard]] std::optional<devices::PortPath> port_of(std::string_view slot) const;
+
+ private:
+  [[nodiscard]] core::Status add(SlotRule rule);
+  std::vector<SlotRule> rules_;
+};
+
+// Bus and ports of a USB port's path: "1-2.4".
+[[nodiscard]] bool is_port_path(std::string_view text);
+
+}  // namespace imprint::station
