@@ -79,6 +79,7 @@ class AttemptRun {
     result_.id = *opened;
     close(guarded_steps());
     if (result_.verdict == db::AttemptVerdict::passed) after_pass();
+    if (target_) result_.recoveries = target_->recoveries();
     // The device is let go before the slot is called done.
     disk_.reset();
     target_.reset();
@@ -103,7 +104,7 @@ class AttemptRun {
     attempt.recipe_digest = context_.recipe.digest();
     attempt.trust_digest = context_.image.trust_digest;
     attempt.program_version = kVersion;
-    attempt.training = context_.bus.is_virtual();
+    attempt.training = context_.training;
     return attempt;
   }
 
@@ -171,6 +172,9 @@ class AttemptRun {
   }
 
   core::Status identify(StepNotes& notes) {
+    // A simulated PASS never stands among real ones, nor the other way round.
+    if (context_.bus.is_simulated(port_) != context_.training)
+      return context_.training ? fail("station.records-mixed") : fail("station.training-only");
     IMPRINT_TRY(target_, context_.bus.open(port_));
     IMPRINT_TRY(identity_, target_->identify());
     notes.detail = identity_.protocol + " " + identity_.platform_id;

@@ -42,6 +42,7 @@ struct AttemptContext {
   const Recipe& recipe;
   ActiveSerials& active;
   std::filesystem::path scratch;  // a folder for files taken out of devices; emptied again
+  bool training = false;          // simulated devices, and no others
 };
 
 struct AttemptResult {
@@ -52,6 +53,7 @@ struct AttemptResult {
   db::ProofLevel proof = db::ProofLevel::none;
   std::optional<core::Error> error;  // nothing only when passed
   inspect::Report report;            // empty when no rule was run
+  unsigned recoveries = 0;           // how often the device left the bus in the middle, and the job went on with it
   std::string note;                  // what else there is to say, for the log and the screen
 };
 

@@ -34,6 +34,7 @@ class Session::Slot final : public AttemptObserver {
     }
     latched_ = false;
     waiting_ = true;
+    ++arrivals_;
     changed_.notify_all();
   }
 
@@ -117,8 +118,17 @@ class Session::Slot final : public AttemptObserver {
         ++status_.attempt;
         latched_ = false;
         departed_.reset();
+        arrivals_ = 0;
       }
       AttemptResult result = run_attempt(session_.context_, config_.name, config_.port, *this, attempt_stop);
+      {
+        // A device that came back in the middle, and that the attempt went on with, is not begun with again.
+        const std::scoped_lock lock(mutex_);
+        if (arrivals_ != 0 && arrivals_ <= result.recoveries) {
+          waiting_ = false;
+          departed_.reset();
+        }
+      }
       show(result);
       session_.publish(std::move(result));
     }
@@ -155,7 +165,8 @@ class Session::Slot final : public AttemptObserver {
   SlotStatus status_;
   RateMeter meter_;
   std::uint64_t read_back_due_ = 0;
-  bool waiting_ = false;  // a device stands here that no attempt was made with
+  bool waiting_ = false;   // a device stands here that no attempt was made with
+  unsigned arrivals_ = 0;  // since the attempt began
   bool latched_ = false;
   std::optional<Clock::time_point> departed_;
   std::stop_source attempt_stop_;
@@ -164,7 +175,7 @@ class Session::Slot final : public AttemptObserver {
 
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
     : config_(std::move(config)),
-      context_{records, bus, clock, config_.image, config_.recipe, active_, config_.scratch} {}
+      context_{records, bus, clock, config_.image, config_.recipe, active_, config_.scratch, config_.training} {}
 
 core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
                                                       db::Records& records, const core::WallClock& clock) {

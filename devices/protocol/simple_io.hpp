@@ -3,45 +3,70 @@
 // Source: facts in devices/protocol/simple_io_protocol.hpp.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <string_view>
 
+#include "devices/protocol/simple_io_protocol.hpp"
+#include "devices/protocol/simple_io_recovery.hpp"
 #include "devices/protocol/transport.hpp"
 #include "flash/engine/target.hpp"
 
 namespace imprint::devices {
 
-namespace simple_io {
-class Connection;
-struct IdReply;
-}  // namespace simple_io
+struct SimpleIoOptions {
+  // The fast flow where the device says that it has it, or never. In the fast flow a device gives no last Ack: see
+  // simple_io_flow.hpp for what counts as its confirmation there. One that does not give even that fails every
+  // flash() with `device.confirmation-missing` until the normal flow is asked for.
+  enum class Flow : std::uint8_t { by_capability, normal } flow = Flow::by_capability;
+  // From the bus; without it a bus error ends the job.
+  Reconnect reconnect;
+  std::chrono::milliseconds settle = simple_io::kSettleTime;  // see simple_io::Recovery
+};
 
-// A device on the normal (acknowledged) flow. One thread at a time; the disk from open_disk() may be read from any
-// thread, also while the target does something else: calls then wait for each other.
+// One thread at a time; the disk from open_disk() may be read from any thread, also while the target does something
+// else: calls then wait for each other.
 class SimpleIoTarget final : public engine::StreamTarget {
  public:
-  explicit SimpleIoTarget(std::unique_ptr<Transport> transport);
+  explicit SimpleIoTarget(std::unique_ptr<Transport> transport, SimpleIoOptions options = {});
   ~SimpleIoTarget() override;
 
   [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override;
   // A device that stopped in the middle of an image is reset first. The stop request is looked at between packets; the
   // device keeps its place then, until the next flash() resets it. A transfer that does not end soon is cancelled, and
-  // the target is of no use then. Beside the errors of the transport and the image:
-  // `device.rejected-image`, `device.flash-failed`, `device.packet-not-accepted`, `device.reset-refused`,
-  // `device.identity-changed`, `device.image-too-large`, `device.protocol-violation`.
+  // the target is of no use then. After a bus error the same device is waited for and the image goes on, or begins
+  // again; only a confirmation that follows makes that good. The progress may go back then. Beside the errors of the
+  // transport and the image: `device.rejected-image`, `device.flash-failed`, `device.packet-not-accepted`,
+  // `device.reset-refused`, `device.identity-changed`, `device.image-too-large`, `device.confirmation-missing`,
+  // `device.protocol-violation`; the device's latest log lines are with them as `device_log`.
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
                                    std::stop_token stop) override;
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
-  // `device.unsupported-command` when the device says that it cannot.
+
+  [[nodiscard]] unsigned recoveries() const override { return recoveries_; }
+
+  // The four below: `device.unsupported-command` when the device says that it cannot.
   [[nodiscard]] core::Status reboot() override;
+  // The device leaves flashing mode and starts what it holds.
+  [[nodiscard]] core::Status skip();
+  // The device leaves the bus and comes back as a disk at the same port, which the bus will show: the Ack alone does
+  // not prove that. Every later call of this target is `device.disconnected`.
+  [[nodiscard]] core::Status mass_storage();
+  // `profile`: UTF-8, at most 63 characters in UTF-16. `device.boot-mode-refused`.
+  [[nodiscard]] core::Status boot_mode(std::uint32_t mode, std::string_view profile);
 
  private:
-  [[nodiscard]] core::Status prepare();
-  [[nodiscard]] core::Status send_packet(core::ByteView packet, std::uint64_t number,
-                                         engine::TransferObserver& observer);
+  [[nodiscard]] core::Result<simple_io::IdReply> prepare();
+  [[nodiscard]] core::Result<simple_io::Flow> choose_flow(const simple_io::IdReply& id);
+  [[nodiscard]] core::Status run_flow(const simple_io::FlowJob& job);
+  // Connected, identified, and the command is one that the device knows.
+  [[nodiscard]] core::Status require(simple_io::Opcode command, std::string_view purpose);
 
   std::shared_ptr<simple_io::Connection> connection_;
-  std::unique_ptr<simple_io::IdReply> identified_;
+  SimpleIoOptions options_;
+  std::optional<simple_io::IdReply> identified_;
+  unsigned recoveries_ = 0;
 };
 
 }  // namespace imprint::devices

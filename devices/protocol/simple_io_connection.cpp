@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Sends Simple I/O commands and checks their answers.
+// The way to and from the device: transfers, answers, log records, and a transport that may be replaced. The commands
+// with parameters are in simple_io_commands.cpp.
 #include "devices/protocol/simple_io_connection.hpp"
 
 #include <algorithm>
@@ -9,26 +10,23 @@
 namespace imprint::devices::simple_io {
 namespace {
 
-// Counts transfers without data: a device that sends them for ever must not hold a wait longer than its deadline.
-class EmptyReads {
- public:
-  [[nodiscard]] core::Status add() {
-    if (++count_ <= kMaxEmptyReads) return {};
-    return fail("device.protocol-violation", "the device sends empty transfers without end");
-  }
-
- private:
-  std::size_t count_ = 0;
-};
-
-bool is_error_answer(core::ByteView piece) {
-  return piece.size() == 1 && piece[0] == static_cast<std::uint8_t>(Opcode::error);
-}
+constexpr std::size_t kLatestLogRecords = 5;  // shown with an error
 
 }  // namespace
 
+core::Status EmptyReads::add() {
+  if (++count_ <= kMaxEmptyReads) return {};
+  return fail("device.protocol-violation", "the device sends empty transfers without end");
+}
+
 Connection::Connection(std::unique_ptr<Transport> transport)
     : transport_(std::move(transport)), buffer_(kTransferSize) {}
+
+void Connection::cancel_at(core::Deadline grace) {
+  const std::scoped_lock lock(transport_mutex_);
+  if (!cancelled_ || grace.at() < cancelled_->at()) cancelled_ = grace;
+  if (transport_) transport_->cancel_at(grace);
+}
 
 core::Failure Connection::note(core::Error error, std::string_view purpose) {
   if (error.id() == "device.disconnected") lost_ = error;
@@ -51,9 +49,11 @@ core::Result<core::ByteView> Connection::read(core::ByteSpan buffer, core::Deadl
 }
 
 core::Status Connection::open() {
+  constexpr std::string_view kPurpose = "opening the device";
   if (opened_) return {};
+  if (lost_) return core::Failure(*lost_).with("during", kPurpose);
   if (auto done = transport_->control_line_state(core::Deadline::after(kMiscLimit)); !done) {
-    return note(std::move(done).error(), "opening the device");
+    return note(std::move(done).error(), kPurpose);
   }
   opened_ = true;
   return {};
@@ -81,6 +81,40 @@ core::Result<IdReply> Connection::id() {
     if (!reply) continue;
     capabilities_ = reply->capabilities;
     return std::move(*reply);
+  }
+}
+
+core::Result<IdReply> Connection::id_past_logs(core::Deadline deadline, engine::TransferObserver& observer) {
+  constexpr std::string_view kPurpose = "asking for the device's place in the image";
+  IMPRINT_CHECK(send(Opcode::id));
+  core::ByteBuffer answer;
+  EmptyReads empty;
+  while (true) {
+    IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, kPurpose));
+    if (piece.empty()) {
+      IMPRINT_CHECK(empty.add());
+      continue;
+    }
+    const bool starts = answer.empty();
+    answer.insert(answer.end(), piece.begin(), piece.end());
+    auto reply = parse_id(answer);
+    if (reply && *reply) {
+      capabilities_ = (*reply)->capabilities;
+      return std::move(**reply);
+    }
+    if (!starts) {
+      IMPRINT_CHECK(reply);
+      continue;
+    }
+    // A position may begin like a log record; only what is no whole answer can be one.
+    if (const auto record = parse_log(piece)) {
+      IMPRINT_CHECK(keep_log(*record));
+      observer.on_device_log(record->text);
+      answer.clear();
+      continue;
+    }
+    if (is_error_answer(piece)) return fail_with_last_log();
+    IMPRINT_CHECK(reply);
   }
 }
 
@@ -123,6 +157,13 @@ core::Result<core::ByteBuffer> Connection::read_answer(std::size_t size, std::st
   return answer;
 }
 
+core::Status Connection::expect_ack(std::string_view purpose) {
+  IMPRINT_TRY(const core::ByteBuffer answer, read_answer(1, purpose));
+  if (answer[0] == static_cast<std::uint8_t>(Opcode::ack)) return {};
+  if (is_error_answer(answer)) return fail("device.unsupported-command").with("during", purpose);
+  return fail("device.protocol-violation", "the answer is no Ack").with("during", purpose).with("actual", answer[0]);
+}
+
 core::Result<core::ByteView> Connection::read_past_logs(core::Deadline deadline, std::string_view purpose,
                                                         engine::TransferObserver* observer) {
   EmptyReads empty;
@@ -139,40 +180,10 @@ core::Result<core::ByteView> Connection::read_past_logs(core::Deadline deadline,
   }
 }
 
-core::Result<core::Guid> Connection::serial_number() {
-  constexpr std::size_t kGuidSize = 16;
-  IMPRINT_CHECK(send(Opcode::serial_number));
-  IMPRINT_TRY(const core::ByteBuffer answer, read_answer(kGuidSize, "asking for the serial number"));
-  return core::Guid::from_mixed_endian(std::span<const std::uint8_t, kGuidSize>(answer));
-}
-
-core::Result<Connection::Disk> Connection::disk() {
-  IMPRINT_CHECK(send(Opcode::get_disk_info));
-  IMPRINT_TRY(const core::ByteBuffer answer, read_answer(core::kWireSize<DiskInfo>, "asking for the disk"));
-  core::ByteReader reader(answer);
-  IMPRINT_TRY(const DiskInfo info, core::read_struct<DiskInfo>(reader));
-  IMPRINT_TRY(const engine::DiskGeometry geometry, check_disk_info(info));
-  return Disk{geometry, info.transfer_size};
-}
-
-core::Result<IdReply> Connection::reset() {
-  constexpr std::string_view kPurpose = "resetting the device";
-  const auto deadline = core::Deadline::after(kMiscLimit);
-  IMPRINT_CHECK(send(Opcode::reset));
-  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, nullptr));
-  // Here Err says that the reset is done.
-  if (piece[0] != static_cast<std::uint8_t>(Opcode::error)) {
-    return fail("device.reset-refused", "the answer is not the one to a reset").with("actual", piece[0]);
-  }
-  IMPRINT_TRY(IdReply reply, id());
-  if (reply.position != 0) return fail("device.reset-refused").with("position", reply.position);
-  return reply;
-}
-
-core::Status Connection::write_packet(core::ByteView packet) {
+core::Status Connection::write_image(core::ByteView data, std::size_t piece) {
   constexpr std::string_view kPurpose = "sending the image";
   if (lost_) return core::Failure(*lost_).with("during", kPurpose);
-  auto done = transport_->write_pieces(packet, kTransferSize, core::Deadline::after(kFlashTransferLimit));
+  auto done = transport_->write_pieces(data, piece, core::Deadline::after(kFlashTransferLimit));
   if (!done) return note(std::move(done).error(), kPurpose);
   return {};
 }
@@ -186,9 +197,32 @@ core::Result<Connection::Answer> Connection::wait_for_ack(engine::TransferObserv
   return Answer::resend;
 }
 
+core::Status Connection::poll_errors(core::Deadline deadline, engine::TransferObserver& observer) {
+  constexpr std::string_view kPurpose = "looking for what the device complains of";
+  auto piece = read_past_logs(deadline, kPurpose, &observer);
+  if (!piece) {
+    if (piece.error().id() == "device.timed-out") return {};
+    return std::unexpected(std::move(piece).error());
+  }
+  if (is_error_answer(*piece)) return fail_with_last_log();
+  return fail("device.protocol-violation", "the device answers where nothing was asked")
+      .with("during", kPurpose)
+      .with("actual", (*piece)[0]);
+}
+
 void Connection::start_log() {
   log_.clear();
   log_records_ = 0;
+}
+
+std::string Connection::latest_log() const {
+  std::string out;
+  const std::size_t skipped = log_.size() - std::min(log_.size(), kLatestLogRecords);
+  for (auto record = log_.begin() + static_cast<std::ptrdiff_t>(skipped); record != log_.end(); ++record) {
+    if (!out.empty()) out += " | ";
+    out += record->text;
+  }
+  return out;
 }
 
 core::Status Connection::keep_log(const LogRecord& record) {
@@ -207,24 +241,42 @@ core::Failure Connection::fail_with_last_log() const {
   return fail_by_device(error->id, error->text);
 }
 
-core::Status Connection::read_disk(const Disk& disk, std::uint64_t offset, core::ByteSpan out) {
-  constexpr std::string_view kPurpose = "reading the device's disk";
-  const auto deadline = core::Deadline::after(kDiskReadLimit);
-  IMPRINT_CHECK(send(Opcode::read_disk));
-  core::ByteWriter range;
-  core::write_struct(range, DiskRange{offset, out.size()});
-  IMPRINT_CHECK(write(range.buffer(), core::Deadline::after(kMiscLimit), kPurpose));
-  std::size_t done = 0;
-  EmptyReads empty;
-  while (done < out.size()) {
-    // The buffer is the device's next piece exactly: a larger one would run on into the piece after it, a smaller one
-    // would overflow.
-    const std::size_t piece = std::min<std::size_t>(disk.transfer_size, out.size() - done);
-    IMPRINT_TRY(const core::ByteView got, read(out.subspan(done, piece), deadline, kPurpose));
-    if (got.empty()) IMPRINT_CHECK(empty.add());
-    done += got.size();
-  }
+core::Status Connection::clear() {
+  constexpr std::string_view kPurpose = "clearing the pipes";
+  if (lost_) return core::Failure(*lost_).with("during", kPurpose);
+  if (auto done = transport_->clear(core::Deadline::after(kMiscLimit)); !done)
+    return note(std::move(done).error(), kPurpose);
   return {};
+}
+
+// What an interrupted job left in the pipes: zeros that end a packet which the device still waits for, and answers that
+// nobody waits for. Errors mean that there is nothing to clear away there.
+void Connection::drain() {
+  constexpr std::string_view kPurpose = "clearing the pipes";
+  const core::ByteBuffer zeros(kTransferSize);
+  for (int round = 0; round < kJunkRounds; ++round) {
+    for (int i = 0; i < kJunkWrites; ++i) {
+      if (!write(zeros, core::Deadline::after(kJunkLimit), kPurpose)) break;
+    }
+    for (int i = 0; i < kJunkReads; ++i) {
+      if (!read(buffer_, core::Deadline::after(kJunkLimit), kPurpose)) break;
+    }
+  }
+}
+
+void Connection::release(const core::Error& loss) {
+  lost_ = loss;
+  opened_ = false;
+  const std::scoped_lock lock(transport_mutex_);
+  transport_.reset();
+}
+
+void Connection::replace(std::unique_ptr<Transport> transport) {
+  lost_.reset();
+  opened_ = false;
+  const std::scoped_lock lock(transport_mutex_);
+  transport_ = std::move(transport);
+  if (cancelled_) transport_->cancel_at(*cancelled_);
 }
 
 }  // namespace imprint::devices::simple_io

@@ -129,6 +129,40 @@ core::Result<engine::DiskGeometry> check_disk_info(const DiskInfo& info) {
   return engine::DiskGeometry{info.block_size, (info.last_block + 1) * info.block_size};
 }
 
+core::Result<FastParameters> parse_fast_parameters(core::ByteView answer) {
+  constexpr std::size_t kSize = core::kWireSize<FastParameters>;
+  const auto wrong = [](std::string_view what, std::uint64_t actual) {
+    return fail("device.protocol-violation", std::string(what)).with("actual", actual);
+  };
+  if (answer.size() != kSize) return wrong("the answer to the fast flow has another length", answer.size());
+  core::ByteReader reader(answer);
+  IMPRINT_TRY(const FastParameters parameters, core::read_struct<FastParameters>(reader));
+  if (parameters.kind != static_cast<std::uint8_t>(Opcode::device_parameters))
+    return wrong("the answer to the fast flow is none", parameters.kind);
+  if (parameters.size != kSize) return wrong("the parameters of the fast flow have another length", parameters.size);
+  if (parameters.packet_data_size == 0 || parameters.packet_data_size % kPacketDataSize != 0 ||
+      parameters.packet_data_size > kMaxPacketDataSize)
+    return wrong("the packet size of the fast flow is not valid", parameters.packet_data_size);
+  if (parameters.transfer_size < kTransferSize || parameters.transfer_size > kMaxPacketDataSize)
+    return wrong("the transfer size of the fast flow is not valid", parameters.transfer_size);
+  return parameters;
+}
+
+core::Result<core::ByteBuffer> write_boot_mode(std::uint32_t mode, std::string_view profile) {
+  const auto text = core::utf16le_from_utf8(profile);
+  if (!text) return fail("device.boot-mode-refused", "the name of the profile is not valid text");
+  if (text->size() > kMaxProfileBytes) {
+    return fail("device.boot-mode-refused", "the name of the profile is too long")
+        .with("limit", kMaxProfileBytes / 2)
+        .with("actual", text->size() / 2);
+  }
+  BootMode parameters{mode, {}};
+  std::ranges::copy(core::as_bytes(*text), parameters.profile.begin());
+  core::ByteWriter out;
+  core::write_struct(out, parameters);
+  return out.release();
+}
+
 core::Failure fail_by_device(std::int16_t device_error, std::string_view device_text) {
   const DeviceErrorRow* row = find_device_error(static_cast<std::uint16_t>(device_error));
   std::string detail =

@@ -49,6 +49,14 @@ struct LogRecord {
 // and the size of the disk fits 63 bits.
 [[nodiscard]] core::Result<engine::DiskGeometry> check_disk_info(const DiskInfo& info);
 
+// `device.protocol-violation` unless the answer is FastParameters within the limits of the protocol: a packet or a
+// transfer of another size would not be understood, and one that is too large would need memory without bounds.
+[[nodiscard]] core::Result<FastParameters> parse_fast_parameters(core::ByteView answer);
+
+// The parameters of SetBootMode. `device.boot-mode-refused` when the profile is not UTF-8 or longer than
+// kMaxProfileBytes in UTF-16.
+[[nodiscard]] core::Result<core::ByteBuffer> write_boot_mode(std::uint32_t mode, std::string_view profile);
+
 // `device.rejected-image` or `device.flash-failed`, with the device's reason in plain words.
 [[nodiscard]] core::Failure fail_by_device(std::int16_t device_error, std::string_view device_text);
 

@@ -47,11 +47,33 @@ inline constexpr std::size_t kPacketDataSize = 262144;  // image bytes in a pack
 inline constexpr std::size_t kTransferSize = 16376;     // bytes of one USB transfer of a packet, and of a read
 inline constexpr std::size_t kUsbPacketSize = 512;      // bulk endpoint at high speed
 
+// The fast flow: the device names its sizes, or (compatible flavour) they are these.
+inline constexpr std::size_t kMaxPacketDataSize = 8388608;
+inline constexpr std::size_t kCompatibleFastTransferSize = 8388600;
+inline constexpr std::size_t kCompatibleFastPacketDataSize = 8388608;
+// The host looks for the device's complaint at least so often, in image bytes.
+inline constexpr std::uint64_t kFastErrorPollBytes = 8388608;
+
 // Waits, each with its own name so that an error can say what it waited for.
 inline constexpr std::chrono::seconds kIdLimit{2};
 inline constexpr std::chrono::seconds kFlashTransferLimit{60};
 inline constexpr std::chrono::seconds kDiskReadLimit{60};
+inline constexpr std::chrono::seconds kDiskWriteLimit{60};
 inline constexpr std::chrono::seconds kMiscLimit{5};
+inline constexpr std::chrono::seconds kReturnLimit{30};             // for a device to be back after a bus error
+inline constexpr std::chrono::milliseconds kReturnSlice{500};       // of it, before a stop request is looked at
+inline constexpr std::chrono::milliseconds kSettleTime{1000};       // before a recovered device is asked for its id
+inline constexpr std::chrono::milliseconds kJunkLimit{100};         // for each transfer that only clears the way
+inline constexpr std::chrono::milliseconds kFastErrorPollLimit{1};  // between packets of the fast flow
+inline constexpr std::chrono::milliseconds kFastErrorExplainLimit{1000};  // after a transfer of it failed
+
+// Recovery after a bus error.
+inline constexpr int kJunkRounds = 3;
+inline constexpr int kJunkWrites = 17;
+inline constexpr int kJunkReads = 5;
+inline constexpr int kMaxRestarts = 3;     // from the start of the image, in one job
+inline constexpr int kMaxRecoveries = 10;  // of any kind, in one job
+
 // What is under way when a job is told to stop has this long to come to its end.
 inline constexpr std::chrono::milliseconds kStopGrace{500};
 
@@ -83,14 +105,35 @@ struct DiskInfo {
   }
 };
 
-// After the opcode of ReadDisk; both in bytes, multiples of the block.
+// The answer to FastFlash, but for the compatible flavour.
+struct FastParameters {
+  std::uint8_t kind = 0;            // Opcode::device_parameters
+  std::uint32_t size = 0;           // bytes of this structure
+  std::uint32_t transfer_size = 0;  // bytes of one USB transfer, at least kTransferSize
+  std::uint32_t packet_data_size =
+      0;  // image bytes in a packet: a multiple of kPacketDataSize up to kMaxPacketDataSize
+  static constexpr auto fields() {
+    return std::tuple(&FastParameters::kind, &FastParameters::size, &FastParameters::transfer_size,
+                      &FastParameters::packet_data_size);
+  }
+};
+
+// After the opcode of SetBootMode. The answer is a status of 32 bits; 0 is good.
+struct BootMode {
+  std::uint32_t mode = 0;
+  std::array<std::uint8_t, 128> profile{};  // UTF-16LE, up to kMaxProfileBytes, then zeros
+  static constexpr auto fields() { return std::tuple(&BootMode::mode, &BootMode::profile); }
+};
+inline constexpr std::size_t kMaxProfileBytes = 126;
+
+// After the opcode of ReadDisk and of WriteDisk; both in bytes, multiples of the block.
 struct DiskRange {
   std::uint64_t offset = 0;
   std::uint64_t count = 0;
   static constexpr auto fields() { return std::tuple(&DiskRange::offset, &DiskRange::count); }
 };
 
-// After kPacketDataSize bytes of image. The CRC-32 covers everything before it.
+// After the image bytes of a packet. The CRC-32 covers everything before it; 0 in the fast flow.
 struct PacketTrailer {
   std::uint32_t valid_bytes = 0;
   std::uint32_t number = 0;  // from 0

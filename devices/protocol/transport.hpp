@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
+#include <memory>
 
 #include "flash/core/bytes.hpp"
 #include "flash/core/deadline.hpp"
@@ -43,5 +45,10 @@ class Transport {
   // what is under way may come to its end, so that a job that is told to stop can leave the device in good order.
   virtual void cancel_at(core::Deadline grace) = 0;
 };
+
+// Given by the bus: opens the device at the port where a target's device was, once the old transport has been let go.
+// Waits for it until the deadline, then `device.disconnected`. An error before the deadline means that waiting on is of
+// no use. Called from the target's thread, several times where need be; it may outlive the bus.
+using Reconnect = std::function<core::Result<std::unique_ptr<Transport>>(core::Deadline)>;
 
 }  // namespace imprint::devices

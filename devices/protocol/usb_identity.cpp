@@ -7,6 +7,8 @@
 
 #include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/simple_io_protocol.hpp"
+#include "devices/protocol/ufp.hpp"
+#include "devices/protocol/ufp_protocol.hpp"
 
 namespace imprint::devices {
 namespace {
@@ -16,9 +18,14 @@ struct KnownId {
   std::uint16_t product_id;
   Protocol protocol;
 };
-constexpr std::array kKnownIds{
-    KnownId{simple_io::kVendorId, simple_io::kProductId, Protocol::simple_io},
-};
+constexpr auto kKnownIds = [] {
+  std::array<KnownId, 1 + ufp::kUsbIds.size()> out{
+      KnownId{simple_io::kVendorId, simple_io::kProductId, Protocol::simple_io},
+  };
+  for (std::size_t i = 0; i < ufp::kUsbIds.size(); ++i)
+    out[i + 1] = {ufp::kUsbIds[i].vendor, ufp::kUsbIds[i].product, Protocol::ufp};
+  return out;
+}();
 
 }  // namespace
 
@@ -40,8 +47,13 @@ std::optional<Protocol> protocol_of(const UsbIdentity& identity) {
   return found->protocol;
 }
 
-std::unique_ptr<engine::StreamTarget> make_target(Protocol /*protocol*/, std::unique_ptr<Transport> transport) {
-  return std::make_unique<SimpleIoTarget>(std::move(transport));
+std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol, std::unique_ptr<Transport> transport,
+                                                  Reconnect reconnect) {
+  if (protocol == Protocol::ufp) return std::make_unique<UfpTarget>(std::move(transport));
+  SimpleIoOptions options;
+  options.flow = SimpleIoOptions::Flow::normal;
+  options.reconnect = std::move(reconnect);
+  return std::make_unique<SimpleIoTarget>(std::move(transport), std::move(options));
 }
 
 }  // namespace imprint::devices

@@ -31,8 +31,9 @@ enum class Protocol : std::uint8_t { simple_io, ufp };
 // Nothing where the ids are not those of a device that this station speaks to.
 [[nodiscard]] std::optional<Protocol> protocol_of(const UsbIdentity& identity);
 
-// The host's side of the protocol over a transport that is claimed already.
-[[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol,
-                                                                std::unique_ptr<Transport> transport);
+// The host's side of the protocol over a transport that is claimed already. Simple I/O goes its normal flow, whose end
+// the device acknowledges, and where `reconnect` is given goes on after a bus error.
+[[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol, std::unique_ptr<Transport> transport,
+                                                                Reconnect reconnect = {});
 
 }  // namespace imprint::devices

@@ -49,8 +49,12 @@ std::unexpected<DeviceFault> give_up(const core::Error& error) {
 
 }  // namespace
 
-FfuReceiver::FfuReceiver(std::shared_ptr<VirtualStorage> storage, std::string platform_id, CatalogCheck check_catalog)
-    : storage_(std::move(storage)), platform_id_(std::move(platform_id)), check_catalog_(std::move(check_catalog)) {}
+FfuReceiver::FfuReceiver(std::shared_ptr<VirtualStorage> storage, std::string platform_id, CatalogCheck check_catalog,
+                         ImageRule rule)
+    : storage_(std::move(storage)),
+      platform_id_(std::move(platform_id)),
+      check_catalog_(std::move(check_catalog)),
+      rule_(rule) {}
 
 Verdict FfuReceiver::take(core::ByteView bytes) {
   received_ += bytes.size();
@@ -83,7 +87,8 @@ Verdict FfuReceiver::check_image(const ffu::Image& image) const {
   if (!ffu::platform_matches(image.platform_ids(), platform_id_)) {
     return give_up(kInvalidPlatformId, fmt::format("this device is {}", platform_id_));
   }
-  if (check_catalog_ && !check_catalog_(image)) return give_up(kSignatureCheckFailed, "the catalog is not trusted");
+  if (rule_ == ImageRule::check && check_catalog_ && !check_catalog_(image))
+    return give_up(kSignatureCheckFailed, "the catalog is not trusted");
   if (image.is_compressed()) return give_up(kInvalidStoreHeader, "this device takes no compressed images");
   if (image.stores.size() != 1) {
     return give_up(kInvalidStoreHeader, fmt::format("{} stores for the one disk of this device", image.stores.size()));
@@ -129,7 +134,8 @@ Verdict FfuReceiver::hash(core::ByteView bytes) {
 // Nothing of a chunk is used before its hash was found right.
 Verdict FfuReceiver::close_chunk(core::ByteView chunk) {
   if (chunk_ >= ffu::hashed_units(*image_)) return give_up(kExcessBlocks, "the file is longer than its hash table");
-  if (!ffu::check_unit(*image_, chunk_, chunk)) return give_up(kHashCheckFailed, fmt::format("chunk {}", chunk_));
+  if (rule_ == ImageRule::check && !ffu::check_unit(*image_, chunk_, chunk))
+    return give_up(kHashCheckFailed, fmt::format("chunk {}", chunk_));
   const std::uint64_t start = image_->hashed_offset + chunk_ * image_->chunk_size;
   ++chunk_;
   const std::uint64_t header_part = image_->payload_offset > start ? image_->payload_offset - start : 0;

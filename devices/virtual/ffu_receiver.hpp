@@ -26,11 +26,16 @@ using Verdict = std::expected<void, DeviceFault>;
 // Whether the catalog vouches for the hash table, as this device's keys see it.
 using CatalogCheck = std::function<bool(const ffu::Image&)>;
 
+// Trusting is for benchmarks, where the simulator must not be what is measured: neither hashes nor the catalog are
+// checked then, the rest of the image still is.
+enum class ImageRule : std::uint8_t { check, trust };
+
 // Not thread-safe. After a fault nothing may be taken any more.
 class FfuReceiver {
  public:
   // Without a check any catalog is accepted, like a device whose secure boot is off.
-  FfuReceiver(std::shared_ptr<VirtualStorage> storage, std::string platform_id, CatalogCheck check_catalog);
+  FfuReceiver(std::shared_ptr<VirtualStorage> storage, std::string platform_id, CatalogCheck check_catalog,
+              ImageRule rule = ImageRule::check);
 
   // The next bytes of the file, in any portions.
   [[nodiscard]] Verdict take(core::ByteView bytes);
@@ -51,6 +56,7 @@ class FfuReceiver {
   std::shared_ptr<VirtualStorage> storage_;
   std::string platform_id_;
   CatalogCheck check_catalog_;
+  ImageRule rule_;
 
   core::ByteBuffer header_;  // the file's start, with all headers
   std::uint64_t received_ = 0;

@@ -1,35 +1,42 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a Simple I/O device does with each transfer.
+// What a Simple I/O device does with each transfer, and how its answers wait for the host. Commands are in
+// simple_io_device_commands.cpp, the image in simple_io_device_flash.cpp.
 #include "devices/virtual/simple_io_device.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/simple_io_messages.hpp"
-#include "flash/core/digest.hpp"
 
 namespace imprint::virtual_device {
 namespace {
 
 namespace simple_io = devices::simple_io;
-using simple_io::Opcode;
 
 constexpr std::size_t kMaxWaitingReplies = 64;
-constexpr std::int16_t kFlashError = 2;
-constexpr std::int16_t kDesyncFailed = 26;
 constexpr std::uint8_t kLogLevelError = 1;
+constexpr std::uint8_t kGarbage = 0xEE;
+constexpr std::size_t kGarbageBytes = 64;
+// A disk by the USB Mass Storage class, SCSI commands, bulk only, with the ids of Linux's storage gadget.
+constexpr std::uint16_t kMassStorageVendor = 0x0525;
+constexpr std::uint16_t kMassStorageProduct = 0xA4A5;
+constexpr std::uint8_t kMassStorageClass = 0x08;
+constexpr std::uint8_t kScsiSubclass = 0x06;
+constexpr std::uint8_t kBulkOnlyProtocol = 0x50;
 
-constexpr std::array kKnownCommands{Opcode::id,
-                                    Opcode::flash,
-                                    Opcode::reset,
-                                    Opcode::reboot,
-                                    Opcode::get_disk_info,
-                                    Opcode::read_disk,
-                                    Opcode::serial_number,
-                                    Opcode::query_for_command};
+core::Status check_fast_sizes(const DeviceOptions& options) {
+  const std::uint32_t packet = options.fast_packet_data_size;
+  const std::uint32_t transfer = options.fast_transfer_size;
+  // Even, so that no packet ends in a transfer of one byte, which would be a command.
+  if (packet == 0 || packet % simple_io::kPacketDataSize != 0 || packet > simple_io::kMaxPacketDataSize ||
+      transfer < simple_io::kTransferSize || transfer > simple_io::kMaxPacketDataSize || transfer % 2 != 0) {
+    return devices::fail("device.virtual-setup-invalid", "the sizes of the fast flow are not valid")
+        .with("packet", packet)
+        .with("transfer", transfer);
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -52,215 +59,58 @@ core::Result<std::shared_ptr<VirtualSimpleIoDevice>> VirtualSimpleIoDevice::crea
   if (options.platform_id.size() > simple_io::kMaxPlatformIdBytes) {
     return devices::fail("device.virtual-setup-invalid", "the platform id is too long");
   }
-  return std::shared_ptr<VirtualSimpleIoDevice>(new VirtualSimpleIoDevice(std::move(options), std::move(storage)));
+  IMPRINT_CHECK(check_fast_sizes(options));
+  std::shared_ptr<VirtualSimpleIoDevice> device(new VirtualSimpleIoDevice(std::move(options), std::move(storage)));
+  device->set_faults(device->options_.faults);
+  return device;
 }
 
 VirtualSimpleIoDevice::VirtualSimpleIoDevice(DeviceOptions options, std::shared_ptr<VirtualStorage> storage)
     : options_(std::move(options)), storage_(std::move(storage)) {}
 
 devices::UsbIdentity VirtualSimpleIoDevice::usb_identity() const {
-  return {.vendor_id = simple_io::kVendorId,
-          .product_id = simple_io::kProductId,
-          .manufacturer = "Imprint",
-          .product = "Virtual Simple I/O device",
-          .serial = options_.serial.to_string()};
+  devices::UsbIdentity identity{.vendor_id = simple_io::kVendorId,
+                                .product_id = simple_io::kProductId,
+                                .manufacturer = "Imprint",
+                                .product = "Virtual Simple I/O device",
+                                .serial = options_.serial.to_string()};
+  if (mode() == Mode::mass_storage) {
+    identity.vendor_id = kMassStorageVendor;
+    identity.product_id = kMassStorageProduct;
+    identity.product = "Virtual disk of a Simple I/O device";
+    identity.interface_class = kMassStorageClass;
+    identity.interface_subclass = kScsiSubclass;
+    identity.interface_protocol = kBulkOnlyProtocol;
+  }
+  return identity;
 }
 
-bool VirtualSimpleIoDevice::knows(std::uint8_t command) const {
-  const auto code = static_cast<Opcode>(command);
-  return std::ranges::find(kKnownCommands, code) != kKnownCommands.end() && !options_.without.contains(code);
+std::uint64_t VirtualSimpleIoDevice::bytes_per_second() const {
+  const std::scoped_lock lock(mutex_);
+  const std::uint64_t link = options_.bytes_per_second;
+  const std::uint64_t disk = state_ == State::flashing ? options_.faults.slow_write : 0;
+  if (link == 0 || disk == 0) return std::max(link, disk);
+  return std::min(link, disk);
 }
 
 VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::receive(core::ByteView transfer) {
   const std::scoped_lock lock(mutex_);
-  if (waiting_.size() >= kMaxWaitingReplies) return Outcome::busy;
-  if (transfer.empty()) return Outcome::taken;
+  if (leaving_) return Outcome::disconnected;
+  if (dead_ || mode_ != Mode::simple_io || waiting_.size() >= kMaxWaitingReplies) return Outcome::busy;
+  if (transfer.empty()) return Outcome::taken;  // it only ends a transfer before it
   switch (state_) {
     case State::command:
       return on_command(transfer);
     case State::flashing:
       return on_image_data(transfer);
-    case State::query_parameter:
-      state_ = State::command;
-      on_query(transfer[0]);
-      return Outcome::taken;
-    case State::read_parameters:
-      gathered_.insert(gathered_.end(), transfer.begin(), transfer.end());
-      if (gathered_.size() >= core::kWireSize<simple_io::DiskRange>) on_disk_range();
-      return Outcome::taken;
-  }
-  return Outcome::taken;
-}
-
-VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::on_command(core::ByteView transfer) {
-  if (transfer.size() != 1) {
-    answer_fault({kDesyncFailed, fmt::format("{} bytes where a command was due", transfer.size())}, Opcode::error);
-    return Outcome::taken;
-  }
-  if (!knows(transfer[0])) {
-    answer(Opcode::error);
-    return Outcome::taken;
-  }
-  switch (static_cast<Opcode>(transfer[0])) {
-    case Opcode::id: {
-      answer(simple_io::write_id({position_, options_.capability, options_.unique_id}, options_.platform_id));
+    case State::parameters:
+      on_parameters(transfer);
       break;
-    }
-    case Opcode::flash:
-      begin_flash();
-      break;
-    case Opcode::reset:
-      forget_image();
-      answer(Opcode::error);  // the protocol says "done" with Err here
-      break;
-    case Opcode::serial_number: {
-      const auto& serial = options_.serial.mixed_endian();
-      answer(core::ByteBuffer(serial.begin(), serial.end()));
-      break;
-    }
-    case Opcode::get_disk_info: {
-      core::ByteWriter out;
-      core::write_struct(out, simple_io::DiskInfo{options_.disk_transfer_size, options_.sector_size,
-                                                  options_.disk_size / options_.sector_size - 1});
-      answer(out.release());
-      break;
-    }
-    case Opcode::read_disk:
-      gathered_.clear();
-      state_ = State::read_parameters;
-      break;
-    case Opcode::query_for_command:
-      state_ = State::query_parameter;
-      break;
-    case Opcode::reboot:
-      return Outcome::rebooting;
-    default:
-      answer(Opcode::error);
+    case State::write_data:
+      on_write_data(transfer);
       break;
   }
   return Outcome::taken;
-}
-
-void VirtualSimpleIoDevice::begin_flash() {
-  if (position_ != 0 && !receiver_) {
-    answer_fault({kDesyncFailed, "an image failed before; reset first"}, Opcode::flash);
-    return;
-  }
-  if (!receiver_) receiver_ = std::make_unique<FfuReceiver>(storage_, options_.platform_id, options_.check_catalog);
-  gathered_.clear();
-  state_ = State::flashing;
-}
-
-void VirtualSimpleIoDevice::forget_image() {
-  state_ = State::command;
-  gathered_.clear();
-  receiver_.reset();
-  next_packet_ = 0;
-  position_ = 0;
-}
-
-VirtualSimpleIoDevice::Outcome VirtualSimpleIoDevice::on_image_data(core::ByteView transfer) {
-  // A packet never starts with a transfer of one byte, so between packets such a one is a command: the host gave up,
-  // and asks for the position or for a reset. The device keeps its place.
-  if (gathered_.empty() && transfer.size() == 1) {
-    state_ = State::command;
-    return on_command(transfer);
-  }
-  const std::uint64_t arrived = position_ + std::min(gathered_.size() + transfer.size(), simple_io::kPacketDataSize);
-  if (options_.faults.disconnect_at_byte && arrived >= *options_.faults.disconnect_at_byte) {
-    options_.faults.disconnect_at_byte.reset();
-    return Outcome::disconnected;
-  }
-  if (gathered_.size() + transfer.size() > simple_io::kPacketSize) {
-    state_ = State::command;
-    gathered_.clear();
-    receiver_.reset();
-    answer_fault({kDesyncFailed, "a packet is longer than it should be"}, Opcode::flash);
-    return Outcome::taken;
-  }
-  gathered_.insert(gathered_.end(), transfer.begin(), transfer.end());
-  if (gathered_.size() == simple_io::kPacketSize) {
-    on_packet();
-    gathered_.clear();  // after the packet was used; the memory stays for the next one
-  }
-  return Outcome::taken;
-}
-
-void VirtualSimpleIoDevice::on_packet() {
-  const core::ByteView packet(gathered_);
-  const std::uint8_t* trailer = packet.data() + simple_io::kPacketDataSize;
-  const auto valid = core::load_le<std::uint32_t>(trailer);
-  const auto number = core::load_le<std::uint32_t>(trailer + 4);
-  const auto crc = core::load_le<std::uint32_t>(trailer + 8);
-  if (crc != core::crc32(packet.first(simple_io::kPacketDataSize + 8))) {
-    answer(Opcode::nack);  // damaged on the way: the host sends it again
-    return;
-  }
-  Verdict verdict;
-  if (number != next_packet_ || valid > simple_io::kPacketDataSize) {
-    verdict = std::unexpected(DeviceFault{
-        kDesyncFailed, fmt::format("packet {} of {} bytes where packet {} was due", number, valid, next_packet_)});
-  } else {
-    const auto padding = packet.subspan(valid, simple_io::kPacketDataSize - valid);
-    if (!std::ranges::all_of(padding, [](std::uint8_t b) { return b == 0; })) {
-      verdict = std::unexpected(DeviceFault{kFlashError, "the padding of the last packet is not zero"});
-    }
-  }
-  const bool last = valid < simple_io::kPacketDataSize;
-  if (verdict) verdict = receiver_->take(packet.first(valid));
-  if (verdict) {
-    position_ += valid;
-    ++next_packet_;
-    if (last) verdict = receiver_->finish();
-  }
-  if (!verdict) {
-    state_ = State::command;
-    receiver_.reset();
-    position_ = std::max<std::uint64_t>(position_, 1);  // not at the start of an image: the host has to reset
-    answer_fault(verdict.error(), Opcode::flash);
-    return;
-  }
-  answer(Opcode::ack);
-  if (last) end_image();
-}
-
-void VirtualSimpleIoDevice::end_image() {
-  forget_image();
-  ++completed_images_;
-  answer(Opcode::ack);  // the confirmation: everything is on the disk
-}
-
-void VirtualSimpleIoDevice::on_query(std::uint8_t command) {
-  answer(core::ByteBuffer{static_cast<std::uint8_t>(knows(command) ? 1 : 0)});
-}
-
-void VirtualSimpleIoDevice::on_disk_range() {
-  state_ = State::command;
-  const core::ByteBuffer parameters = std::exchange(gathered_, {});
-  core::ByteReader reader(parameters);
-  const auto range = core::read_struct<simple_io::DiskRange>(reader);
-  std::uint64_t end = 0;
-  Waiting next;
-  if (!range || reader.remaining() != 0 || !core::checked_add(range->offset, range->count, end) ||
-      end > options_.disk_size || range->offset % options_.sector_size != 0 ||
-      range->count % options_.sector_size != 0) {
-    next.stall = true;  // the answer is bare data, so there is no other way to say no
-  } else {
-    next.disk = *range;
-    if (range->count == 0) return;
-  }
-  waiting_.push_back(std::move(next));
-}
-
-// Pieces are read when the host takes them: a huge range costs no memory.
-bool VirtualSimpleIoDevice::load_disk_piece(Waiting& waiting) {
-  const std::uint64_t piece = std::min<std::uint64_t>(options_.disk_transfer_size, waiting.disk.count);
-  waiting.bytes.resize(static_cast<std::size_t>(piece));
-  waiting.sent = 0;
-  if (!storage_->read_at(waiting.disk.offset, waiting.bytes)) return false;
-  waiting.disk.offset += piece;
-  waiting.disk.count -= piece;
-  return true;
 }
 
 VirtualSimpleIoDevice::Reply VirtualSimpleIoDevice::reply(core::ByteSpan buffer) {
@@ -287,13 +137,19 @@ void VirtualSimpleIoDevice::clear_halt() {
 
 void VirtualSimpleIoDevice::power_cut() {
   const std::scoped_lock lock(mutex_);
-  forget_image();
   waiting_.clear();
+  gathered_.clear();
+  state_ = State::command;
+  complained_ = false;
+  if (!options_.has_battery) forget_image();
+  leaving_ = false;
+  mode_ = std::exchange(next_mode_, Mode::simple_io);
 }
 
 void VirtualSimpleIoDevice::set_faults(FaultScript faults) {
   const std::scoped_lock lock(mutex_);
   options_.faults = faults;
+  storage_->set_bad(faults.bad_sector ? core::Extent{*faults.bad_sector, options_.sector_size} : core::Extent{});
 }
 
 std::uint64_t VirtualSimpleIoDevice::position() const {
@@ -306,17 +162,75 @@ std::uint64_t VirtualSimpleIoDevice::completed_images() const {
   return completed_images_;
 }
 
+VirtualSimpleIoDevice::Mode VirtualSimpleIoDevice::mode() const {
+  const std::scoped_lock lock(mutex_);
+  return mode_;
+}
+
+std::optional<VirtualSimpleIoDevice::BootMode> VirtualSimpleIoDevice::boot_mode() const {
+  const std::scoped_lock lock(mutex_);
+  return boot_mode_;
+}
+
+std::optional<AnswerFault::Kind> VirtualSimpleIoDevice::take_answer_fault() {
+  std::optional<AnswerFault>& fault = options_.faults.answer;
+  if (!fault || fault->times == 0) return std::nullopt;
+  if (fault->kind == AnswerFault::Kind::nack || fault->kind == AnswerFault::Kind::wrong_crc) return std::nullopt;
+  const bool hit = fault->to_command ? !answering_packet_ && *fault->to_command == command_
+                                     : answering_packet_ && fault->at_byte >= answering_packet_->offset &&
+                                           fault->at_byte < answering_packet_->end();
+  if (!hit) return std::nullopt;
+  --fault->times;
+  return fault->kind;
+}
+
+void VirtualSimpleIoDevice::answer(Waiting next) {
+  if (const auto wrong = take_answer_fault()) {
+    switch (*wrong) {
+      case AnswerFault::Kind::no_reply:
+        return;
+      case AnswerFault::Kind::stall:
+        next = {};
+        next.stall = true;
+        break;
+      case AnswerFault::Kind::short_reply:
+        next.bytes.resize(next.bytes.size() / 2);
+        next.disk.count /= 2;
+        break;
+      default:
+        next.garbage = true;
+        if (next.disk.count == 0) next.bytes.assign(kGarbageBytes, kGarbage);
+        break;
+    }
+  }
+  waiting_.push_back(std::move(next));
+}
+
 void VirtualSimpleIoDevice::answer(core::ByteBuffer bytes) {
   Waiting next;
   next.bytes = std::move(bytes);
-  waiting_.push_back(std::move(next));
+  answer(std::move(next));
 }
 
 void VirtualSimpleIoDevice::answer(Opcode code) { answer(core::ByteBuffer{static_cast<std::uint8_t>(code)}); }
 
 void VirtualSimpleIoDevice::answer_fault(const DeviceFault& fault, Opcode during) {
-  answer(simple_io::write_log(fault.id, kLogLevelError, during, fault.text));
+  Waiting log;
+  log.bytes = simple_io::write_log(fault.id, kLogLevelError, during, fault.text);
+  waiting_.push_back(std::move(log));
   answer(Opcode::error);
+}
+
+// Pieces are read when the host takes them: a huge range costs no memory.
+bool VirtualSimpleIoDevice::load_disk_piece(Waiting& waiting) {
+  const std::uint64_t piece = std::min<std::uint64_t>(options_.disk_transfer_size, waiting.disk.count);
+  waiting.bytes.resize(static_cast<std::size_t>(piece));
+  waiting.sent = 0;
+  if (!storage_->read_at(waiting.disk.offset, waiting.bytes)) return false;
+  if (waiting.garbage) std::ranges::fill(waiting.bytes, kGarbage);
+  waiting.disk.offset += piece;
+  waiting.disk.count -= piece;
+  return true;
 }
 
 }  // namespace imprint::virtual_device

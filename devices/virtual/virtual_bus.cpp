@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "devices/protocol/errors.hpp"
+#include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/usb_identity.hpp"
 
 namespace imprint::virtual_device {
@@ -21,25 +22,15 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
  public:
   explicit Ports(IdleRule idle) : idle_(idle) {}
 
-  core::Status plug(const PortPath& port, std::shared_ptr<VirtualDevice> device) {
+  core::Status plug(const PortPath& port, std::shared_ptr<VirtualDevice> device,
+                    std::shared_ptr<VirtualDevice> comes_back) {
     const std::scoped_lock events(events_);
-    {
-      const std::scoped_lock lock(mutex_);
-      const bool elsewhere = std::ranges::any_of(cables_, [&](const auto& p) { return p.second->device() == device; });
-      if (elsewhere || cables_.contains(port)) return devices::fail("device.busy").with("port", port.text);
-      auto cable = std::make_shared<VirtualCable>(std::move(device), idle_);
-      cable->on_lost([ports = weak_from_this(), port, which = cable.get()] {
-        if (const auto alive = ports.lock()) alive->lost(port, which);
-      });
-      cables_.emplace(port, std::move(cable));
-    }
-    for (BusObserver* observer : observers_) observer->on_arrival(port);
-    return {};
+    return put_in(port, std::move(device), std::move(comes_back));
   }
 
   core::Status unplug(const PortPath& port) {
     const std::scoped_lock events(events_);
-    std::shared_ptr<VirtualCable> cable = take(port, nullptr);
+    const std::shared_ptr<VirtualCable> cable = take(port, nullptr).cable;
     if (!cable) return devices::fail("device.not-present").with("port", port.text);
     cable->unplug();
     for (BusObserver* observer : observers_) observer->on_departure(port);
@@ -60,39 +51,79 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
   [[nodiscard]] std::vector<PortPath> occupied() const {
     const std::scoped_lock lock(mutex_);
     std::vector<PortPath> out;
-    out.reserve(cables_.size());
-    for (const auto& [port, cable] : cables_) out.push_back(port);
+    out.reserve(plugged_.size());
+    for (const auto& [port, plugged] : plugged_) out.push_back(port);
     return out;
   }
 
   [[nodiscard]] std::shared_ptr<VirtualCable> find(const PortPath& port) const {
     const std::scoped_lock lock(mutex_);
-    const auto found = cables_.find(port);
-    return found == cables_.end() ? nullptr : found->second;
+    const auto found = plugged_.find(port);
+    return found == plugged_.end() ? nullptr : found->second.cable;
+  }
+
+  // Whatever comes back is in its port as soon as the device has left, so nothing is waited for here.
+  static core::Result<std::unique_ptr<devices::Transport>> reconnect(const std::weak_ptr<Ports>& ports,
+                                                                     const PortPath& port) {
+    const auto alive = ports.lock();
+    auto cable = alive ? alive->find(port) : nullptr;
+    if (!cable) return devices::fail("device.disconnected").with("port", port.text);
+    if (devices::protocol_of(cable->device()->usb_identity()) != devices::Protocol::simple_io)
+      return devices::fail("device.identity-changed").with("port", port.text);
+    IMPRINT_TRY(auto transport, InProcessTransport::open(std::move(cable)));
+    return std::unique_ptr<devices::Transport>(std::move(transport));
   }
 
  private:
+  struct Plugged {
+    std::shared_ptr<VirtualCable> cable;
+    std::shared_ptr<VirtualDevice> comes_back;
+  };
+
+  // With events_ held.
+  core::Status put_in(const PortPath& port, std::shared_ptr<VirtualDevice> device,
+                      std::shared_ptr<VirtualDevice> comes_back) {
+    {
+      const std::scoped_lock lock(mutex_);
+      const bool elsewhere =
+          std::ranges::any_of(plugged_, [&](const auto& p) { return p.second.cable->device() == device; });
+      if (elsewhere || plugged_.contains(port)) return devices::fail("device.busy").with("port", port.text);
+      auto cable = std::make_shared<VirtualCable>(std::move(device), idle_);
+      cable->on_lost([ports = weak_from_this(), port, which = cable.get()] {
+        if (const auto alive = ports.lock()) alive->lost(port, which);
+      });
+      plugged_.emplace(port, Plugged{std::move(cable), std::move(comes_back)});
+    }
+    for (BusObserver* observer : observers_) observer->on_arrival(port);
+    return {};
+  }
+
   // The cable out of the port; with `expected`, only when it is still that one.
-  std::shared_ptr<VirtualCable> take(const PortPath& port, const VirtualCable* expected) {
+  Plugged take(const PortPath& port, const VirtualCable* expected) {
     const std::scoped_lock lock(mutex_);
-    const auto found = cables_.find(port);
-    if (found == cables_.end() || (expected != nullptr && found->second.get() != expected)) return nullptr;
-    auto cable = std::move(found->second);
-    cables_.erase(found);
-    return cable;
+    const auto found = plugged_.find(port);
+    if (found == plugged_.end() || (expected != nullptr && found->second.cable.get() != expected)) return {};
+    Plugged taken = std::move(found->second);
+    plugged_.erase(found);
+    return taken;
   }
 
   void lost(const PortPath& port, const VirtualCable* which) {
     const std::scoped_lock events(events_);
-    if (!take(port, which)) return;  // it was unplugged by hand at the same time
+    const Plugged was = take(port, which);
+    if (!was.cable) return;  // it was unplugged by hand at the same time
     for (BusObserver* observer : observers_) observer->on_departure(port);
+    if (!was.comes_back) return;
+    const bool same = was.comes_back == was.cable->device();
+    // Only a device that is in another port by now is refused, and then it is there that it was put.
+    static_cast<void>(put_in(port, was.comes_back, same ? was.comes_back : nullptr));
   }
 
   IdleRule idle_;
   std::mutex events_;  // taken before mutex_: keeps events in order, and an observer alive while it is called
   std::vector<BusObserver*> observers_;
   mutable std::mutex mutex_;
-  std::map<PortPath, std::shared_ptr<VirtualCable>> cables_;
+  std::map<PortPath, Plugged> plugged_;
 };
 
 class VirtualBus::Subscription final : public devices::BusSubscription {
@@ -110,8 +141,9 @@ VirtualBus::~VirtualBus() = default;
 
 PortPath VirtualBus::port(unsigned number) { return {fmt::format("virtual-1.{}", number)}; }
 
-core::Status VirtualBus::plug(const PortPath& port, std::shared_ptr<VirtualDevice> device) {
-  return ports_->plug(port, std::move(device));
+core::Status VirtualBus::plug(const PortPath& port, std::shared_ptr<VirtualDevice> device,
+                              std::shared_ptr<VirtualDevice> comes_back) {
+  return ports_->plug(port, std::move(device), std::move(comes_back));
 }
 
 core::Status VirtualBus::unplug(const PortPath& port) { return ports_->unplug(port); }
@@ -129,6 +161,12 @@ core::Result<std::unique_ptr<engine::Target>> VirtualBus::open(const PortPath& p
   const auto protocol = devices::protocol_of(cable->device()->usb_identity());
   if (!protocol) return devices::fail("device.unknown").with("port", port.text);
   IMPRINT_TRY(auto transport, InProcessTransport::open(std::move(cable)));
+  if (*protocol == devices::Protocol::simple_io) {
+    devices::SimpleIoOptions options;
+    options.settle = std::chrono::milliseconds(0);  // a virtual device needs no time to come to itself
+    options.reconnect = [ports = std::weak_ptr(ports_), port](core::Deadline) { return Ports::reconnect(ports, port); };
+    return std::make_unique<devices::SimpleIoTarget>(std::move(transport), std::move(options));
+  }
   return devices::make_target(*protocol, std::move(transport));
 }
 

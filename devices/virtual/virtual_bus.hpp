@@ -10,7 +10,8 @@
 namespace imprint::virtual_device {
 
 // Thread-safe. A device that breaks its own connection (fault script, reboot) leaves its port, as one on USB does, and
-// stays away until it is plugged in again. Targets may outlive the bus.
+// stays away until it is plugged in again, unless it was plugged in with what comes back. Targets may outlive the bus.
+// A Simple I/O target that lost its device gets the one that came back; it does not wait for one that stays away.
 class VirtualBus final : public devices::DeviceBus {
  public:
   explicit VirtualBus(IdleRule idle = IdleRule::wait_for_deadline);
@@ -19,8 +20,10 @@ class VirtualBus final : public devices::DeviceBus {
   // Port `number` (from 1): "virtual-1.<number>".
   [[nodiscard]] static devices::PortPath port(unsigned number);
 
-  // `device.busy` when the port holds a device, or the device is in another port.
-  [[nodiscard]] core::Status plug(const devices::PortPath& port, std::shared_ptr<VirtualDevice> device);
+  // `device.busy` when the port holds a device, or the device is in another port. `comes_back`: what is in the port
+  // again as soon as the device has broken its connection: the same device, each time, or another one, once.
+  [[nodiscard]] core::Status plug(const devices::PortPath& port, std::shared_ptr<VirtualDevice> device,
+                                  std::shared_ptr<VirtualDevice> comes_back = nullptr);
   // `device.not-present` when the port is empty.
   [[nodiscard]] core::Status unplug(const devices::PortPath& port);
 

@@ -45,6 +45,7 @@ VirtualStorage::~VirtualStorage() { ::close(file_); }
 core::Status VirtualStorage::read_at(std::uint64_t offset, core::ByteSpan out) const {
   IMPRINT_CHECK(check_range(offset, out.size()));
   const std::scoped_lock lock(mutex_);
+  if (is_bad(offset, out.size())) return core::fail("io.read-failed", "bad sector").with("offset", bad_.offset);
   std::ranges::fill(out, fill_);
   for (const core::Extent& extent : written_.within({offset, out.size()})) {
     core::ByteSpan piece = out.subspan(extent.offset - offset, extent.length);
@@ -63,6 +64,7 @@ core::Status VirtualStorage::read_at(std::uint64_t offset, core::ByteSpan out) c
 core::Status VirtualStorage::write_at(std::uint64_t offset, core::ByteView data) {
   IMPRINT_CHECK(check_range(offset, data.size()));
   const std::scoped_lock lock(mutex_);
+  if (is_bad(offset, data.size())) return core::fail("io.write-failed", "bad sector").with("offset", bad_.offset);
   std::uint64_t at = offset;
   while (!data.empty()) {
     const auto put = ::pwrite(file_, data.data(), data.size(), static_cast<off_t>(at));
@@ -73,6 +75,11 @@ core::Status VirtualStorage::write_at(std::uint64_t offset, core::ByteView data)
     at += static_cast<std::uint64_t>(put);
   }
   return {};
+}
+
+void VirtualStorage::set_bad(core::Extent bytes) {
+  const std::scoped_lock lock(mutex_);
+  bad_ = bytes;
 }
 
 core::ExtentSet VirtualStorage::written() const {

@@ -31,8 +31,16 @@ class VirtualStorage final : public core::BlockSource, public core::BlockSink {
   // Virtual storage lives as long as its object; nothing has to reach a disk.
   [[nodiscard]] core::Status flush() override { return {}; }
   [[nodiscard]] core::ExtentSet written() const;
+  // From now on reads and writes that touch these bytes fail (`io.read-failed`, `io.write-failed`) and move nothing;
+  // an empty extent: none do.
+  void set_bad(core::Extent bytes);
 
  private:
+  // With the mutex held.
+  [[nodiscard]] bool is_bad(std::uint64_t offset, std::uint64_t length) const {
+    return bad_.length != 0 && offset < bad_.end() && bad_.offset < offset + length;
+  }
+
   VirtualStorage(int file, std::uint64_t size, std::uint8_t fill) : file_(file), size_(size), fill_(fill) {}
 
   int file_;
@@ -40,6 +48,7 @@ class VirtualStorage final : public core::BlockSource, public core::BlockSink {
   std::uint8_t fill_;
   mutable std::mutex mutex_;
   core::ExtentSet written_;
+  core::Extent bad_{};
 };
 
 }  // namespace imprint::virtual_device

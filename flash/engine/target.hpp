@@ -72,6 +72,9 @@ class Target {
   // outlives the source.
   [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;
   [[nodiscard]] virtual core::Status reboot() = 0;
+  // How often the target went on with its device after that had left the bus and come back. Whoever is told of arrivals
+  // need not begin with those devices again.
+  [[nodiscard]] virtual unsigned recoveries() const { return 0; }
 
   // Exactly one of them is this target.
   [[nodiscard]] virtual StreamTarget* as_stream() { return nullptr; }

@@ -10,6 +10,7 @@
 
 #include "flash/core/errors.hpp"
 #include "station/cli/commands.hpp"
+#include "station/cli/device_options.hpp"
 #include "station/cli/ffu_options.hpp"
 #include "station/cli/workspace_path.hpp"
 #include "station/errors.hpp"
@@ -125,6 +126,7 @@ static int run_imprint(int argc, char** argv) {
   add_ffu(app, chosen);
   add_inspect(app, chosen);
   add_report(app, chosen);
+  add_device_commands(app, chosen);
   auto errors_json = std::make_shared<bool>(false);
   CLI::App* errors = app.add_subcommand("errors", "Every error id, what it means and what to do");
   errors->add_flag("--json", *errors_json, "A JSON array");

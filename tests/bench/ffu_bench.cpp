@@ -138,7 +138,7 @@ std::uint64_t free_bytes(const fs::path& folder) {
   return statvfs(folder.c_str(), &room) == 0 ? std::uint64_t{room.f_bavail} * room.f_frsize : 0;
 }
 
-double allocated_MiB(const fs::path& file) {
+double allocated_mebibytes(const fs::path& file) {
   struct stat info{};
   if (stat(file.c_str(), &info) != 0) stop(file.string() + " is not there");
   return static_cast<double>(info.st_blocks) * 512 / static_cast<double>(kMiB);
@@ -203,7 +203,7 @@ class FfuBench {
       make({.disk_bytes = gibibytes * kGiB, .content = bench::Content::sparse});
       measure_commands(fmt::format("sparse_{}GiB", gibibytes));
       const double data = static_cast<double>(gibibytes * kGiB / bench::kSparseBlocks) / static_cast<double>(kMiB);
-      report_.number(fmt::format("extract_sparse_{}GiB_allocated_MiB", gibibytes), allocated_MiB(disk_),
+      report_.number(fmt::format("extract_sparse_{}GiB_allocated_MiB", gibibytes), allocated_mebibytes(disk_),
                      bench::at_most(data));
     }
     measure_info();

@@ -69,6 +69,7 @@ void print_end(int errors) {
 std::optional<Measurement> run_measured(const MeasuredProcess& process) {
   std::vector<std::string> copies = process.arguments;
   std::vector<char*> arguments;
+  arguments.reserve(copies.size() + 1);
   for (std::string& argument : copies) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   const int errors = memfd_create("standard error", MFD_CLOEXEC);  // progress; shown only where it goes wrong

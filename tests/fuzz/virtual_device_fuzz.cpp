@@ -46,13 +46,16 @@ void send_image(VirtualSimpleIoDevice& device, core::ByteView file) {
 
 }  // namespace
 
-// First byte even: the rest is transfers, each two bytes of length and its bytes. Odd: the rest is an image file.
+// First byte even: the rest is transfers, each two bytes of length and its bytes. Odd: the rest is an image file. Its
+// next bits: the device has the fast flow, and a battery.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   virtual_device::DeviceOptions options;
   options.platform_id = "Imprint.Virtual.Board.1";
   options.disk_size = 1U << 20;
   options.storage_folder = std::filesystem::temp_directory_path();
+  if ((data[0] & 2) != 0) options.capability[0] = 1;
+  options.has_battery = (data[0] & 4) != 0;
   const auto device = VirtualSimpleIoDevice::create(options);
   if (!device) return 0;
   core::ByteView rest(data + 1, size - 1);
@@ -67,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const core::ByteView transfer = rest.first(std::min(length, rest.size()));
     rest = rest.subspan(transfer.size());
     send(**device, transfer);
+    if (length == 0) (*device)->power_cut();
   }
   return 0;
 }

@@ -50,6 +50,12 @@ inline std::unique_ptr<devices::Transport> connect(std::shared_ptr<VirtualSimple
   return connect(cable_to(std::move(device)));
 }
 
+inline virtual_device::DeviceOptions fast_device_options(std::size_t capability_byte = 0) {
+  auto options = device_options();
+  options.capability[capability_byte] = 1;
+  return options;
+}
+
 inline core::ByteBuffer disk_of(const VirtualSimpleIoDevice& device) {
   auto bytes = device.storage()->read(0, device.storage()->size());
   REQUIRE(bytes);
@@ -66,12 +72,14 @@ struct Script {
   std::deque<core::ByteBuffer> answers;
   std::optional<core::ByteBuffer> then_for_ever;
   std::vector<core::ByteBuffer> sent;
+  std::optional<std::size_t> stall_write;  // the number of the write that stalls, and all that follow
 };
 
 class ScriptedTransport final : public devices::Transport {
  public:
   explicit ScriptedTransport(std::shared_ptr<Script> script) : script_(std::move(script)) {}
   [[nodiscard]] core::Status write(core::ByteView data, core::Deadline) override {
+    if (script_->stall_write && script_->sent.size() >= *script_->stall_write) return devices::fail("device.stalled");
     script_->sent.emplace_back(data.begin(), data.end());
     return {};
   }
@@ -91,14 +99,24 @@ class ScriptedTransport final : public devices::Transport {
   std::shared_ptr<Script> script_;
 };
 
+// fast_byte: which byte of the capability says that there is a fast flow, 0 or 15.
 inline core::ByteBuffer id_answer(std::uint64_t position = 0, std::uint8_t version_byte = 0,
-                                  std::string_view platform = "Imprint.Virtual.Board.1") {
+                                  std::string_view platform = "Imprint.Virtual.Board.1",
+                                  std::optional<std::size_t> fast_byte = std::nullopt) {
   simple_io::IdHeader header{position, {}, core::Guid::from_name("unique")};
   header.capability[14] = version_byte;
+  if (fast_byte) header.capability[*fast_byte] = 1;
   return simple_io::write_id(header, platform);
 }
 
 inline core::ByteBuffer one(Opcode code) { return {static_cast<std::uint8_t>(code)}; }
+
+inline core::ByteBuffer fast_answer(std::uint32_t transfer, std::uint32_t packet, std::uint32_t size = 13,
+                                    std::uint8_t kind = 21) {
+  core::ByteWriter out;
+  core::write_struct(out, simple_io::FastParameters{kind, size, transfer, packet});
+  return out.release();
+}
 
 inline core::ByteBuffer disk_answer(std::uint32_t transfer, std::uint32_t block, std::uint64_t last) {
   core::ByteWriter out;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every call of the transport goes wrong once, in every way: never a false success, always a fitting error, and the
-// device is good for another attempt.
+// device is good for another attempt. On both flows, with and without recovery, and while a device is switched to mass
+// storage.
+#include <array>
 #include <set>
 
 #include "devices/virtual/faulty_transport.hpp"
@@ -16,8 +18,8 @@ namespace {
 
 // Identify, flash, read all back. Good only when the disk that was read is the one that the image describes.
 core::Status run_scenario(std::unique_ptr<devices::Transport> transport, MemoryStream& image,
-                          const core::ByteBuffer& expected) {
-  devices::SimpleIoTarget target(std::move(transport));
+                          const core::ByteBuffer& expected, devices::SimpleIoOptions options = {}) {
+  devices::SimpleIoTarget target(std::move(transport), std::move(options));
   RecordingObserver observer;
   IMPRINT_CHECK(target.identify());
   IMPRINT_CHECK(target.flash(image, observer, {}));
@@ -26,6 +28,28 @@ core::Status run_scenario(std::unique_ptr<devices::Transport> transport, MemoryS
   if (bytes != expected) return core::fail("io.read-failed", "the disk is not what it should be");
   return {};
 }
+
+struct LoopImage {
+  ImageOptions options = [] {
+    ImageOptions out;
+    out.disk_size = 1U << 20;
+    out.descriptors = simple_descriptors(14);
+    return out;
+  }();
+  MemoryStream stream{build_image(options).file};
+  core::ByteBuffer expected = expected_disk(options, 0xA5);
+};
+
+virtual_device::DeviceOptions loop_device(bool fast) {
+  auto options = fast ? fast_device_options() : device_options();
+  options.disk_size = 1U << 20;
+  options.fast_packet_data_size = simple_io::kPacketDataSize;
+  options.fast_transfer_size = simple_io::kTransferSize;
+  return options;
+}
+
+constexpr std::array kAllFaults{TransportFault::fail, TransportFault::cut_short, TransportFault::stall,
+                                TransportFault::time_out, TransportFault::disconnect};
 
 std::set<std::string> fitting_ids(TransportFault fault) {
   switch (fault) {
@@ -46,34 +70,98 @@ std::set<std::string> fitting_ids(TransportFault fault) {
 }  // namespace
 
 TEST_CASE("no transfer can go wrong in any way and still give a success") {
-  ImageOptions image_options;
-  image_options.disk_size = 1U << 20;
-  image_options.descriptors = simple_descriptors(14);
-  MemoryStream image(build_image(image_options).file);
-  const core::ByteBuffer expected = expected_disk(image_options, 0xA5);
-  auto options = device_options();
-  options.disk_size = image_options.disk_size;
-
-  const auto fault = GENERATE(TransportFault::fail, TransportFault::cut_short, TransportFault::stall,
-                              TransportFault::time_out, TransportFault::disconnect);
+  const bool fast = GENERATE(false, true);
+  const auto fault = GENERATE(from_range(kAllFaults));
+  LoopImage image;
   std::uint64_t calls = 0;
   while (true) {
-    const auto device = make_device(options);
+    const auto device = make_device(loop_device(fast));
     const auto happened = std::make_shared<bool>(false);
     const auto cable = cable_to(device);
     const FaultPlan plan{fault, ++calls};
-    const auto done = run_scenario(std::make_unique<FaultyTransport>(connect(cable), plan, happened), image, expected);
+    const auto done =
+        run_scenario(std::make_unique<FaultyTransport>(connect(cable), plan, happened), image.stream, image.expected);
     if (!*happened) {
       CHECK(done);
       break;
     }
     INFO("call " << calls << ": " << error_id(done));
     REQUIRE_FALSE(done);
-    REQUIRE(fitting_ids(fault).contains(error_id(done)));
+    auto fitting = fitting_ids(fault);
+    if (fast) fitting.insert("device.confirmation-missing");
+    REQUIRE(fitting.contains(error_id(done)));
     cable->unplug();
-    REQUIRE(run_scenario(connect(device), image, expected));
+    REQUIRE(run_scenario(connect(device), image.stream, image.expected));
   }
-  CHECK(calls > 60);
+  CHECK(calls > 50);
+}
+
+TEST_CASE("with recovery a transfer that goes wrong gives the right disk or a fitting error") {
+  const bool fast = GENERATE(false, true);
+  const bool battery = GENERATE(false, true);
+  const auto fault = GENERATE(from_range(kAllFaults));
+  LoopImage image;
+  auto device_options = loop_device(fast);
+  device_options.has_battery = battery;
+  std::uint64_t recovered = 0;
+  std::uint64_t calls = 0;
+  while (true) {
+    const auto device = make_device(device_options);
+    const auto happened = std::make_shared<bool>(false);
+    auto cable = cable_to(device);
+    devices::SimpleIoOptions options;
+    options.settle = std::chrono::milliseconds(0);
+    options.reconnect = [&](core::Deadline) {
+      cable->unplug();
+      cable = cable_to(device);
+      return core::Result<std::unique_ptr<devices::Transport>>(connect(cable));
+    };
+    const FaultPlan plan{fault, ++calls};
+    const auto done = run_scenario(std::make_unique<FaultyTransport>(connect(cable), plan, happened), image.stream,
+                                   image.expected, options);
+    INFO("call " << calls << ": " << error_id(done));
+    if (!*happened) {
+      CHECK(done);
+      break;
+    }
+    if (done) {
+      ++recovered;
+      REQUIRE(device->completed_images() >= 1);
+    } else {
+      auto fitting = fitting_ids(fault);
+      if (fast) fitting.insert("device.confirmation-missing");
+      REQUIRE(fitting.contains(error_id(done)));
+      cable->unplug();
+      REQUIRE(run_scenario(connect(device), image.stream, image.expected));
+    }
+  }
+  // All but those before the image, in the read-back, and what no recovery follows: about half.
+  CHECK(recovered > calls / 3);
+}
+
+TEST_CASE("a device that is switched to mass storage is switched, or says why it is not, whatever transfer fails") {
+  const auto fault = GENERATE(from_range(kAllFaults));
+  std::uint64_t calls = 0;
+  while (true) {
+    const auto device = make_device();
+    const auto happened = std::make_shared<bool>(false);
+    const auto cable = cable_to(device);
+    const FaultPlan plan{fault, ++calls};
+    devices::SimpleIoTarget target(std::make_unique<FaultyTransport>(connect(cable), plan, happened));
+    const auto done = target.mass_storage();
+    INFO("call " << calls << ": " << error_id(done));
+    cable->unplug();
+    if (done) CHECK(device->mode() == VirtualSimpleIoDevice::Mode::mass_storage);
+    if (!*happened) {
+      CHECK(done);
+      break;
+    }
+    REQUIRE_FALSE(done);
+    REQUIRE(fitting_ids(fault).contains(error_id(done)));
+    if (device->mode() == VirtualSimpleIoDevice::Mode::mass_storage) device->power_cut();
+    REQUIRE(devices::SimpleIoTarget(connect(device)).mass_storage());
+  }
+  CHECK(calls > 5);
 }
 
 TEST_CASE("a stalled transport works again after clear") {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The host's side of UFP: identify, send the whole FFU file in messages, reboot.
+// Source: facts in devices/protocol/ufp_protocol.hpp.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "devices/protocol/transport.hpp"
+#include "flash/engine/target.hpp"
+
+namespace imprint::devices {
+
+namespace ufp {
+class Connection;
+struct DeviceInfo;
+}  // namespace ufp
+
+// A device that takes FFUs by synchronous secure flashing, V2 or V1. One thread at a time.
+class UfpTarget final : public engine::StreamTarget {
+ public:
+  explicit UfpTarget(std::unique_ptr<Transport> transport);
+  ~UfpTarget() override;
+
+  // Beside the errors of the transport: `device.unknown` (the device runs something else than its flashing app),
+  // `device.protocol-violation`.
+  [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override;
+  // What the device told of itself in the last identify(), for the records: names and values, printable.
+  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& details() const { return details_; }
+  // The stop request is looked at between messages; the next flash() starts over. A transfer that does not end soon is
+  // cancelled, and the target is of no use then. Where the device refuses, its log goes to the observer. Beside the
+  // errors of the transport and the image: `device.rejected-image`, `device.flash-failed`, `device.identity-changed`,
+  // `device.image-too-large`, `device.unsupported-command`, `device.unknown`, `device.protocol-violation`.
+  [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
+                                   std::stop_token stop) override;
+  // `device.read-back-unsupported`: the device's own confirmation is the most that UFP gives.
+  [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
+  // `device.unsupported-command` when the device cannot.
+  [[nodiscard]] core::Status reboot() override;
+
+ private:
+  struct Name {  // what may not change between identify() and flash()
+    std::string platform_id;
+    std::string serial;
+  };
+  [[nodiscard]] core::Result<Name> ask_name(const ufp::DeviceInfo& info);
+  [[nodiscard]] core::Status ask_details(const ufp::DeviceInfo& info);
+  // The device is in step, and the one that was identified.
+  [[nodiscard]] core::Result<ufp::DeviceInfo> prepare();
+
+  std::unique_ptr<ufp::Connection> connection_;
+  std::unique_ptr<Name> identified_;
+  std::vector<std::pair<std::string, std::string>> details_;
+};
+
+}  // namespace imprint::devices

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Goes the way that opening a device goes, and stops at the first thing that is in the way.
+#include "devices/usb/port_diagnosis.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <grp.h>
+#include <libudev.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "devices/usb/sysfs.hpp"
+#include "flash/core/text.hpp"
+
+namespace imprint::usb {
+namespace {
+
+using Problem = PortDiagnosis::Problem;
+
+constexpr std::size_t kNameBuffer = 16384;
+
+std::string user_name(uid_t user) {
+  std::array<char, kNameBuffer> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return found->pw_name;
+  return std::to_string(user);
+}
+
+std::string group_name(gid_t group) {
+  std::array<char, kNameBuffer> buffer{};
+  ::group entry{};
+  ::group* found = nullptr;
+  if (getgrgid_r(group, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr) return found->gr_name;
+  return std::to_string(group);
+}
+
+PortDiagnosis found(PortDiagnosis so_far, Problem problem, std::string explanation, std::string remedy) {
+  so_far.problem = problem;
+  so_far.explanation = std::move(explanation);
+  so_far.remedy = std::move(remedy);
+  return so_far;
+}
+
+PortDiagnosis explain_nobody(udev& handle, PortDiagnosis so_far) {
+  const std::string& port = so_far.port.text;
+  const std::string hub_name = hub_of(so_far.port);
+  const UdevDevice hub = find_usb_device(handle, hub_name);
+  const std::uint64_t ports = hub ? decimal(*hub, "maxchild").value_or(0) : 0;
+  const unsigned number = port_number(so_far.port);
+  if (number >= 1 && number <= ports) {
+    return found(std::move(so_far), Problem::empty, fmt::format("Nothing is plugged in at port {}.", port),
+                 "Plug a device in, and check its cable and its power.");
+  }
+  std::string why = hub ? fmt::format("The hub {} has {} ports, and no port {}.", hub_name, ports, number)
+                        : fmt::format("There is no hub {} now.", hub_name);
+  return found(std::move(so_far), Problem::no_such_port, std::move(why),
+               "Check that the hub is plugged in and powered; `imprint devices` lists the ports that there are.");
+}
+
+PortDiagnosis explain_node(PortDiagnosis so_far) {
+  struct stat status{};
+  if (so_far.node.empty() || ::stat(so_far.node.c_str(), &status) != 0) {
+    std::string why = fmt::format("The device is there, but its node {} is not.", so_far.node);
+    return found(
+        std::move(so_far), Problem::node_missing, std::move(why),
+        "Check that systemd-udevd runs, and that this program may see /dev/bus/usb (its unit, its container).");
+  }
+  constexpr unsigned kPermissions = 07777;
+  so_far.mode = status.st_mode & kPermissions;
+  so_far.owner = user_name(status.st_uid);
+  so_far.group = group_name(status.st_gid);
+  if (::access(so_far.node.c_str(), R_OK | W_OK) != 0) {
+    std::string why = fmt::format("{} has mode {:04o}, owner {} and group {}, which keep user {} out.", so_far.node,
+                                  so_far.mode, so_far.owner, so_far.group, user_name(::geteuid()));
+    std::string remedy = so_far.group == "imprint"
+                             ? "Add the user to the group imprint and log in again."
+                             : "Install 70-imprint.rules into /etc/udev/rules.d, run `udevadm control --reload`, and "
+                               "plug the device in again; the user has to be in the group imprint.";
+    return found(std::move(so_far), Problem::no_permission, std::move(why), std::move(remedy));
+  }
+  if (std::ranges::find(so_far.drivers, "usbfs") != so_far.drivers.end()) {
+    return found(std::move(so_far), Problem::in_use, "A program has claimed the device already.",
+                 "End the job at this port, or the other program that uses the device.");
+  }
+  so_far.explanation = "The device can be opened.";
+  if (!so_far.drivers.empty()) {
+    so_far.explanation += fmt::format(" The kernel driver {} has it, and is detached while the station uses it.",
+                                      fmt::join(so_far.drivers, ", "));
+  }
+  return so_far;
+}
+
+}  // namespace
+
+PortDiagnosis explain(const devices::PortPath& port) {
+  PortDiagnosis so_far;
+  so_far.port = port;
+  if (!is_port_path(port)) {
+    so_far.port.text = core::printable(port.text);
+    return found(std::move(so_far), Problem::invalid_port, "This is no port.",
+                 "Write the bus and the ports, like 1-2.4; `imprint devices` lists them.");
+  }
+  const Udev handle = open_udev();
+  const UdevDevice device = handle ? find_usb_device(*handle, port.text) : nullptr;
+  if (!handle) {
+    return found(std::move(so_far), Problem::no_such_port, "This computer's devices cannot be listed.",
+                 "Check that the kernel has USB and that sysfs is mounted.");
+  }
+  if (!device) return explain_nobody(*handle, std::move(so_far));
+  const char* node = udev_device_get_devnode(device.get());
+  so_far.node = node == nullptr ? "" : node;
+  for (std::string& driver : interface_drivers(*handle, port.text)) {
+    if (!driver.empty()) so_far.drivers.push_back(std::move(driver));
+  }
+  if (decimal(*device, "authorized") == 0U) {
+    return found(std::move(so_far), Problem::not_authorised,
+                 "The kernel has not authorised the device, as is wanted at slot ports for devices of unknown ids.",
+                 "Check the device; one that belongs here needs its ids in 70-imprint.rules.");
+  }
+  if (!decimal(*device, "bConfigurationValue")) {
+    return found(std::move(so_far), Problem::not_configured, "The device has no active configuration.",
+                 "Plug it in again; if that does not help, try a powered hub and another cable.");
+  }
+  return explain_node(std::move(so_far));
+}
+
+}  // namespace imprint::usb

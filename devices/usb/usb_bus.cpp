@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Turns libusb's events into arrivals and departures, and a port into a claimed device.
+#include "devices/usb/usb_bus.hpp"
+
+#include <fmt/format.h>
+#include <libusb.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "devices/protocol/disk_bus.hpp"
+#include "devices/protocol/errors.hpp"
+#include "devices/protocol/mass_storage.hpp"
+#include "devices/usb/port_diagnosis.hpp"
+#include "devices/usb/port_table.hpp"
+#include "devices/usb/sysfs.hpp"
+#include "devices/usb/usb_context.hpp"
+#include "devices/usb/usb_descriptors.hpp"
+#include "devices/usb/usb_failure.hpp"
+#include "devices/usb/usb_topology.hpp"
+#include "devices/usb/usb_transport.hpp"
+
+namespace imprint::usb {
+namespace {
+
+using devices::BusObserver;
+using devices::PortPath;
+
+struct ConfigDeleter {
+  void operator()(libusb_config_descriptor* config) const { libusb_free_config_descriptor(config); }
+};
+// From a device's arrival to its disk.
+constexpr std::chrono::seconds kDiskLimit{10};
+
+using Config = std::unique_ptr<libusb_config_descriptor, ConfigDeleter>;
+
+bool is_hub(libusb_device* device) {
+  libusb_device_descriptor descriptor{};
+  libusb_get_device_descriptor(device, &descriptor);  // cannot fail: libusb keeps it
+  return descriptor.bDeviceClass == LIBUSB_CLASS_HUB;
+}
+
+core::Failure not_present(const PortPath& port) { return devices::fail("device.not-present").with("port", port.text); }
+
+// The device's entry in sysfs, while it is still the same device (and not one that has taken its place).
+UdevDevice sysfs_of(udev& handle, const PortPath& port, libusb_device* device) {
+  UdevDevice entry = find_usb_device(handle, port.text);
+  if (entry && decimal(*entry, "devnum") != libusb_get_device_address(device)) entry.reset();
+  return entry;
+}
+
+core::Result<Config> active_config(libusb_device* device, const PortPath& port) {
+  libusb_config_descriptor* raw = nullptr;
+  const int code = libusb_get_active_config_descriptor(device, &raw);
+  if (code == LIBUSB_SUCCESS) return Config(raw);
+  const PortDiagnosis why = explain(port);
+  if (why.problem == PortDiagnosis::Problem::not_authorised) {
+    return devices::fail("device.permission", why.explanation).with("port", port.text);
+  }
+  return devices::fail("device.protocol-violation", "its descriptors cannot be read")
+      .with("port", port.text)
+      .with("libusb", libusb_error_name(code));
+}
+
+core::Failure failed_to_open(core::Error error, const PortPath& port) {
+  using Problem = PortDiagnosis::Problem;
+  error.add_context("port", port.text);
+  if (error.id() != "device.permission" && error.id() != "device.disconnected") return core::Failure(std::move(error));
+  const PortDiagnosis why = explain(port);
+  if (why.problem == Problem::no_permission || why.problem == Problem::node_missing) {
+    return devices::fail("device.permission", why.explanation).caused_by(std::move(error));
+  }
+  return core::Failure(std::move(error));
+}
+
+}  // namespace
+
+// Shared with the subscriptions, which may outlive the bus.
+class UsbBus::Ports {
+ public:
+  explicit Ports(std::shared_ptr<UsbContext> context) : context_(std::move(context)) {}
+
+  core::Status start() {
+    IMPRINT_CHECK(context_->listen([this](libusb_device* device, bool arrived) { note(device, arrived); }));
+    deliver_all();  // so that an observer that subscribes now is told of all of them at once
+    teller_ = std::jthread([this](const std::stop_token& stop) { tell(stop); });
+    return {};
+  }
+
+  void stop() {
+    context_->stop_listening();
+    if (teller_.joinable()) {
+      teller_.request_stop();
+      teller_.join();
+    }
+    context_->sweep();
+  }
+
+  void subscribe(BusObserver& observer) {
+    const std::scoped_lock events(events_);
+    observers_.push_back(&observer);
+    for (const PortPath& port : announced_) observer.on_arrival(port);
+  }
+
+  void unsubscribe(BusObserver& observer) {
+    const std::scoped_lock events(events_);
+    std::erase(observers_, &observer);
+  }
+
+  [[nodiscard]] const PortTable& table() const { return table_; }
+  core::Result<std::unique_ptr<UsbTransport>> open(const PortPath& port, devices::Protocol& protocol);
+  core::Result<std::unique_ptr<devices::Transport>> reconnect(const PortPath& port, core::Deadline deadline);
+
+ private:
+  // On libusb's event thread, which must not wait for observers.
+  void note(libusb_device* device, bool arrived) {
+    std::vector<PortTable::Event> news;
+    if (arrived) {
+      const auto port = port_of(device);
+      if (!port || is_hub(device)) return;
+      news = table_.arrive(*port, DeviceRef(libusb_ref_device(device), &libusb_unref_device));
+    } else {
+      news = table_.leave(device);
+    }
+    const std::scoped_lock lock(queue_mutex_);
+    queue_.insert(queue_.end(), news.begin(), news.end());
+    queued_.notify_one();
+  }
+
+  void tell(const std::stop_token& stop) {
+    while (true) {
+      {
+        std::unique_lock lock(queue_mutex_);
+        if (!queued_.wait(lock, stop, [&] { return !queue_.empty(); })) return;
+      }
+      deliver_all();
+    }
+  }
+
+  // The events' lock is held from taking an event to telling it, so that no two threads can tell them out of order.
+  void deliver_all() {
+    while (true) {
+      const std::scoped_lock events(events_);
+      PortTable::Event event;
+      {
+        const std::scoped_lock lock(queue_mutex_);
+        if (queue_.empty()) return;
+        event = std::move(queue_.front());
+        queue_.pop_front();
+      }
+      if (event.arrived) {
+        announced_.insert(event.port);
+      } else {
+        announced_.erase(event.port);
+      }
+      for (BusObserver* observer : observers_) {
+        event.arrived ? observer->on_arrival(event.port) : observer->on_departure(event.port);
+      }
+    }
+  }
+
+  std::shared_ptr<UsbContext> context_;
+  PortTable table_;
+  std::mutex events_;  // taken before queue_mutex_: keeps an observer alive while it is called
+  std::vector<BusObserver*> observers_;
+  std::set<PortPath> announced_;
+  std::mutex queue_mutex_;
+  std::condition_variable_any queued_;
+  std::deque<PortTable::Event> queue_;
+  std::jthread teller_;
+};
+
+core::Result<std::unique_ptr<UsbTransport>> UsbBus::Ports::open(const PortPath& port, devices::Protocol& protocol) {
+  context_->sweep();
+  const DeviceRef device = table_.find(port);
+  if (!device) return not_present(port);
+  const Udev handle = open_udev();
+  const UdevDevice entry = handle ? sysfs_of(*handle, port, device.get()) : nullptr;
+  if (!entry) return not_present(port);
+  const devices::UsbIdentity identity = identity_of(*handle, *entry);
+  IMPRINT_TRY(const Config config, active_config(device.get(), port));
+  auto known = check_interfaces(*config, identity);
+  if (!known) return failed_to_open(std::move(known).error(), port);
+  auto endpoints = find_endpoints(*config);
+  if (!endpoints) return failed_to_open(std::move(endpoints).error(), port);
+  auto link = UsbLink::open(context_, device.get());
+  if (!link) return failed_to_open(std::move(link).error(), port);
+  protocol = *known;
+  table_.remember(port, identity, *link);
+  // Its departure may have come before the link was known to the table.
+  if (table_.find(port) != device) (*link)->mark_gone();
+  return std::make_unique<UsbTransport>(std::move(*link), *endpoints);
+}
+
+core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::reconnect(const PortPath& port,
+                                                                           core::Deadline deadline) {
+  const auto before = table_.last_opened(port);
+  if (before && before->link) before->link->close();
+  std::uint64_t seen = 0;
+  while (table_.wait_for_arrival(port, seen, deadline)) {
+    seen = table_.arrivals(port);
+    devices::Protocol protocol{};
+    auto transport = open(port, protocol);
+    if (transport) {
+      const auto now = table_.last_opened(port);
+      const bool is_same =
+          !before || !now ||
+          (now->identity.vendor_id == before->identity.vendor_id &&
+           now->identity.product_id == before->identity.product_id && now->identity.serial == before->identity.serial);
+      if (is_same) return std::move(*transport);
+      table_.remember(port, before->identity, {});
+      return devices::fail("device.identity-changed")
+          .with("port", port.text)
+          .with("expected", before->identity.serial)
+          .with("actual", now->identity.serial);
+    }
+    // It left again while it was opened, or is the old one whose departure has not been told yet: wait for the next.
+    const std::string_view id = transport.error().id();
+    if (id != "device.not-present" && id != "device.disconnected") return std::unexpected(std::move(transport).error());
+  }
+  return devices::fail("device.disconnected").with("port", port.text).with("waited_for", "the device to come back");
+}
+
+class UsbBus::Subscription final : public devices::BusSubscription {
+ public:
+  Subscription(std::shared_ptr<Ports> ports, BusObserver& observer) : ports_(std::move(ports)), observer_(&observer) {}
+  ~Subscription() override { ports_->unsubscribe(*observer_); }
+
+ private:
+  std::shared_ptr<Ports> ports_;
+  BusObserver* observer_;
+};
+
+core::Result<std::unique_ptr<UsbBus>> UsbBus::open(FixedDiskRule fixed_disk_allowed) {
+  IMPRINT_TRY(auto context, UsbContext::open());
+  const auto ports = std::make_shared<Ports>(std::move(context));
+  std::unique_ptr<UsbBus> bus(new UsbBus(ports, std::move(fixed_disk_allowed)));
+  IMPRINT_CHECK(ports->start());
+  return bus;
+}
+
+UsbBus::UsbBus(std::shared_ptr<Ports> ports, FixedDiskRule fixed_disk_allowed)
+    : ports_(std::move(ports)), fixed_disk_allowed_(std::move(fixed_disk_allowed)) {}
+UsbBus::~UsbBus() { ports_->stop(); }
+
+std::unique_ptr<devices::BusSubscription> UsbBus::subscribe(BusObserver& observer) {
+  ports_->subscribe(observer);
+  return std::make_unique<Subscription>(ports_, observer);
+}
+
+std::vector<PortPath> UsbBus::occupied() const { return ports_->table().occupied(); }
+
+core::Result<std::unique_ptr<engine::Target>> UsbBus::open(const PortPath& port) {
+  IMPRINT_TRY(const devices::UsbIdentity identity, identify(port));
+  if (identity.interface_class == LIBUSB_CLASS_MASS_STORAGE && !devices::protocol_of(identity))
+    return open_disk(port, identity);
+  devices::Protocol protocol{};
+  IMPRINT_TRY(auto transport, ports_->open(port, protocol));
+  return devices::make_target(
+      protocol, std::move(transport),
+      [ports = std::weak_ptr(ports_),
+       port](core::Deadline deadline) -> core::Result<std::unique_ptr<devices::Transport>> {
+        const auto alive = ports.lock();
+        if (!alive) return devices::fail("device.disconnected", "the bus is gone").with("port", port.text);
+        return alive->reconnect(port, deadline);
+      });
+}
+
+// The kernel drives it; what belongs to us is the disk that it makes of the device at this port.
+core::Result<std::unique_ptr<engine::Target>> UsbBus::open_disk(const PortPath& port,
+                                                                const devices::UsbIdentity& identity) {
+  devices::MassStorageSetup setup;
+  IMPRINT_TRY(setup.node,
+              devices::wait_for_disk([&port] { return disks_at(port); }, core::Deadline::after(kDiskLimit)));
+  setup.serial = identity.serial;
+  setup.fixed_allowed = fixed_disk_allowed_ && fixed_disk_allowed_(port);
+  return std::make_unique<devices::MassStorageTarget>(std::move(setup));
+}
+
+core::Result<std::unique_ptr<devices::Transport>> UsbBus::open_transport(const PortPath& port) {
+  devices::Protocol protocol{};
+  IMPRINT_TRY(auto transport, ports_->open(port, protocol));
+  return transport;
+}
+
+core::Result<std::unique_ptr<devices::Transport>> UsbBus::reconnect(const PortPath& port, core::Deadline deadline) {
+  return ports_->reconnect(port, deadline);
+}
+
+bool UsbBus::is_simulated(const PortPath& port) const {
+  const Udev handle = open_udev();
+  const UdevDevice entry = handle && is_port_path(port) ? find_usb_device(*handle, port.text) : nullptr;
+  return !entry || usb::is_simulated(*entry);
+}
+
+core::Result<devices::UsbIdentity> UsbBus::identify(const PortPath& port) const {
+  const DeviceRef device = ports_->table().find(port);
+  const Udev handle = open_udev();
+  const UdevDevice entry = device && handle ? sysfs_of(*handle, port, device.get()) : nullptr;
+  if (!entry) return not_present(port);
+  return identity_of(*handle, *entry);
+}
+
+}  // namespace imprint::usb

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The commands of `imprint` that have to do with devices, free of how the command line is parsed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "station/cli/console.hpp"
+
+namespace imprint::station::cli {
+
+// Where slot files are looked for unless --slots names folders: the installed ones, then the station's own.
+[[nodiscard]] std::vector<std::filesystem::path> default_slot_folders();
+
+struct DevicesOptions {
+  std::vector<std::filesystem::path> slot_folders = default_slot_folders();
+  std::optional<std::string> why;  // a port
+  bool udev_rules = false;
+  std::optional<std::filesystem::path> learn;  // the file to write
+  bool json = false;
+};
+ExitStatus list_devices(const DevicesOptions& options);
+
+struct FlashOptions {
+  std::filesystem::path image;
+  std::vector<std::string> slots;
+  std::vector<std::filesystem::path> devices;
+  bool all = false;
+  std::string policy = "retail";
+  std::filesystem::path trust = "/etc/imprint/trust";
+  std::filesystem::path records;
+  std::string product = "bench";
+  std::vector<std::filesystem::path> slot_folders = default_slot_folders();
+  bool training = false;
+  bool reboot = false;
+  bool read_back = true;
+  bool json = false;
+};
+ExitStatus flash_devices(const FlashOptions& options);
+
+struct VirtualDeviceOptions {
+  std::string protocol = "simple-io";  // or "ufp"
+  std::uint32_t count = 1;
+  std::string platform_id = "Imprint.Virtual.Board.1";
+  std::uint64_t disk_bytes = 64U << 20;
+  std::uint32_t sector_size = 512;
+  std::uint64_t bytes_per_second = 0;
+  std::string listen = "127.0.0.1:3240";
+  std::filesystem::path storage = std::filesystem::temp_directory_path();
+};
+ExitStatus serve_virtual_devices(const VirtualDeviceOptions& options);
+
+}  // namespace imprint::station::cli

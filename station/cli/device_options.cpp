@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Parses the commands that have to do with devices.
+#include "station/cli/device_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "station/cli/device_commands.hpp"
+
+namespace imprint::station::cli {
+namespace {
+
+constexpr const char* kSlotsHelp =
+    "Folder of slot files (*.conf), may be given again; /usr/share/imprint/slots.d and /etc/imprint/slots.d otherwise";
+
+void add_devices(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<DevicesOptions>();
+  CLI::App* command = app.add_subcommand("devices", "What is plugged in where, how fast, and in which slot");
+  command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  auto* why = command->add_option("--why", options->why, "Why the device at this port (1-2.4) cannot be used");
+  auto* rules = command->add_flag("--udev-rules", options->udev_rules, "Print the udev rules for the slots' ports");
+  auto* learn = command->add_option("--learn", options->learn,
+                                    "Write this slot file from devices that are plugged in one by one");
+  why->excludes(rules)->excludes(learn);
+  rules->excludes(learn);
+  command->add_flag("--json", options->json, "One JSON object");
+  command->callback([&chosen, options] { chosen = [options] { return list_devices(*options); }; });
+}
+
+void add_flash(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<FlashOptions>();
+  CLI::App* command = app.add_subcommand("flash", "Flash devices that are plugged in now, read them back, record it");
+  command->add_option("IMAGE", options->image, "The FFU")->required();
+  command->add_option("--slot", options->slots, "A slot by its name; may be given again");
+  command->add_option("--device", options->devices, "A disk by its node (/dev/sdb); may be given again");
+  command->add_flag("--all", options->all, "Every slot that holds a device");
+  command->add_option("--policy", options->policy, "Who may have signed the image: retail, test or none")
+      ->check(CLI::IsMember({"retail", "test", "none"}))
+      ->capture_default_str();
+  command->add_option("--trust", options->trust, "Folder of trusted roots")->capture_default_str();
+  command->add_option("--db", options->records,
+                      "The records; /var/lib/imprint/station.db unless told, training.db with --training");
+  command->add_option("--product", options->product, "Product that the records name")->capture_default_str();
+  command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  command->add_flag("--training", options->training, "Simulated devices, and no others, with records of their own");
+  command->add_flag("--reboot", options->reboot, "Reboot each device that passed (a disk is ejected)");
+  command->add_flag("!--no-read-back", options->read_back, "Be content with the device's own confirmation");
+  command->add_flag("--json", options->json, "One JSON object");
+  command->callback([&chosen, options] { chosen = [options] { return flash_devices(*options); }; });
+}
+
+void add_virtual_device(CLI::App& app, Chosen& chosen) {
+  CLI::App* group = app.add_subcommand("virtual-device", "Simulated devices for training and tests");
+  group->require_subcommand(1);
+  auto options = std::make_shared<VirtualDeviceOptions>();
+  CLI::App* serve = group->add_subcommand("serve", "Offer simulated devices over USB/IP until Ctrl-C");
+  serve->add_option("--protocol", options->protocol, "simple-io or ufp")
+      ->check(CLI::IsMember({"simple-io", "ufp"}))
+      ->capture_default_str();
+  serve->add_option("--count", options->count, "How many")->check(CLI::Range(1, 64))->capture_default_str();
+  serve->add_option("--platform", options->platform_id, "Platform id")->capture_default_str();
+  serve->add_option("--disk-size", options->disk_bytes, "Bytes of each device's disk")->capture_default_str();
+  serve->add_option("--sector-size", options->sector_size, "512 or 4096")
+      ->check(CLI::IsMember({512, 4096}))
+      ->capture_default_str();
+  serve->add_option("--rate", options->bytes_per_second, "Bytes a second of each link; 0: as fast as it goes")
+      ->capture_default_str();
+  serve->add_option("--listen", options->listen, "Address and port")->capture_default_str();
+  serve->add_option("--storage", options->storage, "Folder for the disks, which are gone at the end")
+      ->capture_default_str();
+  serve->callback([&chosen, options] { chosen = [options] { return serve_virtual_devices(*options); }; });
+}
+
+}  // namespace
+
+void add_device_commands(CLI::App& app, Chosen& chosen) {
+  add_devices(app, chosen);
+  add_flash(app, chosen);
+  add_virtual_device(app, chosen);
+}
+
+}  // namespace imprint::station::cli

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// imprint flash: the station's own way of a device, on an engineer's bench, with everything that is plugged in now.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <set>
+
+#include "db/records.hpp"
+#include "devices/protocol/disk_bus.hpp"
+#include "devices/protocol/errors.hpp"
+#include "devices/usb/usb_bus.hpp"
+#include "flash/core/clock.hpp"
+#include "flash/core/errors.hpp"
+#include "flash/core/text.hpp"
+#include "station/armed_image.hpp"
+#include "station/cli/device_commands.hpp"
+#include "station/cli/slot_lines.hpp"
+#include "station/cli/stop_on_signal.hpp"
+#include "station/cli/tables.hpp"
+#include "station/errors.hpp"
+#include "station/session.hpp"
+#include "station/slot_map.hpp"
+
+namespace imprint::station::cli {
+namespace {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+constexpr auto kRedraw = std::chrono::milliseconds(200);
+
+fs::path default_records(bool training) {
+  return training ? "/var/lib/imprint/training.db" : "/var/lib/imprint/station.db";
+}
+
+// A folder of its own for what is taken out of devices, gone with this object.
+class Scratch {
+ public:
+  [[nodiscard]] static core::Result<Scratch> make() {
+    std::string path = (fs::temp_directory_path() / "imprint-flash-XXXXXX").native();
+    if (::mkdtemp(path.data()) == nullptr) return core::fail_errno(errno, "io.write-failed", path);
+    return Scratch(path);
+  }
+  Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  Scratch& operator=(Scratch&&) = delete;
+  ~Scratch() {
+    std::error_code error;
+    if (!path_.empty()) fs::remove_all(path_, error);
+  }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+
+ private:
+  explicit Scratch(fs::path path) : path_(std::move(path)) {}
+  fs::path path_;
+};
+
+// The slots that have to finish: those that were asked for, or all that hold a device now.
+core::Result<std::vector<SlotConfig>> choose_slots(const FlashOptions& options, const SlotMap& map,
+                                                   const devices::DeviceBus& bus) {
+  if (map.empty())
+    return fail("station.slot-map-invalid", "no slot file names a port; imprint devices --learn FILE writes one");
+  const auto occupied = bus.occupied();
+  std::vector<SlotConfig> slots;
+  if (options.all) {
+    for (const devices::PortPath& port : occupied) {
+      if (const auto slot = map.slot_of(port)) slots.push_back({slot->name, port});
+    }
+    if (slots.empty()) return devices::fail("device.not-present", "no slot holds a device");
+    return slots;
+  }
+  for (const std::string& name : options.slots) {
+    const auto port = map.port_of(name);
+    if (!port) return fail("usage.invalid", "no slot file names this slot").with("slot", name);
+    if (std::ranges::find(occupied, *port) == occupied.end())
+      return devices::fail("device.not-present").with("slot", name).with("port", port->text);
+    slots.push_back({name, *port});
+  }
+  return slots;
+}
+
+struct Bench {
+  std::unique_ptr<devices::DeviceBus> bus;
+  std::vector<SlotConfig> slots;
+};
+
+core::Result<Bench> make_bench(const FlashOptions& options) {
+  Bench bench;
+  if (!options.devices.empty()) {
+    bench.bus = std::make_unique<devices::DiskBus>(options.devices);
+    for (const fs::path& node : options.devices) bench.slots.push_back({node.filename().native(), {node.native()}});
+    return bench;
+  }
+  IMPRINT_TRY(const SlotMap map, SlotMap::load(options.slot_folders));
+  IMPRINT_TRY(bench.bus, usb::UsbBus::open([map](const devices::PortPath& port) {
+                const auto slot = map.slot_of(port);
+                return slot && slot->fixed_disk;
+              }));
+  IMPRINT_TRY(bench.slots, choose_slots(options, map, *bench.bus));
+  return bench;
+}
+
+core::Result<ArmedImage> arm(const FlashOptions& options, trust::Policy policy) {
+  auto trust_store = trust::TrustStore::empty();
+  if (policy != trust::Policy::none) {
+    IMPRINT_TRY(trust_store, trust::TrustStore::load(options.trust));
+  }
+  Progress progress("Verifying", options.json);
+  return arm_image(options.image, policy, trust_store, core::SystemClock().now(),
+                   [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
+}
+
+// Until each slot has finished once.
+std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected, const FlashOptions& options,
+                                        const std::stop_token& stop) {
+  std::optional<SlotLines> lines;
+  if (!options.json) lines.emplace();
+  std::vector<AttemptResult> results;
+  std::set<std::string> finished;
+  const std::stop_callback on_stop(stop, [&session] { session.cancel_all(); });
+  while (finished.size() < expected) {
+    auto result = session.next_finished(core::Deadline::after(kRedraw));
+    if (lines) lines->show(session.snapshot());
+    if (!result) continue;
+    if (finished.insert(result->slot).second) results.push_back(std::move(*result));
+  }
+  if (lines) lines->show(session.snapshot());
+  return results;
+}
+
+json::object to_json(const AttemptResult& result) {
+  json::object out{{"slot", result.slot},
+                   {"serial", result.serial},
+                   {"verdict", std::string(db::to_string(result.verdict))},
+                   {"proof", std::string(db::to_string(result.proof))},
+                   {"note", result.note}};
+  out["attempt"] = result.id ? json::value(*result.id) : json::value(nullptr);
+  out["error"] = result.error ? json::value(std::string(result.error->id())) : json::value(nullptr);
+  if (result.error) out["message"] = result.error->message();
+  return out;
+}
+
+void print_results(const std::vector<AttemptResult>& results, const FlashOptions& options, trust::Policy policy) {
+  if (options.json) {
+    json::array list;
+    for (const AttemptResult& result : results) list.push_back(to_json(result));
+    print_line(json::serialize(json::object{{"policy", std::string(trust::to_string(policy))},
+                                            {"training", options.training},
+                                            {"results", std::move(list)}}));
+    return;
+  }
+  std::vector<std::vector<std::string>> rows;
+  rows.reserve(results.size());
+  for (const AttemptResult& result : results)
+    rows.push_back({result.slot, result.serial, std::string(db::to_string(result.verdict)),
+                    std::string(db::to_string(result.proof)), result.error ? std::string(result.error->id()) : ""});
+  std::ranges::stable_sort(rows, {}, [](const auto& row) { return row[0]; });
+  print(format_table({"Slot", "Serial", "Verdict", "Proof", "Error"}, rows));
+  for (const AttemptResult& result : results) {
+    if (!result.error) continue;
+    print_line(core::printable(fmt::format("Slot {}: {}", result.slot, result.error->message())));
+    print_line(core::printable(fmt::format("  What to do: {}", result.error->row().remedy)));
+  }
+  if (policy == trust::Policy::none) print_line("NO SIGNATURE WAS CHECKED: policy none");
+  if (options.training) print_line("TRAINING: simulated devices");
+}
+
+core::Result<bool> flash(const FlashOptions& options, const std::stop_token& stop) {
+  const auto policy = trust::parse_policy(options.policy).value_or(trust::Policy::retail);
+  IMPRINT_TRY(Bench bench, make_bench(options));  // before minutes of hashing
+  const core::SystemClock clock;
+  IMPRINT_TRY(const auto records,
+              db::Records::open(options.records.empty() ? default_records(options.training) : options.records, clock));
+  IMPRINT_TRY(const Scratch scratch, Scratch::make());
+  SessionConfig config;
+  IMPRINT_TRY(config.image, arm(options, policy));
+  if (stop.stop_requested()) return core::fail("job.cancelled");
+  config.recipe.product = options.product;
+  config.recipe.policy = policy;
+  config.recipe.flash.read_back = options.read_back;
+  config.recipe.after_pass = options.reboot ? AfterPass::reboot : AfterPass::nothing;
+  config.slots = bench.slots;
+  config.scratch = scratch.path();
+  config.training = options.training;
+  IMPRINT_TRY(const auto session, Session::start(std::move(config), *bench.bus, *records, clock));
+  const auto results = wait_for_all(*session, bench.slots.size(), options, stop);
+  print_results(results, options, policy);
+  return std::ranges::all_of(results, [](const auto& one) { return one.verdict == db::AttemptVerdict::passed; });
+}
+
+}  // namespace
+
+ExitStatus flash_devices(const FlashOptions& options) {
+  const int ways = (options.slots.empty() ? 0 : 1) + (options.devices.empty() ? 0 : 1) + (options.all ? 1 : 0);
+  if (ways != 1) {
+    return report_error(fail("usage.invalid", "give --slot NAME, --device PATH or --all, and one of them only").error(),
+                        options.json);
+  }
+  const StopOnSignal signals;
+  const auto good = flash(options, signals.token());
+  if (good) return *good ? ExitStatus::good : ExitStatus::not_good;
+  const ExitStatus status = report_error(good.error(), options.json);
+  return good.error().id() == "device.not-present" ? ExitStatus::nothing : status;
+}
+
+}  // namespace imprint::station::cli

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// imprint virtual-device serve: simulated devices that any Linux with vhci-hcd can plug in as real USB devices.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <condition_variable>
+#include <mutex>
+
+#include "devices/virtual/simple_io_device.hpp"
+#include "devices/virtual/ufp_device.hpp"
+#include "devices/virtual/usbip_server.hpp"
+#include "station/cli/device_commands.hpp"
+#include "station/cli/stop_on_signal.hpp"
+#include "station/errors.hpp"
+
+namespace imprint::station::cli {
+namespace {
+
+using virtual_device::UsbIpServer;
+using virtual_device::VirtualDevice;
+
+core::Result<virtual_device::UsbIpOptions> parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  virtual_device::UsbIpOptions options;
+  if (colon != std::string::npos) {
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, options.port);
+    options.address = text.substr(0, colon);
+    if (options.address.starts_with('[') && options.address.ends_with(']'))
+      options.address = options.address.substr(1, options.address.size() - 2);
+    if (error == std::errc{} && stop == end && !options.address.empty()) return options;
+  }
+  return fail("usage.invalid", "--listen is ADDRESS:PORT").with("actual", text);
+}
+
+// The same number is the same device in every run: its serial stays.
+core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOptions& options, std::uint32_t number) {
+  const auto serial = core::Guid::from_name(fmt::format("imprint virtual {} device {}", options.protocol, number));
+  const auto unique_id = core::Guid::from_name(fmt::format("imprint virtual {} board {}", options.protocol, number));
+  if (options.protocol == "ufp") {
+    virtual_device::UfpOptions device;
+    device.platform_id = options.platform_id;
+    device.serial = serial;
+    device.unique_id = unique_id;
+    device.disk_size = options.disk_bytes;
+    device.storage_folder = options.storage;
+    device.bytes_per_second = options.bytes_per_second;
+    IMPRINT_TRY(std::shared_ptr<VirtualDevice> made, virtual_device::VirtualUfpDevice::create(std::move(device)));
+    return made;
+  }
+  virtual_device::DeviceOptions device;
+  device.platform_id = options.platform_id;
+  device.serial = serial;
+  device.unique_id = unique_id;
+  device.disk_size = options.disk_bytes;
+  device.sector_size = options.sector_size;
+  device.storage_folder = options.storage;
+  device.bytes_per_second = options.bytes_per_second;
+  IMPRINT_TRY(std::shared_ptr<VirtualDevice> made, virtual_device::VirtualSimpleIoDevice::create(std::move(device)));
+  return made;
+}
+
+void wait_for(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  std::unique_lock lock(mutex);
+  changed.wait(lock, stop, [] { return false; });
+}
+
+core::Status serve(const VirtualDeviceOptions& options, const std::stop_token& stop) {
+  IMPRINT_TRY(const auto address, parse_address(options.listen));
+  std::vector<std::shared_ptr<VirtualDevice>> devices;
+  for (std::uint32_t number = 1; number <= options.count; ++number) {
+    IMPRINT_TRY(auto device, make_device(options, number));
+    devices.push_back(std::move(device));
+  }
+  IMPRINT_TRY(const auto server, UsbIpServer::start(std::move(devices), address));
+  print_line(fmt::format("SIMULATED {} devices, {} of them, at {} port {}. Plug in: usbip attach -r {} -b {}",
+                         options.protocol, options.count, address.address, server->port(), address.address,
+                         UsbIpServer::bus_id(0)));
+  wait_for(stop);
+  return {};
+}
+
+}  // namespace
+
+ExitStatus serve_virtual_devices(const VirtualDeviceOptions& options) {
+  const StopOnSignal signals;
+  const auto done = serve(options, signals.token());
+  if (!done) return report_error(done.error(), false);
+  return ExitStatus::good;
+}
+
+}  // namespace imprint::station::cli
