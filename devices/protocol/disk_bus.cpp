@@ -24,7 +24,8 @@ core::Result<std::filesystem::path> wait_for_disk(const std::function<std::vecto
   }
 }
 
-DiskBus::DiskBus(std::vector<std::filesystem::path> nodes, SystemPaths paths) : paths_(std::move(paths)) {
+DiskBus::DiskBus(const std::vector<std::filesystem::path>& nodes, SystemPaths paths) : paths_(std::move(paths)) {
+  ports_.reserve(nodes.size());
   for (const auto& node : nodes) ports_.push_back({node.native()});
 }
 

@@ -22,7 +22,7 @@ namespace imprint::devices {
 // Thread-safe. Its ports are the nodes' paths; they are always there, and whether a disk is, open() finds out.
 class DiskBus final : public DeviceBus {
  public:
-  explicit DiskBus(std::vector<std::filesystem::path> nodes, SystemPaths paths = {});
+  explicit DiskBus(const std::vector<std::filesystem::path>& nodes, SystemPaths paths = {});
 
   [[nodiscard]] std::unique_ptr<BusSubscription> subscribe(BusObserver& observer) override;
   [[nodiscard]] std::vector<PortPath> occupied() const override { return ports_; }

@@ -8,7 +8,7 @@
 #include "devices/protocol/usb_identity.hpp"
 #include "flash/core/result.hpp"
 
-struct libusb_config_descriptor;
+struct libusb_config_descriptor;  // NOLINT(readability-identifier-naming): the library's own
 
 namespace imprint::usb {
 

@@ -22,7 +22,7 @@ constexpr int kInterface = 0;
 }  // namespace
 
 core::Result<std::shared_ptr<UsbLink>> UsbLink::open(std::shared_ptr<UsbContext> context, libusb_device* device) {
-  const std::shared_ptr<UsbLink> link(new UsbLink(std::move(context)));
+  std::shared_ptr<UsbLink> link(new UsbLink(std::move(context)));
   for (Flight& flight : link->flights_) {
     flight.link = link.get();
     flight.transfer = libusb_alloc_transfer(0);

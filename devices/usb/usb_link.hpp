@@ -18,9 +18,11 @@
 #include "flash/core/deadline.hpp"
 #include "flash/core/result.hpp"
 
+// NOLINTBEGIN(readability-identifier-naming): the library's own
 struct libusb_device;
 struct libusb_device_handle;
 struct libusb_transfer;
+// NOLINTEND(readability-identifier-naming)
 
 namespace imprint::usb {
 

@@ -49,7 +49,7 @@ struct VirtualDeviceOptions {
   std::uint32_t sector_size = 512;
   std::uint64_t bytes_per_second = 0;
   std::string listen = "127.0.0.1:3240";
-  std::filesystem::path storage = std::filesystem::temp_directory_path();
+  std::optional<std::filesystem::path> storage;  // the folder for temporary files unless given
 };
 ExitStatus serve_virtual_devices(const VirtualDeviceOptions& options);
 

@@ -66,8 +66,7 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
   serve->add_option("--rate", options->bytes_per_second, "Bytes a second of each link; 0: as fast as it goes")
       ->capture_default_str();
   serve->add_option("--listen", options->listen, "Address and port")->capture_default_str();
-  serve->add_option("--storage", options->storage, "Folder for the disks, which are gone at the end")
-      ->capture_default_str();
+  serve->add_option("--storage", options->storage, "Folder for the disks, which are gone at the end");
   serve->callback([&chosen, options] { chosen = [options] { return serve_virtual_devices(*options); }; });
 }
 

@@ -37,7 +37,10 @@ fs::path default_records(bool training) {
 class Scratch {
  public:
   [[nodiscard]] static core::Result<Scratch> make() {
-    std::string path = (fs::temp_directory_path() / "imprint-flash-XXXXXX").native();
+    std::error_code error;
+    const fs::path folder = fs::temp_directory_path(error);
+    if (error) return core::fail_errno(error.value(), "io.not-found", "the folder for temporary files");
+    std::string path = (folder / "imprint-flash-XXXXXX").native();
     if (::mkdtemp(path.data()) == nullptr) return core::fail_errno(errno, "io.write-failed", path);
     return Scratch(path);
   }

@@ -9,6 +9,7 @@
 #include "devices/virtual/simple_io_device.hpp"
 #include "devices/virtual/ufp_device.hpp"
 #include "devices/virtual/usbip_server.hpp"
+#include "flash/core/errors.hpp"
 #include "station/cli/device_commands.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/errors.hpp"
@@ -34,7 +35,8 @@ core::Result<virtual_device::UsbIpOptions> parse_address(const std::string& text
 }
 
 // The same number is the same device in every run: its serial stays.
-core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOptions& options, std::uint32_t number) {
+core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOptions& options,
+                                                         const std::filesystem::path& storage, std::uint32_t number) {
   const auto serial = core::Guid::from_name(fmt::format("imprint virtual {} device {}", options.protocol, number));
   const auto unique_id = core::Guid::from_name(fmt::format("imprint virtual {} board {}", options.protocol, number));
   if (options.protocol == "ufp") {
@@ -43,7 +45,7 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
     device.serial = serial;
     device.unique_id = unique_id;
     device.disk_size = options.disk_bytes;
-    device.storage_folder = options.storage;
+    device.storage_folder = storage;
     device.bytes_per_second = options.bytes_per_second;
     IMPRINT_TRY(std::shared_ptr<VirtualDevice> made, virtual_device::VirtualUfpDevice::create(std::move(device)));
     return made;
@@ -54,7 +56,7 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
   device.unique_id = unique_id;
   device.disk_size = options.disk_bytes;
   device.sector_size = options.sector_size;
-  device.storage_folder = options.storage;
+  device.storage_folder = storage;
   device.bytes_per_second = options.bytes_per_second;
   IMPRINT_TRY(std::shared_ptr<VirtualDevice> made, virtual_device::VirtualSimpleIoDevice::create(std::move(device)));
   return made;
@@ -69,9 +71,13 @@ void wait_for(const std::stop_token& stop) {
 
 core::Status serve(const VirtualDeviceOptions& options, const std::stop_token& stop) {
   IMPRINT_TRY(const auto address, parse_address(options.listen));
+  std::error_code error;
+  const std::filesystem::path storage =
+      options.storage ? *options.storage : std::filesystem::temp_directory_path(error);
+  if (error) return core::fail_errno(error.value(), "io.not-found", "the folder for temporary files");
   std::vector<std::shared_ptr<VirtualDevice>> devices;
   for (std::uint32_t number = 1; number <= options.count; ++number) {
-    IMPRINT_TRY(auto device, make_device(options, number));
+    IMPRINT_TRY(auto device, make_device(options, storage, number));
     devices.push_back(std::move(device));
   }
   IMPRINT_TRY(const auto server, UsbIpServer::start(std::move(devices), address));

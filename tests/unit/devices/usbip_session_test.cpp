@@ -3,7 +3,6 @@
 #include "devices/virtual/usbip_session.hpp"
 
 #include <set>
-
 #include "devices/virtual/usb_descriptors.hpp"
 #include "tests/unit/devices/usbip_client.hpp"
 

@@ -3,8 +3,8 @@
 #include "tests/unit/usb/mock_device.hpp"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <linux/usbdevice_fs.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cerrno>

@@ -17,7 +17,8 @@ struct usbdevfs_urb;
 
 namespace imprint::fixture {
 
-// Thread-safe. Handler calls come from umockdev's thread, in which libusb's memory can be read, since it is one process.
+// Thread-safe. Handler calls come from umockdev's thread, in which libusb's memory can be read, since it is one
+// process.
 class MockDevice {
  public:
   enum class Act : std::uint8_t {
