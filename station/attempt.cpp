@@ -124,18 +124,21 @@ class AttemptRun {
     IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes&) { return admit(); }));
     const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
-    result_.proof = db::ProofLevel::device_confirmed;
-    if (context_.recipe.flash.read_back) {
+    if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
+    if (reads_back()) {
       IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
                          [this](StepNotes& notes) { return read_back(notes); }));
       result_.proof = db::ProofLevel::read_back;
     }
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
       IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
-      if (context_.recipe.flash.read_back) result_.proof = db::ProofLevel::inspected;
+      if (reads_back()) result_.proof = db::ProofLevel::inspected;
     }
     return {};
   }
+
+  // A disk confirms nothing by itself, so that only reading it back proves anything, whatever the recipe asks for.
+  [[nodiscard]] bool reads_back() const { return context_.recipe.flash.read_back || identity_.is_bare_disk; }
 
   // The unit is proved and recorded: what happens to the device from here on does not change that.
   void after_pass() {
@@ -195,7 +198,7 @@ class AttemptRun {
     if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
     IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
     described_bytes_ = map_->described_bytes();
-    observer_.on_plan(context_.recipe.flash.read_back ? described_bytes_ : 0);
+    observer_.on_plan(reads_back() ? described_bytes_ : 0);
     return {};
   }
 

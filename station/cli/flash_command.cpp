@@ -28,6 +28,7 @@ namespace json = boost::json;
 namespace fs = std::filesystem;
 
 constexpr auto kRedraw = std::chrono::milliseconds(200);
+constexpr auto kArrivalLimit = std::chrono::seconds(10);
 
 fs::path default_records(bool training) {
   return training ? "/var/lib/imprint/training.db" : "/var/lib/imprint/station.db";
@@ -114,7 +115,14 @@ core::Result<ArmedImage> arm(const FlashOptions& options, trust::Policy policy) 
                    [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
 }
 
-// Until each slot has finished once.
+bool any_busy(const std::vector<SlotStatus>& slots) {
+  return std::ranges::any_of(slots, [](const SlotStatus& slot) {
+    return slot.phase != SlotPhase::empty && slot.phase != SlotPhase::done && slot.phase != SlotPhase::latched;
+  });
+}
+
+// Until each slot has finished once. One whose device left before anything was begun with it never does: it is not
+// waited for longer than kArrivalLimit, and counts as failed.
 std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected, const FlashOptions& options,
                                         const std::stop_token& stop) {
   std::optional<SlotLines> lines;
@@ -122,13 +130,24 @@ std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected, 
   std::vector<AttemptResult> results;
   std::set<std::string> finished;
   const std::stop_callback on_stop(stop, [&session] { session.cancel_all(); });
+  auto quiet = core::Deadline::after(kArrivalLimit);
   while (finished.size() < expected) {
     auto result = session.next_finished(core::Deadline::after(kRedraw));
-    if (lines) lines->show(session.snapshot());
+    const auto status = session.snapshot();
+    if (lines) lines->show(status);
+    if (result || any_busy(status)) quiet = core::Deadline::after(kArrivalLimit);
+    if (!result && (quiet.passed() || (stop.stop_requested() && !any_busy(status)))) break;
     if (!result) continue;
     if (finished.insert(result->slot).second) results.push_back(std::move(*result));
   }
   if (lines) lines->show(session.snapshot());
+  for (const SlotStatus& slot : session.snapshot()) {
+    if (finished.contains(slot.slot)) continue;
+    AttemptResult missing;
+    missing.slot = slot.slot;
+    missing.error = devices::fail("device.not-present", "it left before anything was begun with it").error();
+    results.push_back(std::move(missing));
+  }
   return results;
 }
 
