@@ -16,6 +16,8 @@
 namespace imprint::station {
 namespace {
 
+using ReadBack = engine::FlashPolicy::ReadBack;
+
 constexpr std::size_t kMaxLogLines = 200;  // of a device's own log, kept with the write step
 
 class WriteObserver final : public engine::TransferObserver {
@@ -125,20 +127,33 @@ class AttemptRun {
     const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
-    if (reads_back()) {
+    const bool readable = is_read_back();
+    if (readable) {
       IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
                          [this](StepNotes& notes) { return read_back(notes); }));
       result_.proof = db::ProofLevel::read_back;
     }
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
       IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
-      if (reads_back()) result_.proof = db::ProofLevel::inspected;
+      if (readable) result_.proof = db::ProofLevel::inspected;
     }
     return {};
   }
 
   // A disk confirms nothing by itself, so that only reading it back proves anything, whatever the recipe asks for.
-  [[nodiscard]] bool reads_back() const { return context_.recipe.flash.read_back || identity_.is_bare_disk; }
+  [[nodiscard]] ReadBack read_back_rule() const {
+    return identity_.is_bare_disk ? ReadBack::required : context_.recipe.flash.read_back;
+  }
+
+  // A disk that could be read, but cannot be now, is a failure of the step that reads it back.
+  bool is_read_back() {
+    if (read_back_rule() != ReadBack::where_possible) return read_back_rule() == ReadBack::required;
+    auto disk = target_->open_disk();
+    if (disk) disk_ = std::move(*disk);
+    if (disk || disk.error().id() != "device.read-back-unsupported") return true;
+    result_.note = "not read back: this device cannot be read";
+    return false;
+  }
 
   // The unit is proved and recorded: what happens to the device from here on does not change that.
   void after_pass() {
@@ -198,7 +213,7 @@ class AttemptRun {
     if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
     IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
     described_bytes_ = map_->described_bytes();
-    observer_.on_plan(reads_back() ? described_bytes_ : 0);
+    observer_.on_plan(read_back_rule() == ReadBack::off ? 0 : described_bytes_);
     return {};
   }
 
@@ -211,7 +226,9 @@ class AttemptRun {
   }
 
   core::Status read_back(StepNotes& notes) {
-    IMPRINT_TRY(disk_, target_->open_disk());
+    if (!disk_) {
+      IMPRINT_TRY(disk_, target_->open_disk());
+    }
     return engine::read_back(
         *context_.image.image, *disk_,
         [&](std::uint64_t done, std::uint64_t) {

@@ -90,6 +90,18 @@ core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdenti
   return map;
 }
 
+std::string_view to_string(FlashPolicy::ReadBack read_back) {
+  switch (read_back) {
+    case FlashPolicy::ReadBack::required:
+      return "required";
+    case FlashPolicy::ReadBack::where_possible:
+      return "where-possible";
+    case FlashPolicy::ReadBack::off:
+      return "off";
+  }
+  return "required";
+}
+
 std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const ffu::DiskMap& map) {
   return target.as_block() != nullptr ? map.described_bytes() : image.size();
 }

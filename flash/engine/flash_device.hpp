@@ -3,8 +3,10 @@
 // order, records them, and adds its own (admission of the operator, rules).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <stop_token>
+#include <string_view>
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
@@ -16,8 +18,13 @@ namespace imprint::engine {
 
 // What the recipe wants of the engine.
 struct FlashPolicy {
-  bool read_back = true;  // every described block hashed from the device
+  // Every described block hashed from the device. `where_possible`: not from a device whose protocol has no way to read
+  // its disk; whoever can be read is held to it.
+  enum class ReadBack : std::uint8_t { required, where_possible, off };
+  ReadBack read_back = ReadBack::required;
 };
+// "required", "where-possible", "off".
+[[nodiscard]] std::string_view to_string(FlashPolicy::ReadBack read_back);
 
 // May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
 // `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.compressed`,

@@ -36,7 +36,7 @@ struct FlashOptions {
   std::vector<std::filesystem::path> slot_folders = default_slot_folders();
   bool training = false;
   bool reboot = false;
-  bool read_back = true;
+  std::string read_back = "required";
   bool json = false;
 };
 ExitStatus flash_devices(const FlashOptions& options);

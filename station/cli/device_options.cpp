@@ -44,7 +44,12 @@ void add_flash(CLI::App& app, Chosen& chosen) {
   command->add_option("--slots", options->slot_folders, kSlotsHelp);
   command->add_flag("--training", options->training, "Simulated devices, and no others, with records of their own");
   command->add_flag("--reboot", options->reboot, "Reboot each device that passed (a disk is ejected)");
-  command->add_flag("!--no-read-back", options->read_back, "Be content with the device's own confirmation");
+  command
+      ->add_option("--read-back", options->read_back,
+                   "required, where-possible (a device that cannot be read passes by its own confirmation), off; "
+                   "bare disks are always read back")
+      ->check(CLI::IsMember({"required", "where-possible", "off"}))
+      ->capture_default_str();
   command->add_flag("--json", options->json, "One JSON object");
   command->callback([&chosen, options] { chosen = [options] { return flash_devices(*options); }; });
 }

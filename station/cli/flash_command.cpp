@@ -26,6 +26,7 @@ namespace {
 
 namespace json = boost::json;
 namespace fs = std::filesystem;
+using ReadBack = engine::FlashPolicy::ReadBack;
 
 constexpr auto kRedraw = std::chrono::milliseconds(200);
 constexpr auto kArrivalLimit = std::chrono::seconds(10);
@@ -115,6 +116,13 @@ core::Result<ArmedImage> arm(const FlashOptions& options, trust::Policy policy) 
                    [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
 }
 
+ReadBack parse_read_back(std::string_view text) {
+  for (const ReadBack one : {ReadBack::required, ReadBack::where_possible, ReadBack::off}) {
+    if (engine::to_string(one) == text) return one;
+  }
+  return ReadBack::required;
+}
+
 bool any_busy(const std::vector<SlotStatus>& slots) {
   return std::ranges::any_of(slots, [](const SlotStatus& slot) {
     return slot.phase != SlotPhase::empty && slot.phase != SlotPhase::done && slot.phase != SlotPhase::latched;
@@ -200,7 +208,7 @@ core::Result<bool> flash(const FlashOptions& options, const std::stop_token& sto
   if (stop.stop_requested()) return core::fail("job.cancelled");
   config.recipe.product = options.product;
   config.recipe.policy = policy;
-  config.recipe.flash.read_back = options.read_back;
+  config.recipe.flash.read_back = parse_read_back(options.read_back);
   config.recipe.after_pass = options.reboot ? AfterPass::reboot : AfterPass::nothing;
   config.slots = bench.slots;
   config.scratch = scratch.path();

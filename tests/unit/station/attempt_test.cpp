@@ -33,12 +33,36 @@ TEST_CASE("a device whose disk does not follow the layout fails with its finding
 TEST_CASE("a recipe without read-back passes on the device's own confirmation and says no more than that") {
   Line line;
   auto trusting = recipe();
-  trusting.flash.read_back = false;
+  trusting.flash.read_back = engine::FlashPolicy::ReadBack::off;
   const auto session = line.start(trusting);
   REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
   const AttemptResult result = Line::next(*session);
   CHECK(result.verdict == db::AttemptVerdict::passed);
   CHECK(result.proof == db::ProofLevel::device_confirmed);
+}
+
+TEST_CASE("a recipe that reads back where it is possible holds whoever can be read to it, and says who cannot") {
+  Line line;
+  auto lenient = recipe();
+  lenient.flash.read_back = engine::FlashPolicy::ReadBack::where_possible;
+  const auto session = line.start(lenient);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  const AttemptResult readable = Line::next(*session);
+  CHECK(readable.verdict == db::AttemptVerdict::passed);
+  CHECK(readable.proof == db::ProofLevel::read_back);
+  CHECK(readable.note.empty());
+
+  virtual_device::DeviceOptions options;
+  options.platform_id = image_options().platform_id;
+  options.serial = core::Guid::from_name("mute");
+  options.disk_size = image_options().disk_size;
+  options.storage_folder = line.folder.path();
+  options.without = {devices::simple_io::Opcode::read_disk};
+  REQUIRE(line.bus.plug(VirtualBus::port(2), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
+  const AttemptResult mute = Line::next(*session);
+  CHECK(mute.verdict == db::AttemptVerdict::passed);
+  CHECK(mute.proof == db::ProofLevel::device_confirmed);
+  CHECK(mute.note == "not read back: this device cannot be read");
 }
 
 TEST_CASE("a recipe that asks for a reboot ends with one") {
@@ -72,7 +96,7 @@ TEST_CASE("recipes that differ in what they ask for have different digests") {
   auto one = recipe();
   digests.insert(one.digest());
   CHECK(recipe().digest() == one.digest());
-  one.flash.read_back = false;
+  one.flash.read_back = engine::FlashPolicy::ReadBack::off;
   digests.insert(one.digest());
   one.check_bcd = true;
   digests.insert(one.digest());
