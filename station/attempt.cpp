@@ -179,6 +179,10 @@ class AttemptRun {
     row.duration = std::chrono::round<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
     row.ok = status.has_value();
     row.bytes = notes.bytes;
+    if (phase == SlotPhase::write) {
+      result_.written = notes.bytes;
+      result_.write_time = row.duration;
+    }
     row.detail = notes.detail;
     if (!status) {
       row.error_id = status.error().id();
@@ -198,6 +202,7 @@ class AttemptRun {
     notes.detail = identity_.protocol + " " + identity_.platform_id;
     if (identity_.serial.empty()) return fail("unit.serial-missing");
     result_.serial = identity_.serial;
+    result_.protocol = identity_.protocol;
     observer_.on_identity(identity_);
     return {};
   }

@@ -49,6 +49,9 @@ struct AttemptResult {
   std::optional<db::AttemptId> id;  // nothing when even the opening could not be recorded
   std::string slot;
   std::string serial;
+  std::string protocol;                     // of the device, once it is known
+  std::uint64_t written = 0;                // bytes that the write step moved, of the image's file or onto the disk
+  std::chrono::milliseconds write_time{0};  // from the write step's begin to the device's confirmation
   db::AttemptVerdict verdict = db::AttemptVerdict::failed;
   db::ProofLevel proof = db::ProofLevel::none;
   std::optional<core::Error> error;  // nothing only when passed

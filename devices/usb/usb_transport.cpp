@@ -48,7 +48,7 @@ core::Status UsbTransport::write_pieces(core::ByteView data, std::size_t piece, 
 }
 
 core::Status UsbTransport::land_part(core::Deadline deadline) {
-  IMPRINT_TRY(const auto landed, link_->land(deadline, "the device to take data"));
+  IMPRINT_TRY(const auto landed, link_->land(deadline, "sending data"));
   if (landed.bytes.size() == landed.asked) return {};
   link_->recall();
   return devices::fail("device.transfer-failed", "the device took only a part of a transfer")
@@ -63,7 +63,7 @@ core::Result<std::size_t> UsbTransport::read(core::ByteSpan buffer, core::Deadli
     const std::size_t part = std::min(buffer.size() - done, largest);
     IMPRINT_TRY(const auto launched, link_->launch_in(ends_.in, part));
     if (launched == UsbLink::Launch::no_room) return fail_call(LIBUSB_ERROR_NO_MEM, "reading from the device");
-    IMPRINT_TRY(const auto landed, link_->land(deadline, "the device to send data"));
+    IMPRINT_TRY(const auto landed, link_->land(deadline, "waiting for data"));
     std::ranges::copy(landed.bytes, buffer.begin() + static_cast<std::ptrdiff_t>(done));
     done += landed.bytes.size();
     // A part that is not full ended with a short packet, and so did the device's transfer.
@@ -84,7 +84,7 @@ core::Status UsbTransport::clear(core::Deadline deadline) {
 core::Status UsbTransport::control_line_state(core::Deadline deadline) {
   IMPRINT_TRY(const auto launched, link_->launch_control(kToInterface, kSetControlLineState, kTerminalReady, 0));
   if (launched == UsbLink::Launch::no_room) return fail_call(LIBUSB_ERROR_NO_MEM, "a control transfer");
-  IMPRINT_CHECK(link_->land(deadline, "the device to take the line state"));
+  IMPRINT_CHECK(link_->land(deadline, "setting the line state"));
   return {};
 }
 

@@ -18,6 +18,7 @@ namespace ufp = devices::ufp;
 
 constexpr std::size_t kMaxWaitingReplies = 64;
 constexpr std::size_t kMaxLogKept = 64U << 10;
+constexpr std::uint32_t kMostHeadBytes = 4096;  // of a message, before its data; more than any has
 constexpr std::uint16_t kGood = 0;
 constexpr std::uint16_t kAnswerUnknown = 0xFFFF;  // no code of the protocol: the message itself is not known
 constexpr std::uint16_t kUnknownType = 0x000E;
@@ -114,7 +115,28 @@ devices::UsbIdentity VirtualUfpDevice::usb_identity() const {
 VirtualUfpDevice::Outcome VirtualUfpDevice::receive(core::ByteView transfer) {
   const std::scoped_lock lock(mutex_);
   if (waiting_.size() >= kMaxWaitingReplies) return Outcome::busy;
-  if (is_dead_ || transfer.empty()) return Outcome::taken;
+  if (is_dead_) return Outcome::taken;
+  core::ByteBuffer joined;
+  if (!unfinished_.empty() || goes_on(transfer)) {
+    unfinished_.insert(unfinished_.end(), transfer.begin(), transfer.end());
+    if (!transfer.empty() && goes_on(unfinished_)) return Outcome::taken;
+    joined = std::exchange(unfinished_, {});
+    transfer = joined;
+  }
+  return transfer.empty() ? Outcome::taken : on_message(transfer);
+}
+
+// On the wire only a packet that is not full, or the length that it tells, ends a message; a host may hand it to its
+// USB controller in parts of whole packets.
+bool VirtualUfpDevice::goes_on(core::ByteView so_far) const {
+  if (so_far.size() % ufp::kUsbPacketSize != 0 || !core::as_text(so_far).starts_with(ufp::kSecureFlash)) return false;
+  core::ByteReader reader(so_far);
+  const auto head = core::read_struct<ufp::FlashHead>(reader);
+  return head && head->length.value() > reader.remaining() &&
+         head->length.value() <= options_.write_buffer_size + kMostHeadBytes;
+}
+
+VirtualUfpDevice::Outcome VirtualUfpDevice::on_message(core::ByteView transfer) {
   const std::string_view text = core::as_text(transfer);
   const auto is = [&](std::string_view command) {
     return text.starts_with(command) && !options_.without.contains(command);
@@ -298,7 +320,8 @@ VirtualUfpDevice::Code VirtualUfpDevice::take(const Part& part) {
 
 VirtualUfpDevice::Code VirtualUfpDevice::take_header(const Part& part) {
   if (state_ == State::idle && part.offset == 0) {
-    receiver_ = std::make_unique<FfuReceiver>(storage_, options_.platform_id, options_.check_catalog);
+    receiver_ = std::make_unique<FfuReceiver>(storage_, options_.platform_id, options_.check_catalog,
+                                              options_.trusts_image ? ImageRule::trust : ImageRule::check);
     state_ = State::headers;
     is_v1_ = part.is_v1;
     header_total_ = part.total;
@@ -395,6 +418,7 @@ void VirtualUfpDevice::power_cut() {
   const std::scoped_lock lock(mutex_);
   forget_image();
   waiting_.clear();
+  unfinished_.clear();
   log_.clear();
   replies_ = 0;
 }

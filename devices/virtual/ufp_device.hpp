@@ -54,6 +54,8 @@ struct UfpOptions {
   std::uint32_t write_buffer_size = 0x200000;  // bytes
   std::uint64_t bytes_per_second = 0;          // of the link, both ways together; 0: as fast as it goes
   std::set<std::string, std::less<>> without;  // commands ("NOKXFX") and parameters ("SN") that it does not know
+  // Benchmarks only: hashes and the catalog are not checked, so that the simulator is not what is measured.
+  bool trusts_image = false;
   CatalogCheck check_catalog;
   UfpFaults faults;
 };
@@ -95,6 +97,8 @@ class VirtualUfpDevice final : public VirtualDevice {
   using Code = std::uint16_t;  // of devices::ufp::kStatusRows; 0: good
 
   VirtualUfpDevice(UfpOptions options, std::shared_ptr<VirtualStorage> storage);
+  [[nodiscard]] bool goes_on(core::ByteView so_far) const;
+  Outcome on_message(core::ByteView transfer);
   Outcome on_flash(core::ByteView message);
   [[nodiscard]] Code read_part(core::ByteView message, Part& part) const;
   template <class Head>
@@ -130,6 +134,7 @@ class VirtualUfpDevice final : public VirtualDevice {
   std::uint32_t chunk_size_ = 0;
   std::unique_ptr<FfuReceiver> receiver_;
   std::uint64_t completed_images_ = 0;
+  core::ByteBuffer unfinished_;  // a message whose end has not come
   std::uint64_t replies_ = 0;
   struct Waiting {
     core::ByteBuffer bytes;

@@ -44,11 +44,13 @@ ExitStatus flash_devices(const FlashOptions& options);
 struct VirtualDeviceOptions {
   std::string protocol = "simple-io";  // or "ufp"
   std::uint32_t count = 1;
+  std::uint32_t first = 1;  // its number, and its serial with it
   std::string platform_id = "Imprint.Virtual.Board.1";
   std::uint64_t disk_bytes = 64U << 20;
   std::uint32_t sector_size = 512;
   std::uint64_t bytes_per_second = 0;
   std::string listen = "127.0.0.1:3240";
+  std::vector<std::string> faults;               // see virtual_device_faults.hpp
   std::optional<std::filesystem::path> storage;  // the folder for temporary files unless given
 };
 ExitStatus serve_virtual_devices(const VirtualDeviceOptions& options);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "station/cli/device_commands.hpp"
+#include "station/cli/virtual_device_faults.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -63,6 +64,11 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
       ->check(CLI::IsMember({"simple-io", "ufp"}))
       ->capture_default_str();
   serve->add_option("--count", options->count, "How many")->check(CLI::Range(1, 64))->capture_default_str();
+  serve
+      ->add_option("--first", options->first,
+                   "Number of the first device; the same number is the same device, with its serial, in every run")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
   serve->add_option("--platform", options->platform_id, "Platform id")->capture_default_str();
   serve->add_option("--disk-size", options->disk_bytes, "Bytes of each device's disk")->capture_default_str();
   serve->add_option("--sector-size", options->sector_size, "512 or 4096")
@@ -70,6 +76,7 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   serve->add_option("--rate", options->bytes_per_second, "Bytes a second of each link; 0: as fast as it goes")
       ->capture_default_str();
+  serve->add_option("--fault", options->faults, kFaultHelp);
   serve->add_option("--listen", options->listen, "Address and port")->capture_default_str();
   serve->add_option("--storage", options->storage, "Folder for the disks, which are gone at the end");
   serve->callback([&chosen, options] { chosen = [options] { return serve_virtual_devices(*options); }; });

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <set>
 
 #include "db/records.hpp"
@@ -159,9 +160,18 @@ std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected, 
   return results;
 }
 
+double write_rate(const AttemptResult& result) {  // bytes a second
+  const std::chrono::duration<double> time = result.write_time;
+  return time.count() > 0 ? static_cast<double>(result.written) / time.count() : 0;
+}
+
 json::object to_json(const AttemptResult& result) {
   json::object out{{"slot", result.slot},
                    {"serial", result.serial},
+                   {"protocol", result.protocol},
+                   {"bytes_written", result.written},
+                   {"bytes_per_second", std::llround(write_rate(result))},
+                   {"recoveries", result.recoveries},
                    {"verdict", std::string(db::to_string(result.verdict))},
                    {"proof", std::string(db::to_string(result.proof))},
                    {"note", result.note}};
@@ -183,11 +193,13 @@ void print_results(const std::vector<AttemptResult>& results, const FlashOptions
   std::vector<std::vector<std::string>> rows;
   rows.reserve(results.size());
   for (const AttemptResult& result : results)
-    rows.push_back({result.slot, result.serial, std::string(db::to_string(result.verdict)),
+    rows.push_back({result.slot, result.serial, result.protocol, core::format_mib(result.written),
+                    core::format_rate(write_rate(result)), std::string(db::to_string(result.verdict)),
                     std::string(db::to_string(result.proof)), result.error ? std::string(result.error->id()) : ""});
   std::ranges::stable_sort(rows, {}, [](const auto& row) { return row[0]; });
-  print(format_table({"Slot", "Serial", "Verdict", "Proof", "Error"}, rows));
+  print(format_table({"Slot", "Serial", "Protocol", "Written", "Rate", "Verdict", "Proof", "Error"}, rows));
   for (const AttemptResult& result : results) {
+    if (!result.note.empty()) print_line(core::printable(fmt::format("Slot {}: {}", result.slot, result.note)));
     if (!result.error) continue;
     print_line(core::printable(fmt::format("Slot {}: {}", result.slot, result.error->message())));
     print_line(core::printable(fmt::format("  What to do: {}", result.error->row().remedy)));

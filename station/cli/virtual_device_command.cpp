@@ -12,6 +12,7 @@
 #include "flash/core/errors.hpp"
 #include "station/cli/device_commands.hpp"
 #include "station/cli/stop_on_signal.hpp"
+#include "station/cli/virtual_device_faults.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station::cli {
@@ -47,6 +48,7 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
     device.disk_size = options.disk_bytes;
     device.storage_folder = storage;
     device.bytes_per_second = options.bytes_per_second;
+    IMPRINT_TRY(device.faults, parse_ufp_faults(options.faults));
     IMPRINT_TRY(std::shared_ptr<VirtualDevice> made, virtual_device::VirtualUfpDevice::create(std::move(device)));
     return made;
   }
@@ -58,6 +60,7 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
   device.sector_size = options.sector_size;
   device.storage_folder = storage;
   device.bytes_per_second = options.bytes_per_second;
+  IMPRINT_TRY(device.faults, parse_simple_io_faults(options.faults));
   IMPRINT_TRY(std::shared_ptr<VirtualDevice> made, virtual_device::VirtualSimpleIoDevice::create(std::move(device)));
   return made;
 }
@@ -76,8 +79,8 @@ core::Status serve(const VirtualDeviceOptions& options, const std::stop_token& s
       options.storage ? *options.storage : std::filesystem::temp_directory_path(error);
   if (error) return core::fail_errno(error.value(), "io.not-found", "the folder for temporary files");
   std::vector<std::shared_ptr<VirtualDevice>> devices;
-  for (std::uint32_t number = 1; number <= options.count; ++number) {
-    IMPRINT_TRY(auto device, make_device(options, storage, number));
+  for (std::uint32_t index = 0; index < options.count; ++index) {
+    IMPRINT_TRY(auto device, make_device(options, storage, options.first + index));
     devices.push_back(std::move(device));
   }
   IMPRINT_TRY(const auto server, UsbIpServer::start(std::move(devices), address));

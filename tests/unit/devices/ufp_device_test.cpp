@@ -211,3 +211,49 @@ TEST_CASE("a virtual UFP device that nobody reads from takes no more") {
   }
   CHECK(outcome == VirtualUfpDevice::Outcome::busy);
 }
+
+TEST_CASE("a UFP message that comes in parts of whole packets is one message") {
+  Bench bench;
+  const Parts parts;
+  const auto in_parts = [&](core::ByteBuffer message, std::size_t part) {
+    core::ByteView rest = message;
+    for (; rest.size() > part; rest = rest.subspan(part)) {
+      REQUIRE(bench.device->receive(rest.first(part)) == VirtualUfpDevice::Outcome::taken);
+      core::ByteBuffer nothing(512);
+      REQUIRE(bench.device->reply(nothing).kind == VirtualUfpDevice::Reply::Kind::none);
+    }
+    return ufp::parse_status(bench.exchange(rest), ufp::kSecureFlash)->status.value();
+  };
+  core::ByteBuffer headers =
+      ufp::message(ufp::header_v2(2, Bench::size_of(parts.headers), 0, Bench::size_of(parts.headers), 0));
+  headers.insert(headers.end(), parts.headers.begin(), parts.headers.end());
+  core::ByteBuffer payload = ufp::message(ufp::payload_head<ufp::PayloadV2>(Bench::size_of(parts.payload), 100));
+  payload.insert(payload.end(), parts.payload.begin(), parts.payload.end());
+  CHECK(in_parts(headers, 512) == 0);
+  CHECK(in_parts(payload, 4096) == 0);
+  CHECK(bench.device->completed_images() == 1);
+}
+
+TEST_CASE("a UFP message that ends before its length is refused, and the next one is read afresh") {
+  Bench bench;
+  const Parts parts;
+  core::ByteBuffer message =
+      ufp::message(ufp::header_v2(2, Bench::size_of(parts.headers), 0, Bench::size_of(parts.headers), 0));
+  message.insert(message.end(), parts.headers.begin(), parts.headers.end());
+  REQUIRE(bench.device->receive(core::ByteView(message).first(1024)) == VirtualUfpDevice::Outcome::taken);
+  const auto refused = ufp::parse_status(bench.exchange(core::ByteView(message).subspan(1024, 100)), ufp::kSecureFlash);
+  CHECK(refused->status.value() == 0x0010);
+  CHECK(bench.header(parts.headers) == 0);
+}
+
+TEST_CASE("a UFP device that trusts the image takes one whose hashes are wrong") {
+  auto options = ufp_options();
+  options.trusts_image = true;
+  options.check_catalog = [](const ffu::Image&) { return false; };
+  Bench bench(options);
+  Parts parts;
+  parts.image.file[parts.image.payload_offset + 5] ^= 1;
+  CHECK(bench.header(parts.headers) == 0);
+  CHECK(bench.payload(parts.payload) == 0);
+  CHECK(bench.device->completed_images() == 1);
+}
