@@ -22,9 +22,10 @@ constexpr std::size_t kMaxLogLines = 200;  // of a device's own log, kept with t
 
 class WriteObserver final : public engine::TransferObserver {
  public:
-  explicit WriteObserver(AttemptObserver& observer) : observer_(observer) {}
+  WriteObserver(AttemptObserver& observer, engine::Pace& pace) : observer_(observer), pace_(pace) {}
   void on_bytes(std::uint64_t done) override {
     done_ = done;
+    pace_.on_bytes(done, std::chrono::steady_clock::now());
     observer_.on_progress(done);
   }
   void on_device_log(std::string_view line) override {
@@ -36,6 +37,7 @@ class WriteObserver final : public engine::TransferObserver {
 
  private:
   AttemptObserver& observer_;
+  engine::Pace& pace_;
   std::uint64_t done_ = 0;
   std::size_t lines_ = 0;
   std::string log_;
@@ -73,6 +75,18 @@ class AttemptRun {
   AttemptRun& operator=(const AttemptRun&) = delete;
 
   AttemptResult run() {
+    try {
+      return run_to_the_end();
+    } catch (const std::exception& exception) {
+      // Out of memory in the middle of closing, say. What is not in the records is never called passed.
+      result_.error = fail("station.internal-error", exception.what()).error();
+      if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+      return std::move(result_);
+    }
+  }
+
+ private:
+  AttemptResult run_to_the_end() {
     auto opened = context_.records.open_attempt(opening());
     if (!opened) {
       result_.error = std::move(opened).error();
@@ -82,13 +96,16 @@ class AttemptRun {
     close(guarded_steps());
     if (result_.verdict == db::AttemptVerdict::passed) after_pass();
     if (target_) result_.recoveries = target_->recoveries();
+    // Whoever was opened to find out that it is another device is still to be begun with.
+    const bool is_another = result_.error && result_.error->id() == "device.identity-changed";
+    if (target_ && !is_another && context_.bus.is_held(port_)) observer_.on_device_kept();
     // The device is let go before the slot is called done.
     disk_.reset();
     target_.reset();
+    keep_recording();
     return std::move(result_);
   }
 
- private:
   // What a step moved and has to say, for its row.
   struct StepNotes {
     std::uint64_t bytes = 0;
@@ -155,6 +172,22 @@ class AttemptRun {
     return false;
   }
 
+  // With all that a replay has to know of what was asked for.
+  void keep_recording() {
+    if (context_.recorder == nullptr) return;
+    capture::Outcome outcome;
+    outcome.verdict = db::to_string(result_.verdict);
+    if (result_.error) outcome.error = result_.error->id();
+    outcome.proof = db::to_string(result_.proof);
+    outcome.attempt = std::to_string(*result_.id);
+    outcome.slot = result_.slot;
+    outcome.serial = result_.serial;
+    outcome.read_back = engine::to_string(context_.recipe.flash.read_back);
+    outcome.image = context_.image.image->identity();
+    outcome.reboot = context_.recipe.after_pass == AfterPass::reboot;
+    result_.recording = context_.recorder->finish(port_, outcome);
+  }
+
   // The unit is proved and recorded: what happens to the device from here on does not change that.
   void after_pass() {
     observer_.on_passed();
@@ -195,11 +228,13 @@ class AttemptRun {
 
   core::Status identify(StepNotes& notes) {
     // A simulated PASS never stands among real ones, nor the other way round.
-    if (context_.bus.is_simulated(port_) != context_.training)
+    IMPRINT_TRY(const bool is_simulated, context_.bus.is_simulated(port_));
+    if (is_simulated != context_.training)
       return context_.training ? fail("station.records-mixed") : fail("station.training-only");
     IMPRINT_TRY(target_, context_.bus.open(port_));
     IMPRINT_TRY(identity_, target_->identify());
     notes.detail = identity_.protocol + " " + identity_.platform_id;
+    for (const auto& [name, value] : identity_.details) notes.detail += "\n" + name + ": " + value;
     if (identity_.serial.empty()) return fail("unit.serial-missing");
     result_.serial = identity_.serial;
     result_.protocol = identity_.protocol;
@@ -223,24 +258,27 @@ class AttemptRun {
   }
 
   core::Status write(StepNotes& notes) {
-    WriteObserver observer(observer_);
-    auto status = engine::write_image(*target_, *context_.image.image, *map_, observer, stop_);
+    engine::Pace pace(context_.recipe.flash.least_pace, stop_, std::chrono::steady_clock::now());
+    WriteObserver observer(observer_, pace);
+    auto status = engine::write_image(*target_, *context_.image.image, *map_, observer, pace.token());
     notes.bytes = observer.done();
     notes.detail = observer.log();
-    return status;
+    return pace.judge(std::move(status));
   }
 
   core::Status read_back(StepNotes& notes) {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
-    return engine::read_back(
+    engine::Pace pace(context_.recipe.flash.least_pace, stop_, std::chrono::steady_clock::now());
+    return pace.judge(engine::read_back(
         *context_.image.image, *disk_,
         [&](std::uint64_t done, std::uint64_t) {
           notes.bytes = done;
+          pace.on_bytes(done, std::chrono::steady_clock::now());
           observer_.on_progress(done);
         },
-        stop_);
+        pace.token()));
   }
 
   core::Status inspect_disk() {

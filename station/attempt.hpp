@@ -10,6 +10,7 @@
 #include <string>
 
 #include "db/records.hpp"
+#include "devices/capture/recorder.hpp"
 #include "devices/protocol/device_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/core/result.hpp"
@@ -41,8 +42,9 @@ struct AttemptContext {
   const ArmedImage& image;
   const Recipe& recipe;
   ActiveSerials& active;
-  std::filesystem::path scratch;  // a folder for files taken out of devices; emptied again
-  bool training = false;          // simulated devices, and no others
+  std::filesystem::path scratch;          // a folder for files taken out of devices; emptied again
+  bool training = false;                  // simulated devices, and no others
+  capture::Recorder* recorder = nullptr;  // of the bus's transports; told how each attempt ends
 };
 
 struct AttemptResult {
@@ -57,7 +59,8 @@ struct AttemptResult {
   std::optional<core::Error> error;  // nothing only when passed
   inspect::Report report;            // empty when no rule was run
   unsigned recoveries = 0;           // how often the device left the bus in the middle, and the job went on with it
-  std::string note;                  // what else there is to say, for the log and the screen
+  std::optional<std::filesystem::path> recording;  // of its transfers, where it did not pass and they were kept
+  std::string note;                                // what else there is to say, for the log and the screen
 };
 
 // Called from the attempt's thread.
@@ -71,6 +74,9 @@ class AttemptObserver {
   virtual void on_progress(std::uint64_t done) = 0;               // bytes of the phase
   virtual void on_identity(const engine::DeviceIdentity& identity) = 0;
   virtual void on_plan(std::uint64_t read_back_due) = 0;  // bytes that will be read back, known once admitted
+  // The work is done, and the device that stands at the port now is the one that it was done with, whether it had left
+  // and come back meanwhile or not.
+  virtual void on_device_kept() = 0;
   // The PASS is in the records; what the recipe wants done with the device afterwards comes now.
   virtual void on_passed() = 0;
 };

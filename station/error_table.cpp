@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "db/errors.hpp"
+#include "devices/capture/errors.hpp"
 #include "devices/protocol/errors.hpp"
 #include "flash/bcd/errors.hpp"
 #include "flash/core/errors.hpp"
@@ -32,6 +33,7 @@ std::vector<core::ErrorRow> all_error_rows() {
   add(imaging::kErrorRows);
   add(engine::kErrorRows);
   add(devices::kErrorRows);
+  add(capture::kErrorRows);
   add(db::kErrorRows);
   add(station::kErrorRows);
   std::ranges::sort(rows, {}, &core::ErrorRow::id);

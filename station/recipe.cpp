@@ -11,9 +11,10 @@ namespace imprint::station {
 
 std::string Recipe::digest() const {
   std::string text =
-      fmt::format("product={}\npolicy={}\nread_back={}\nbcd={}\nrecovery={}\nafter={}\nreboot_ms={}\n", product,
-                  trust::to_string(policy), engine::to_string(flash.read_back), check_bcd,
-                  recovery ? static_cast<int>(*recovery) : -1, static_cast<int>(after_pass), reboot_time.count());
+      fmt::format("product={}\npolicy={}\nread_back={}\npace={}/{}\nbcd={}\nrecovery={}\nafter={}\nreboot_ms={}\n",
+                  product, trust::to_string(policy), engine::to_string(flash.read_back), flash.least_pace.bytes,
+                  flash.least_pace.within.count(), check_bcd, recovery ? static_cast<int>(*recovery) : -1,
+                  static_cast<int>(after_pass), reboot_time.count());
   if (layout) {
     text += fmt::format("layout={},{},{},{}\n", layout->sector_size, layout->chunk_size,
                         layout->default_partition_byte_alignment, layout->version_tag);

@@ -26,8 +26,8 @@ struct Recipe {
   bool check_bcd = false;
   std::optional<inspect::RecoveryProfile> recovery;
   AfterPass after_pass = AfterPass::nothing;
-  // With a reboot: a device that comes to its slot within this time after a PASS may be the rebooted one; nothing is
-  // started with it.
+  // A device that comes to its slot within this time after one that passed has left it may be that one, rebooted, and
+  // many do so by themselves: nothing is started with it.
   std::chrono::milliseconds reboot_time = std::chrono::seconds(30);
 
   // SHA-256 over everything above, lower-case hex: attempts record it.

@@ -26,7 +26,8 @@ class Session::Slot final : public AttemptObserver {
 
   void arrived() {
     const std::scoped_lock lock(mutex_);
-    // A device that was rebooted after its PASS comes back to the slot. It may be that one, or another that was put in
+    if (closed_) return;
+    // Many devices reboot after their PASS and come back to the slot. It may be that one, or another that was put in
     // quickly: nothing is started, and nothing is called passed, until the slot stayed empty for the time of a reboot.
     if (latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time) {
       status_.phase = SlotPhase::latched;
@@ -34,7 +35,6 @@ class Session::Slot final : public AttemptObserver {
     }
     latched_ = false;
     waiting_ = true;
-    ++arrivals_;
     changed_.notify_all();
   }
 
@@ -49,6 +49,7 @@ class Session::Slot final : public AttemptObserver {
   void cancel() {
     const std::scoped_lock lock(mutex_);
     waiting_ = false;
+    closed_ = true;
     attempt_stop_.request_stop();
   }
 
@@ -82,9 +83,15 @@ class Session::Slot final : public AttemptObserver {
     read_back_due_ = read_back_due;
   }
 
+  void on_device_kept() override {
+    const std::scoped_lock lock(mutex_);
+    waiting_ = false;
+    departed_.reset();
+  }
+
   void on_passed() override {
     const std::scoped_lock lock(mutex_);
-    latched_ = session_.config_.recipe.after_pass == AfterPass::reboot;
+    latched_ = true;
   }
 
  private:
@@ -118,17 +125,9 @@ class Session::Slot final : public AttemptObserver {
         ++status_.attempt;
         latched_ = false;
         departed_.reset();
-        arrivals_ = 0;
+        closed_ = session_.config_.once;
       }
       AttemptResult result = run_attempt(session_.context_, config_.name, config_.port, *this, attempt_stop);
-      {
-        // A device that came back in the middle, and that the attempt went on with, is not begun with again.
-        const std::scoped_lock lock(mutex_);
-        if (arrivals_ != 0 && arrivals_ <= result.recoveries) {
-          waiting_ = false;
-          departed_.reset();
-        }
-      }
       show(result);
       session_.publish(std::move(result));
     }
@@ -145,8 +144,11 @@ class Session::Slot final : public AttemptObserver {
 
   void show(const AttemptResult& result) {
     const std::scoped_lock lock(mutex_);
-    // Gone already (pulled, or rebooting): the result is in the records, the slot is empty.
-    if (departed_ && result.verdict == db::AttemptVerdict::passed) return reset_status(SlotPhase::empty);
+    // Gone already (pulled, or rebooting): the result is in the records, the slot is empty, or holds what came since.
+    if (departed_ && result.verdict == db::AttemptVerdict::passed) {
+      if (status_.phase != SlotPhase::latched) reset_status(SlotPhase::empty);
+      return;
+    }
     status_.phase = SlotPhase::done;
     status_.verdict = result.verdict;
     status_.proof = result.proof;
@@ -165,8 +167,8 @@ class Session::Slot final : public AttemptObserver {
   SlotStatus status_;
   RateMeter meter_;
   std::uint64_t read_back_due_ = 0;
-  bool waiting_ = false;   // a device stands here that no attempt was made with
-  unsigned arrivals_ = 0;  // since the attempt began
+  bool waiting_ = false;  // a device stands here that no attempt was made with
+  bool closed_ = false;   // no device is taken any more
   bool latched_ = false;
   std::optional<Clock::time_point> departed_;
   std::stop_source attempt_stop_;
@@ -175,7 +177,8 @@ class Session::Slot final : public AttemptObserver {
 
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
     : config_(std::move(config)),
-      context_{records, bus, clock, config_.image, config_.recipe, active_, config_.scratch, config_.training} {}
+      context_{records,         bus, clock, config_.image, config_.recipe, active_, config_.scratch, config_.training,
+               config_.recorder} {}
 
 core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
                                                       db::Records& records, const core::WallClock& clock) {

@@ -27,6 +27,8 @@ struct SessionConfig {
   std::vector<SlotConfig> slots;
   std::filesystem::path scratch;
   bool training = false;
+  capture::Recorder* recorder = nullptr;  // outlives the session
+  bool once = false;                      // a slot takes one device, and no other after it
 };
 
 // Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does
@@ -47,6 +49,7 @@ class Session final : public devices::BusObserver {
   [[nodiscard]] std::optional<AttemptResult> next_finished(core::Deadline deadline);
   // Ports with a device that no slot owns.
   [[nodiscard]] std::vector<devices::PortPath> refused_ports() const;
+  // What runs closes as aborted, and no slot takes a device any more.
   void cancel_all();
 
   void on_arrival(const devices::PortPath& port) override;

@@ -117,9 +117,10 @@ core::Result<SlotMap> SlotMap::parse(std::string_view text, const fs::path& file
     const auto blank = std::min(rest.find_first_of(" \t"), rest.size());
     rule.port = rest.substr(0, blank);
     rest = core::trimmed(rest.substr(blank));
-    rule.fixed_disk = rest == "fixed-disk";
-    if (!rest.empty() && !rule.fixed_disk)
-      return invalid(rule, "after the port, only fixed-disk may stand").with("actual", rest);
+    if (rest == "disk") rule.disks = devices::DisksAllowed::removable;
+    if (rest == "fixed-disk") rule.disks = devices::DisksAllowed::fixed;
+    if (!rest.empty() && rule.disks == devices::DisksAllowed::none)
+      return invalid(rule, "after the port, only disk or fixed-disk may stand").with("actual", rest);
     IMPRINT_CHECK(map.add(std::move(rule)));
   }
   return map;
@@ -146,11 +147,11 @@ core::Result<SlotMap> SlotMap::load(const std::vector<fs::path>& folders) {
 
 std::optional<SlotOfPort> SlotMap::slot_of(const devices::PortPath& port) const {
   for (const SlotRule& rule : rules_) {
-    if (rule.port == port.text) return SlotOfPort{rule.name, rule.fixed_disk};
+    if (rule.port == port.text) return SlotOfPort{rule.name, rule.disks};
   }
   for (const SlotRule& rule : rules_) {
     if (const auto star = star_in(rule.port, port.text))
-      return SlotOfPort{with_star(rule.name, *star), rule.fixed_disk};
+      return SlotOfPort{with_star(rule.name, *star), rule.disks};
   }
   return std::nullopt;
 }

@@ -10,23 +10,24 @@
 #include <vector>
 
 #include "devices/protocol/device_bus.hpp"
+#include "devices/protocol/disk_guard.hpp"
 #include "flash/core/result.hpp"
 
 namespace imprint::station {
 
-// One line of a file: `NAME = PORT [fixed-disk]`. A PORT with a `*` stands for every port that fits ("1-2.*"; the star
+// One line of a file: `NAME = PORT [disk|fixed-disk]`; without the last word a disk there is not written. A PORT with a `*` stands for every port that fits ("1-2.*"; the star
 // is one or more digits and points); its NAME then has a `*`, too, which becomes what the port's star stood for.
 struct SlotRule {
   std::string name;
   std::string port;
-  bool fixed_disk = false;  // a disk there need not call itself removable
+  devices::DisksAllowed disks = devices::DisksAllowed::none;
   std::filesystem::path file;
   std::size_t line = 0;
 };
 
 struct SlotOfPort {
   std::string name;
-  bool fixed_disk = false;
+  devices::DisksAllowed disks = devices::DisksAllowed::none;
 };
 
 class SlotMap {

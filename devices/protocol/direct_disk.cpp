@@ -3,19 +3,12 @@
 // ends when the kernel lets it.
 #include "devices/protocol/direct_disk.hpp"
 
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
 #include <new>
 #include <system_error>
-#include <thread>
 
 #include "devices/protocol/errors.hpp"
 #include "flash/core/errors.hpp"
@@ -23,19 +16,26 @@
 namespace imprint::devices {
 namespace {
 
-constexpr std::size_t kBufferBytes = 1U << 20;
 constexpr std::size_t kAlignment = 4096;
+constexpr std::chrono::seconds kCloseLimit{2};
 
 struct AlignedDelete {
   void operator()(std::uint8_t* bytes) const { ::operator delete[](bytes, std::align_val_t{kAlignment}); }
 };
 
-core::Failure failed(int error_number, const std::string& name, std::uint64_t offset) {
-  const bool is_gone =
-      error_number == ENODEV || error_number == ENXIO || error_number == ENOMEDIUM || error_number == ESHUTDOWN;
-  auto failure = is_gone ? fail("device.disconnected", std::generic_category().message(error_number))
-                         : fail("device.transfer-failed", std::generic_category().message(error_number));
-  return std::move(failure).with("disk", name).with("offset", offset);
+std::string words(int error) { return std::generic_category().message(error); }
+
+int errno_of(const std::expected<void, int>& done) { return done ? 0 : done.error(); }
+
+bool means_gone(int error) {
+  return error == ENODEV || error == ENXIO || error == ENOMEDIUM || error == ESHUTDOWN;
+}
+
+core::Failure failed_to_open(int error, const std::string& node) {
+  if (error == EBUSY) return fail("device.disk-in-use", words(error)).with("disk", node);
+  if (error == EACCES || error == EPERM) return fail("device.permission", words(error)).with("disk", node);
+  if (error == ENOENT || means_gone(error)) return fail("device.not-present", words(error)).with("disk", node);
+  return core::fail_errno(error, "io.open-failed", node);
 }
 
 }  // namespace
@@ -43,125 +43,190 @@ core::Failure failed(int error_number, const std::string& name, std::uint64_t of
 // Shared by the DirectDisk and its thread.
 class DirectDisk::Worker {
  public:
-  enum class Kind { read, write, flush };
+  enum class Kind { open, read, write, flush, eject };
 
-  Worker(int fd, std::uint64_t size, bool direct, std::string name, std::chrono::milliseconds limit)
-      : fd_(fd),
-        size_(size),
-        direct_(direct),
-        name_(std::move(name)),
-        limit_(limit),
-        buffer_(new(std::align_val_t{kAlignment}) std::uint8_t[kBufferBytes]) {}
-  ~Worker() { ::close(fd_); }
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
+  explicit Worker(DirectDiskSetup setup)
+      : setup_(std::move(setup)), buffer_(new(std::align_val_t{kAlignment}) std::uint8_t[kBufferBytes]) {}
 
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
       changed_.wait(lock, [&] { return pending_ || stopping_; });
-      if (!pending_) return;
+      const bool end = !pending_;
       lock.unlock();
-      const int error = work();
+      int error = 0;
+      if (end) {
+        file_.reset();
+      } else {
+        error = work();
+      }
       lock.lock();
       error_ = error;
       pending_ = false;
+      closed_ = end;
       changed_.notify_all();
+      if (end) return;
     }
   }
 
-  // One piece that fits the buffer; aligned as the disk wants it.
-  core::Status call(Kind kind, std::uint64_t offset, core::ByteSpan in, core::ByteView out) {
+  core::Status open() {
     const std::scoped_lock one_at_a_time(callers_);
+    IMPRINT_TRY(const int error, call(Kind::open, 0, 0));
+    if (error != 0) return failed_to_open(error, setup_.node.native());
+    if (opened_ != setup_.identity) {
+      return fail("device.disk-changed")
+          .with("disk", setup_.node.native())
+          .with("expected", setup_.identity.number)
+          .with("actual", opened_.number);
+    }
+    return {};
+  }
+
+  // Whole pages around [from, from + out.size()), of which `out` is filled.
+  core::Status read(std::uint64_t start, std::uint64_t stop, std::uint64_t from, core::ByteSpan out) {
+    const std::scoped_lock one_at_a_time(callers_);
+    IMPRINT_CHECK(done(Kind::read, start, stop - start));
+    std::copy_n(buffer_.get() + (from - start), out.size(), out.begin());
+    return {};
+  }
+
+  core::Status write(std::uint64_t offset, core::ByteView data) {
+    const std::scoped_lock one_at_a_time(callers_);
+    // A call that was given up still uses the buffer.
+    if (given_up_) return timed_out(Kind::write);
+    std::ranges::copy(data, buffer_.get());
+    return done(Kind::write, offset, data.size());
+  }
+
+  core::Status flush() {
+    const std::scoped_lock one_at_a_time(callers_);
+    return done(Kind::flush, 0, 0);
+  }
+
+  core::Status eject() {
+    const std::scoped_lock one_at_a_time(callers_);
+    IMPRINT_TRY(const int error, call(Kind::eject, 0, 0));
+    if (error == 0) return {};
+    return fail("device.unsupported-command", words(error)).with("during", "ejecting the disk");
+  }
+
+  // True when the disk was closed in time, and the thread is at its end.
+  [[nodiscard]] bool stop() {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+    return changed_.wait_for(lock, kCloseLimit, [&] { return closed_; });
+  }
+  [[nodiscard]] std::uint64_t size() const { return setup_.size; }
+
+ private:
+  [[nodiscard]] core::Failure timed_out(Kind kind) const {
+    const auto* what = [kind] {
+      switch (kind) {
+        case Kind::open:
+          return "opening the disk";
+        case Kind::read:
+          return "reading the disk";
+        case Kind::write:
+          return "writing the disk";
+        case Kind::flush:
+          return "flushing the disk";
+        case Kind::eject:
+          return "ejecting the disk";
+      }
+      return "using the disk";
+    }();
+    return fail("device.timed-out").with("during", what).with("disk", setup_.node.native());
+  }
+
+  // What the thread made of it: 0, or an errno. With the callers' lock.
+  core::Result<int> call(Kind kind, std::uint64_t offset, std::size_t length) {
     std::unique_lock lock(mutex_);
     if (given_up_) return timed_out(kind);
     kind_ = kind;
     offset_ = offset;
-    length_ = kind == Kind::read ? in.size() : out.size();
-    std::ranges::copy(out, buffer_.get());
+    length_ = length;
     pending_ = true;
     changed_.notify_all();
-    if (!changed_.wait_for(lock, limit_, [&] { return !pending_; })) {
-      given_up_ = true;
-      return timed_out(kind);
-    }
-    if (error_ != 0) return failed(error_, name_, offset);
-    std::copy_n(buffer_.get(), in.size(), in.begin());
-    return {};
+    if (changed_.wait_for(lock, setup_.limit, [&] { return !pending_; })) return error_;
+    given_up_ = true;
+    return timed_out(kind);
   }
 
-  // False when a call is still with the kernel.
-  [[nodiscard]] bool stop() {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-    changed_.notify_all();
-    return !pending_;
-  }
-  [[nodiscard]] std::uint64_t size() const { return size_; }
-  [[nodiscard]] bool direct() const { return direct_; }
-
- private:
-  core::Failure timed_out(Kind kind) const {
-    const char* what = kind == Kind::read ? "reading the disk" : kind == Kind::write ? "writing the disk" : "flushing";
-    return fail("device.timed-out").with("during", what).with("disk", name_);
+  core::Status done(Kind kind, std::uint64_t offset, std::size_t length) {
+    IMPRINT_TRY(const int error, call(kind, offset, length));
+    if (error == 0) return {};
+    const bool is_gone = means_gone(error) || (setup_.is_there && !setup_.is_there());
+    auto failure = is_gone ? fail("device.disconnected", words(error)) : fail("device.transfer-failed", words(error));
+    return std::move(failure).with("disk", setup_.node.native()).with("offset", offset);
   }
 
-  // Without a lock; 0, or an errno.
+  // On the thread, without a lock; 0, or an errno.
   int work() {
-    if (kind_ == Kind::flush) return ::fsync(fd_) == 0 ? 0 : errno;
+    switch (kind_) {
+      case Kind::open:
+        return open_file();
+      case Kind::flush:
+        return errno_of(file_->flush());
+      case Kind::eject:
+        return errno_of(file_->eject(setup_.limit));
+      case Kind::read:
+      case Kind::write:
+        return move();
+    }
+    return EINVAL;
+  }
+
+  int open_file() {
+    auto file = setup_.open(setup_.node, setup_.access);
+    if (!file) return file.error();
+    file_ = std::move(*file);
+    const auto identity = file_->identity();
+    if (!identity) return identity.error();
+    opened_ = *identity;
+    return 0;
+  }
+
+  int move() {
+    const core::ByteSpan bytes(buffer_.get(), length_);
     for (std::size_t done = 0; done < length_;) {
-      const auto at = static_cast<off_t>(offset_ + done);
-      const auto moved = kind_ == Kind::read ? ::pread(fd_, buffer_.get() + done, length_ - done, at)
-                                             : ::pwrite(fd_, buffer_.get() + done, length_ - done, at);
-      if (moved < 0 && errno == EINTR) continue;
-      if (moved < 0) return errno;
-      if (moved == 0) return ENXIO;  // a disk that became shorter is not the one that was there
-      done += static_cast<std::size_t>(moved);
+      const auto moved = kind_ == Kind::read ? file_->read(offset_ + done, bytes.subspan(done))
+                                             : file_->write(offset_ + done, bytes.subspan(done));
+      if (!moved && moved.error() == EINTR) continue;
+      if (!moved) return moved.error();
+      if (*moved == 0) return ENXIO;  // a disk that became shorter is not the one that was there
+      done += *moved;
     }
     return 0;
   }
 
-  const int fd_;
-  const std::uint64_t size_;
-  const bool direct_;
-  const std::string name_;
-  const std::chrono::milliseconds limit_;
-  std::unique_ptr<std::uint8_t[], AlignedDelete> buffer_;
+  const DirectDiskSetup setup_;
+  std::unique_ptr<std::uint8_t[], AlignedDelete> buffer_;  // the thread's while a call is pending, else the caller's
+  std::unique_ptr<DiskFile> file_;                         // the thread's
+  DiskFile::Identity opened_;
   std::mutex callers_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;  // of what follows
   std::condition_variable changed_;
   bool pending_ = false;
-  bool given_up_ = false;
+  bool given_up_ = false;  // read under callers_, too, which alone lets it be set
   bool stopping_ = false;
+  bool closed_ = false;
   Kind kind_ = Kind::flush;
   std::uint64_t offset_ = 0;
   std::size_t length_ = 0;
   int error_ = 0;
 };
 
-core::Result<std::shared_ptr<DirectDisk>> DirectDisk::open(const std::filesystem::path& node, Access access,
-                                                           std::uint64_t size, std::chrono::milliseconds limit) {
-  const int mode = access == Access::read ? O_RDONLY : O_RDWR | O_EXCL;
-  int fd = ::open(node.c_str(), mode | O_DIRECT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  const bool direct = fd >= 0;
-  struct stat info{};
-  if (!direct && errno == EINVAL && ::stat(node.c_str(), &info) == 0 && S_ISREG(info.st_mode))
-    fd = ::open(node.c_str(), mode | O_CLOEXEC);
-  if (fd < 0) {
-    const int error = errno;
-    const auto words = std::generic_category().message(error);
-    if (error == EBUSY) return fail("device.disk-in-use", words).with("disk", node.native());
-    if (error == EACCES || error == EPERM) return fail("device.permission", words).with("disk", node.native());
-    if (error == ENOENT || error == ENXIO || error == ENODEV || error == ENOMEDIUM)
-      return fail("device.not-present", words).with("disk", node.native());
-    return core::fail_errno(error, "io.open-failed", node.native());
-  }
-  const auto worker = std::make_shared<Worker>(fd, size, direct, node.native(), limit);
+core::Result<std::shared_ptr<DirectDisk>> DirectDisk::open(DirectDiskSetup setup) {
+  const auto worker = std::make_shared<Worker>(std::move(setup));
+  std::shared_ptr<DirectDisk> disk;
   try {
-    return std::shared_ptr<DirectDisk>(new DirectDisk(worker));
+    disk.reset(new DirectDisk(worker));
   } catch (const std::system_error&) {
     return core::fail("io.out-of-memory", "no thread for the disk");
   }
+  IMPRINT_CHECK(worker->open());
+  return disk;
 }
 
 // The thread shares the worker, so that one which is stuck keeps what it needs.
@@ -177,23 +242,19 @@ DirectDisk::~DirectDisk() {
 }
 
 std::uint64_t DirectDisk::size() const { return worker_->size(); }
-bool DirectDisk::is_direct() const { return worker_->direct(); }
 
 core::Status DirectDisk::read_at(std::uint64_t offset, core::ByteSpan out) {
   std::uint64_t end = 0;
   if (!core::checked_add(offset, out.size(), end) || end > size()) {
     return core::fail("io.out-of-range").with("offset", offset).with("length", out.size()).with("size", size());
   }
-  core::ByteBuffer aligned;
   while (!out.empty()) {
     // Whole pages around what is wanted; the disk's end is a multiple of its sector, if not of a page.
     const std::uint64_t start = offset / kAlignment * kAlignment;
     const std::uint64_t stop =
         std::min({core::round_up(offset + out.size(), kAlignment), start + kBufferBytes, size()});
-    aligned.resize(stop - start);
-    IMPRINT_CHECK(worker_->call(Worker::Kind::read, start, aligned, {}));
     const auto part = std::min<std::uint64_t>(out.size(), stop - offset);
-    std::copy_n(aligned.begin() + static_cast<std::ptrdiff_t>(offset - start), part, out.begin());
+    IMPRINT_CHECK(worker_->read(start, stop, offset, out.first(part)));
     offset += part;
     out = out.subspan(part);
   }
@@ -206,10 +267,11 @@ core::Status DirectDisk::write_at(std::uint64_t offset, core::ByteView data) {
     return core::fail("io.out-of-range").with("offset", offset).with("length", data.size()).with("size", size());
   }
   for (; !data.empty(); data = data.subspan(std::min(data.size(), kBufferBytes)), offset += kBufferBytes)
-    IMPRINT_CHECK(worker_->call(Worker::Kind::write, offset, {}, data.first(std::min(data.size(), kBufferBytes))));
+    IMPRINT_CHECK(worker_->write(offset, data.first(std::min(data.size(), kBufferBytes))));
   return {};
 }
 
-core::Status DirectDisk::flush() { return worker_->call(Worker::Kind::flush, 0, {}, {}); }
+core::Status DirectDisk::flush() { return worker_->flush(); }
+core::Status DirectDisk::eject() { return worker_->eject(); }
 
 }  // namespace imprint::devices

@@ -1,44 +1,57 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A disk read and written around the page cache, with a deadline on each call: the kernel can hold a read from a dying
+// A disk read and written around the page cache, with a deadline on each call: the kernel can hold a call to a dying
 // card for minutes, and a slot must not wait that long.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "devices/protocol/disk_file.hpp"
 #include "flash/core/block_io.hpp"
-#include "flash/core/deadline.hpp"
 #include "flash/core/result.hpp"
 
 namespace imprint::devices {
 
-// Thread-safe; calls are done one after the other by a thread of its own. Once a call did not end by its deadline, all
-// later ones fail the same way, and the thread is left to the kernel with its file and buffer.
+struct DirectDiskSetup {
+  std::filesystem::path node;
+  DiskAccess access = DiskAccess::read;
+  DiskFile::Identity identity;      // of the disk that is meant
+  std::uint64_t size = 0;           // bytes
+  std::chrono::milliseconds limit;  // of each call
+  // Asked after a call failed: is the disk still there? One that was pulled answers with errors of any kind.
+  std::function<bool()> is_there;
+  OpenDiskFile open = open_block_device;
+};
+
+// Thread-safe; calls are done one after the other by a thread of its own, from opening to closing. Once a call did not
+// end by its deadline, all later ones fail the same way, and the thread is left to the kernel with its file and buffer.
+// Holds kBufferBytes.
 class DirectDisk {
  public:
-  enum class Access { read, write };
-  // Of `size` bytes. For writing alone, a block device is opened exclusively. `device.disk-in-use`,
-  // `device.permission`, `device.not-present`, `io.open-failed`.
-  [[nodiscard]] static core::Result<std::shared_ptr<DirectDisk>> open(const std::filesystem::path& node, Access access,
-                                                                      std::uint64_t size,
-                                                                      std::chrono::milliseconds limit);
+  static constexpr std::size_t kBufferBytes = 512U << 10;
+
+  // Exclusively. `device.disk-in-use`, `device.permission`, `device.not-present`, `device.disk-changed` when the node
+  // leads to another disk than is meant, `device.timed-out`, `io.open-failed`.
+  [[nodiscard]] static core::Result<std::shared_ptr<DirectDisk>> open(DirectDiskSetup setup);
+  // Waits for the disk to be closed, but no longer than two seconds.
   ~DirectDisk();
   DirectDisk(const DirectDisk&) = delete;
   DirectDisk& operator=(const DirectDisk&) = delete;
 
   [[nodiscard]] std::uint64_t size() const;
-  // False where the file system refused to go around its cache (never so for a block device).
-  [[nodiscard]] bool is_direct() const;
   // Any offset and length for reads; multiples of the sector for writes. `io.out-of-range`, `device.timed-out`,
   // `device.disconnected` when the disk has gone, `device.transfer-failed` for what the medium refuses.
   [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out);
   [[nodiscard]] core::Status write_at(std::uint64_t offset, core::ByteView data);
   // Written data are on stable storage.
   [[nodiscard]] core::Status flush();
+  // `device.unsupported-command` where the disk has nothing to eject.
+  [[nodiscard]] core::Status eject();
 
  private:
   class Worker;

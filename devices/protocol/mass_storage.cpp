@@ -2,16 +2,7 @@
 // Asks the guard, then hands out the disk.
 #include "devices/protocol/mass_storage.hpp"
 
-#include <fcntl.h>
-#include <scsi/sg.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <array>
-
-#include "devices/protocol/direct_disk.hpp"
 #include "devices/protocol/errors.hpp"
-#include "flash/core/errors.hpp"
 
 namespace imprint::devices {
 namespace {
@@ -40,71 +31,75 @@ class DiskSource final : public core::BlockSource {
   std::shared_ptr<DirectDisk> disk_;
 };
 
-// SCSI START STOP UNIT (SPC/SBC, operation 1Bh) with LOEJ and without START: let the medium go.
-core::Status eject(const std::filesystem::path& node, std::chrono::milliseconds limit) {
-  const int fd = ::open(node.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) return core::fail_errno(errno, "io.open-failed", node.native());
-  std::array<std::uint8_t, 6> command{0x1B, 0, 0, 0, 0x02, 0};
-  std::array<std::uint8_t, 32> sense{};
-  sg_io_hdr_t request{};
-  request.interface_id = 'S';
-  request.dxfer_direction = SG_DXFER_NONE;
-  request.cmdp = command.data();
-  request.cmd_len = command.size();
-  request.sbp = sense.data();
-  request.mx_sb_len = sense.size();
-  request.timeout = static_cast<unsigned>(limit.count());
-  const bool sent = ::ioctl(fd, SG_IO, &request) == 0;
-  ::close(fd);
-  if (!sent || request.status != 0 || request.host_status != 0)
-    return fail("device.unsupported-command").with("during", "ejecting the disk");
-  return {};
-}
-
 }  // namespace
 
 core::Result<engine::DeviceIdentity> MassStorageTarget::identify() {
-  IMPRINT_TRY(disk_, read_disk_facts(setup_.node, setup_.paths));
-  IMPRINT_CHECK(check_disk_is_free(*disk_, setup_.fixed_allowed, setup_.paths));
+  IMPRINT_TRY(const FoundDisk found, setup_.find());
+  IMPRINT_TRY(DiskFacts disk, read_disk_facts_of(found.number, setup_.paths));
+  IMPRINT_CHECK(check_disk_is_free(disk, setup_.fixed_allowed, setup_.paths));
+  if (disk.is_read_only) return fail("device.disk-read-only").with("disk", disk.name);
   engine::DeviceIdentity identity;
   identity.protocol = "mass-storage";
-  identity.serial = setup_.serial.empty() ? disk_->serial : setup_.serial;
-  identity.disk = disk_->geometry;
+  identity.serial = setup_.serial.empty() ? disk.serial : setup_.serial;
+  identity.disk = disk.geometry;
   identity.is_bare_disk = true;
+  node_ = found.node;
+  disk_ = std::move(disk);
   return identity;
 }
 
 core::Status MassStorageTarget::check_same() {
   if (!disk_) IMPRINT_CHECK(identify());
-  IMPRINT_TRY(const DiskFacts now, read_disk_facts(setup_.node, setup_.paths));
-  if (now.number != disk_->number || now.sequence != disk_->sequence || now.geometry.size != disk_->geometry.size ||
+  IMPRINT_TRY(const FoundDisk found, setup_.find());
+  IMPRINT_TRY(const DiskFacts now, read_disk_facts_of(found.number, setup_.paths));
+  if (now.identity != disk_->identity || now.geometry.size != disk_->geometry.size ||
       now.geometry.sector_size != disk_->geometry.sector_size) {
     return fail("device.disk-changed").with("disk", now.name);
   }
   return {};
 }
 
-core::Result<std::unique_ptr<core::BlockSink>> MassStorageTarget::open_for_writing() {
+core::Result<std::shared_ptr<DirectDisk>> MassStorageTarget::open(DiskAccess access) {
   IMPRINT_CHECK(check_same());
-  if (disk_->is_read_only)
-    return fail("device.transfer-failed", "the disk is write-protected").with("disk", disk_->name);
+  DirectDiskSetup disk{.node = node_,
+                       .access = access,
+                       .identity = disk_->identity,
+                       .size = disk_->geometry.size,
+                       .limit = setup_.limit,
+                       .is_there =
+                           [identity = disk_->identity, paths = setup_.paths] {
+                             const auto facts = read_disk_facts_of(identity.number, paths);
+                             return facts && facts->identity == identity;
+                           },
+                       .open = setup_.open};
+  IMPRINT_TRY(auto opened, DirectDisk::open(std::move(disk)));
   // Opened exclusively first: what is found free then stays free.
-  IMPRINT_TRY(auto disk, DirectDisk::open(setup_.node, DirectDisk::Access::write, disk_->geometry.size, setup_.limit));
   IMPRINT_CHECK(check_disk_is_free(*disk_, setup_.fixed_allowed, setup_.paths));
   IMPRINT_CHECK(check_same());
-  return std::make_unique<DiskSink>(std::move(disk));
+  return opened;
+}
+
+core::Result<std::unique_ptr<core::BlockSink>> MassStorageTarget::open_for_writing() {
+  held_.reset();
+  IMPRINT_TRY(held_, open(DiskAccess::write));
+  return std::make_unique<DiskSink>(held_);
 }
 
 core::Result<std::shared_ptr<const core::BlockSource>> MassStorageTarget::open_disk() {
+  if (!held_) {
+    IMPRINT_TRY(auto disk, open(DiskAccess::read));
+    return std::make_shared<const DiskSource>(std::move(disk));
+  }
   IMPRINT_CHECK(check_same());
-  IMPRINT_TRY(auto disk, DirectDisk::open(setup_.node, DirectDisk::Access::read, disk_->geometry.size, setup_.limit));
-  IMPRINT_CHECK(check_same());
-  return std::make_shared<const DiskSource>(std::move(disk));
+  return std::make_shared<const DiskSource>(held_);
 }
 
 core::Status MassStorageTarget::reboot() {
+  if (!held_) {
+    IMPRINT_TRY(held_, open(DiskAccess::read));
+  }
   IMPRINT_CHECK(check_same());
-  return eject(setup_.node, setup_.limit);
+  return held_->eject();
 }
 
 }  // namespace imprint::devices

@@ -8,26 +8,37 @@
 #include <memory>
 #include <string>
 
+#include "devices/protocol/direct_disk.hpp"
 #include "devices/protocol/disk_guard.hpp"
 #include "flash/engine/target.hpp"
 
 namespace imprint::devices {
 
-struct MassStorageSetup {
+// Which disk is at a place now.
+struct FoundDisk {
   std::filesystem::path node;  // "/dev/sdb"
-  std::string serial;          // as the USB descriptors say it; else the disk's own is taken
-  bool fixed_allowed = false;  // the slot map takes a disk here that does not call itself removable
-  SystemPaths paths;
-  std::chrono::milliseconds limit = std::chrono::seconds(60);  // of one read, write or flush
+  std::string number;          // "8:16"
 };
 
-// One thread at a time; the disk from open_disk() may be read from any thread.
+struct MassStorageSetup {
+  // Asked before each use, so that a node which became another disk's is never written: `device.disconnected` once the
+  // device has left the place.
+  std::function<core::Result<FoundDisk>()> find;
+  std::string serial;          // of the unit, where somebody else knows it; else the disk's is taken
+  bool fixed_allowed = false;  // the slot takes a disk that does not call itself removable
+  std::chrono::milliseconds limit = std::chrono::seconds(60);  // of each call to the disk
+  SystemPaths paths = {};
+  OpenDiskFile open = open_block_device;
+};
+
+// One thread at a time; the disk from open_disk() may be read from any thread. Once the disk was opened for writing it
+// stays this target's alone until the target is destroyed: nobody mounts or changes it between the write and the proof.
 class MassStorageTarget final : public engine::BlockTarget {
  public:
   explicit MassStorageTarget(MassStorageSetup setup) : setup_(std::move(setup)) {}
 
-  // `device.disk-in-use`, `device.disk-not-removable`, `device.not-present`; a disk is identified only when it may be
-  // written.
+  // `device.disk-in-use`, `device.disk-not-removable`, `device.disk-read-only`, `device.not-present`; a disk is
+  // identified only when it may be written.
   [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override;
   // `device.disk-changed` when another disk or medium stands there than was identified.
   [[nodiscard]] core::Result<std::unique_ptr<core::BlockSink>> open_for_writing() override;
@@ -37,8 +48,11 @@ class MassStorageTarget final : public engine::BlockTarget {
 
  private:
   [[nodiscard]] core::Status check_same();
+  [[nodiscard]] core::Result<std::shared_ptr<DirectDisk>> open(DiskAccess access);
   MassStorageSetup setup_;
+  std::filesystem::path node_;  // when it was identified last
   std::optional<DiskFacts> disk_;
+  std::shared_ptr<DirectDisk> held_;
 };
 
 }  // namespace imprint::devices

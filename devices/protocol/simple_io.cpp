@@ -2,16 +2,32 @@
 // The target: which commands in which order, which flow, and what happens when the bus fails in the middle.
 #include "devices/protocol/simple_io.hpp"
 
+#include <fmt/format.h>
+
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/simple_io_disk.hpp"
+#include "devices/protocol/usb_identity.hpp"
 #include "flash/core/errors.hpp"
 
 namespace imprint::devices {
 
 using simple_io::Connection;
 using simple_io::Flow;
+using simple_io::Identity;
 using simple_io::IdReply;
 using simple_io::Opcode;
+
+namespace {
+
+// A board that was never given a number answers zeros: that is none.
+std::string text_of(const core::Guid& number) { return number.is_zero() ? std::string() : number.to_string(); }
+
+std::string describe_fast_flow(const simple_io::Capabilities& capabilities) {
+  if (capabilities.fast_flash) return "yes";
+  return capabilities.compatible_fast_flash ? "yes, with fixed sizes" : "no";
+}
+
+}  // namespace
 
 SimpleIoTarget::SimpleIoTarget(std::unique_ptr<Transport> transport, SimpleIoOptions options)
     : connection_(std::make_shared<Connection>(std::move(transport))), options_(std::move(options)) {}
@@ -21,40 +37,43 @@ core::Result<engine::DeviceIdentity> SimpleIoTarget::identify() {
   const std::scoped_lock lock(connection_->mutex());
   IMPRINT_CHECK(connection_->open());
   IMPRINT_TRY(const IdReply id, connection_->id());
+  IMPRINT_TRY(const Identity who, connection_->identity(id));
   engine::DeviceIdentity identity;
-  identity.protocol = "simple-io";
-  identity.platform_id = id.platform_id;
-  identity.unique_id = id.unique_id.to_string();
-  IMPRINT_TRY(const bool has_serial, connection_->knows(Opcode::serial_number));
-  if (has_serial) {
-    auto serial = connection_->serial_number();
-    // A board that was never given a serial answers zeros: that is none.
-    if (serial && !serial->is_zero()) identity.serial = serial->to_string();
-    if (!serial && serial.error().id() != "device.unsupported-command")
-      return std::unexpected(std::move(serial).error());
-  }
+  identity.protocol = to_string(Protocol::simple_io);
+  identity.platform_id = who.platform_id;
+  identity.unique_id = text_of(who.unique_id);
+  identity.serial = text_of(who.serial);
+  identity.details.emplace_back("fast flow", describe_fast_flow(id.capabilities));
+  identity.details.emplace_back("command set", fmt::format("version {}", id.capabilities.client_version));
   IMPRINT_TRY(const bool has_disk, connection_->knows(Opcode::get_disk_info));
   if (has_disk) {
     auto disk = connection_->disk();
-    if (disk) identity.disk = disk->geometry;
     if (!disk && disk.error().id() != "device.unsupported-command") return std::unexpected(std::move(disk).error());
+    if (disk) {
+      identity.disk = disk->geometry;
+      identity.details.emplace_back("disk transfer size", fmt::format("{} bytes", disk->transfer_size));
+    }
   }
-  identified_ = id;
+  identified_ = who;
   return identity;
 }
 
-core::Result<IdReply> SimpleIoTarget::prepare() {
+core::Result<SimpleIoTarget::Present> SimpleIoTarget::require_present() {
   IMPRINT_CHECK(connection_->open());
-  connection_->start_log();
   IMPRINT_TRY(IdReply id, connection_->id());
+  IMPRINT_TRY(Identity who, connection_->identity(id));
+  if (identified_) IMPRINT_CHECK(require_same(*identified_, who));
+  return Present{std::move(id), std::move(who)};
+}
+
+core::Result<SimpleIoTarget::Present> SimpleIoTarget::prepare() {
+  connection_->start_log();
   // Admission was decided for the device that was identified: image bytes go to no other.
-  if (identified_ && (id.platform_id != identified_->platform_id || id.unique_id != identified_->unique_id)) {
-    return fail("device.identity-changed").with("expected", identified_->platform_id).with("actual", id.platform_id);
+  IMPRINT_TRY(Present present, require_present());
+  if (present.id.position != 0) {
+    IMPRINT_TRY(present.id, connection_->reset());
   }
-  if (id.position != 0) {
-    IMPRINT_TRY(id, connection_->reset());
-  }
-  return id;
+  return present;
 }
 
 core::Result<Flow> SimpleIoTarget::choose_flow(const IdReply& id) {
@@ -66,17 +85,20 @@ core::Result<Flow> SimpleIoTarget::choose_flow(const IdReply& id) {
 }
 
 core::Status SimpleIoTarget::run_flow(const simple_io::FlowJob& job) {
-  IMPRINT_TRY(const IdReply id, prepare());
-  IMPRINT_TRY(const Flow flow, choose_flow(id));
-  simple_io::Recovery recovery(job, options_.reconnect, id, options_.settle);
+  IMPRINT_TRY(const Present present, prepare());
+  IMPRINT_TRY(const Flow flow, choose_flow(present.id));
+  simple_io::Recovery recovery(job, options_.reconnect, present.who, options_.settle);
   std::uint64_t from = 0;
   while (true) {
     std::uint64_t handed_out = from;
     auto done = flow == Flow::normal ? send_normal(job, from, handed_out)
                                      : send_fast(job, flow == Flow::compatible_fast, handed_out);
     if (done) return {};
-    IMPRINT_TRY(from, recovery.run(std::move(done).error(), flow, handed_out));
-    ++recoveries_;
+    const unsigned reopened = recovery.reopened();
+    auto place = recovery.run(std::move(done).error(), flow, handed_out);
+    recoveries_ += recovery.reopened() - reopened;
+    if (!place) return std::unexpected(std::move(place).error());
+    from = *place;
   }
 }
 
@@ -99,8 +121,7 @@ core::Status SimpleIoTarget::flash(engine::ImageStream& image, engine::TransferO
 
 core::Result<std::shared_ptr<const core::BlockSource>> SimpleIoTarget::open_disk() {
   const std::scoped_lock lock(connection_->mutex());
-  IMPRINT_CHECK(connection_->open());
-  IMPRINT_CHECK(connection_->id());
+  IMPRINT_TRY(Present present, require_present());
   IMPRINT_TRY(const bool has_disk, connection_->knows(Opcode::get_disk_info));
   IMPRINT_TRY(const bool can_read, connection_->knows(Opcode::read_disk));
   if (!has_disk || !can_read) return fail("device.read-back-unsupported");
@@ -109,7 +130,7 @@ core::Result<std::shared_ptr<const core::BlockSource>> SimpleIoTarget::open_disk
     return fail("device.read-back-unsupported").caused_by(std::move(disk).error());
   }
   if (!disk) return std::unexpected(std::move(disk).error());
-  return std::make_shared<const simple_io::DiskSource>(connection_, *disk);
+  return std::make_shared<const simple_io::DiskSource>(connection_, *disk, std::move(present.who));
 }
 
 core::Status SimpleIoTarget::require(Opcode command, std::string_view purpose) {

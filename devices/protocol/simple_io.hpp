@@ -42,6 +42,8 @@ class SimpleIoTarget final : public engine::StreamTarget {
   // `device.protocol-violation`; the device's latest log lines are with them as `device_log`.
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
                                    std::stop_token stop) override;
+  // A read that stalls, comes short or too late is repeated once, after the pipes were cleared and the same device
+  // answered; `device.identity-changed` otherwise.
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
 
   [[nodiscard]] unsigned recoveries() const override { return recoveries_; }
@@ -57,7 +59,13 @@ class SimpleIoTarget final : public engine::StreamTarget {
   [[nodiscard]] core::Status boot_mode(std::uint32_t mode, std::string_view profile);
 
  private:
-  [[nodiscard]] core::Result<simple_io::IdReply> prepare();
+  // Connected, in step, and still the device that was identified, where one was.
+  struct Present {
+    simple_io::IdReply id;
+    simple_io::Identity who;
+  };
+  [[nodiscard]] core::Result<Present> require_present();
+  [[nodiscard]] core::Result<Present> prepare();
   [[nodiscard]] core::Result<simple_io::Flow> choose_flow(const simple_io::IdReply& id);
   [[nodiscard]] core::Status run_flow(const simple_io::FlowJob& job);
   // Connected, identified, and the command is one that the device knows.
@@ -65,7 +73,7 @@ class SimpleIoTarget final : public engine::StreamTarget {
 
   std::shared_ptr<simple_io::Connection> connection_;
   SimpleIoOptions options_;
-  std::optional<simple_io::IdReply> identified_;
+  std::optional<simple_io::Identity> identified_;
   unsigned recoveries_ = 0;
 };
 

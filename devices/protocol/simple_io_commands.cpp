@@ -2,6 +2,7 @@
 // The commands of Simple I/O that have parameters or an answer of their own.
 #include <algorithm>
 
+#include "devices/protocol/empty_reads.hpp"
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/simple_io_connection.hpp"
 
@@ -27,11 +28,12 @@ core::Result<IdReply> Connection::reset() {
   constexpr std::string_view kPurpose = "resetting the device";
   const auto deadline = core::Deadline::after(kMiscLimit);
   IMPRINT_CHECK(send(Opcode::reset));
-  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, nullptr));
+  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, AnswerForm::code, nullptr));
   // Here Err says that the reset is done.
-  if (piece[0] != static_cast<std::uint8_t>(Opcode::error)) {
+  if (!is_error_answer(piece)) {
     return fail("device.reset-refused", "the answer is not the one to a reset").with("actual", piece[0]);
   }
+  in_step_ = true;
   IMPRINT_TRY(IdReply reply, id());
   if (reply.position != 0) return fail("device.reset-refused").with("position", reply.position);
   return reply;
@@ -88,6 +90,7 @@ core::Status Connection::read_disk(const Disk& disk, std::uint64_t offset, core:
     if (got.empty()) IMPRINT_CHECK(empty.add());
     done += got.size();
   }
+  in_step_ = true;
   return {};
 }
 
@@ -119,7 +122,7 @@ core::Result<FastParameters> Connection::begin_fast(bool compatible, engine::Tra
   const auto deadline = core::Deadline::after(kMiscLimit);
   core::ByteBuffer answer;
   while (answer.size() < core::kWireSize<FastParameters>) {
-    IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, &observer));
+    IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, AnswerForm::data, &observer));
     if (answer.empty() && is_error_answer(piece)) return fail_with_last_log();
     answer.insert(answer.end(), piece.begin(), piece.end());
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "devices/protocol/empty_reads.hpp"
 #include "devices/protocol/errors.hpp"
 
 namespace imprint::devices::simple_io {
@@ -14,9 +15,9 @@ constexpr std::size_t kLatestLogRecords = 5;  // shown with an error
 
 }  // namespace
 
-core::Status EmptyReads::add() {
-  if (++count_ <= kMaxEmptyReads) return {};
-  return fail("device.protocol-violation", "the device sends empty transfers without end");
+bool is_worth_clearing(const core::Error& error) {
+  return error.id() == "device.timed-out" || error.id() == "device.stalled" || error.id() == "device.transfer-failed" ||
+         error.id() == "device.protocol-violation";
 }
 
 Connection::Connection(std::unique_ptr<Transport> transport)
@@ -30,6 +31,7 @@ void Connection::cancel_at(core::Deadline grace) {
 
 core::Failure Connection::note(core::Error error, std::string_view purpose) {
   if (error.id() == "device.disconnected") lost_ = error;
+  in_step_ = false;
   error.add_context("during", std::string(purpose));
   return core::Failure(std::move(error));
 }
@@ -52,43 +54,64 @@ core::Status Connection::open() {
   constexpr std::string_view kPurpose = "opening the device";
   if (opened_) return {};
   if (lost_) return core::Failure(*lost_).with("during", kPurpose);
-  if (auto done = transport_->control_line_state(core::Deadline::after(kMiscLimit)); !done) {
-    return note(std::move(done).error(), kPurpose);
-  }
+  auto done = transport_->control_line_state(core::Deadline::after(kMiscLimit));
+  if (!done && done.error().id() != "device.stalled") return note(std::move(done).error(), kPurpose);
   opened_ = true;
   return {};
 }
 
 core::Status Connection::send(Opcode command) {
+  in_step_ = false;
   const std::array<std::uint8_t, 1> byte{static_cast<std::uint8_t>(command)};
   return write(byte, core::Deadline::after(kMiscLimit), "sending a command");
 }
 
 core::Result<IdReply> Connection::id() {
-  constexpr std::string_view kPurpose = "asking for the device's id";
-  const auto deadline = core::Deadline::after(kIdLimit);
-  IMPRINT_CHECK(send(Opcode::id));
-  core::ByteBuffer answer;
-  EmptyReads empty;
-  while (true) {
-    IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, kPurpose));
-    if (piece.empty()) {
-      IMPRINT_CHECK(empty.add());
-      continue;
-    }
-    answer.insert(answer.end(), piece.begin(), piece.end());
-    IMPRINT_TRY(auto reply, parse_id(answer));
-    if (!reply) continue;
-    capabilities_ = reply->capabilities;
-    return std::move(*reply);
+  std::optional<core::Error> first;
+  if (in_step_ || is_fresh_) {
+    if (is_fresh_) drain_answers();
+    is_fresh_ = false;
+    auto reply = ask_id(core::Deadline::after(kIdLimit), BeforeId::leftovers);
+    if (reply || !is_worth_clearing(reply.error())) return reply;
+    first = std::move(reply).error();
   }
+  auto cleared = clear();
+  if (cleared) drain();
+  auto reply = cleared ? ask_id(core::Deadline::after(kIdLimit), BeforeId::leftovers)
+                       : core::Result<IdReply>(std::unexpected(std::move(cleared).error()));
+  if (reply || !first || !is_worth_clearing(reply.error())) return reply;
+  return core::Failure(std::move(*first));
 }
 
-core::Result<IdReply> Connection::id_past_logs(core::Deadline deadline, engine::TransferObserver& observer) {
-  constexpr std::string_view kPurpose = "asking for the device's place in the image";
+core::Result<IdReply> Connection::id_after_drain(engine::TransferObserver& observer) {
+  is_fresh_ = false;
+  return ask_id(core::Deadline::after(kIdLimit), BeforeId::leftovers, &observer);
+}
+
+core::Result<IdReply> Connection::id_as_confirmation(core::Deadline deadline, engine::TransferObserver& observer) {
+  return ask_id(deadline, BeforeId::refusal, &observer);
+}
+
+// Where something lay before the answer, the answer may be an earlier host's as well: the next one counts.
+core::Result<IdReply> Connection::ask_id(core::Deadline deadline, BeforeId before, engine::TransferObserver* observer) {
+  IMPRINT_TRY(AskedId asked, ask_id_once(deadline, before, observer));
+  if (asked.after_leftovers) {
+    drain_answers();
+    IMPRINT_TRY(asked, ask_id_once(core::Deadline::after(kIdLimit), before, observer));
+  }
+  if (asked.after_leftovers) return fail("device.protocol-violation", "the device answers out of turn");
+  capabilities_ = asked.reply.capabilities;
+  in_step_ = true;
+  return std::move(asked.reply);
+}
+
+core::Result<Connection::AskedId> Connection::ask_id_once(core::Deadline deadline, BeforeId before,
+                                                          engine::TransferObserver* observer) {
+  constexpr std::string_view kPurpose = "asking for the device's id";
   IMPRINT_CHECK(send(Opcode::id));
   core::ByteBuffer answer;
   EmptyReads empty;
+  std::size_t leftovers = 0;
   while (true) {
     IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, kPurpose));
     if (piece.empty()) {
@@ -98,24 +121,34 @@ core::Result<IdReply> Connection::id_past_logs(core::Deadline deadline, engine::
     const bool starts = answer.empty();
     answer.insert(answer.end(), piece.begin(), piece.end());
     auto reply = parse_id(answer);
-    if (reply && *reply) {
-      capabilities_ = (*reply)->capabilities;
-      return std::move(**reply);
-    }
-    if (!starts) {
-      IMPRINT_CHECK(reply);
-      continue;
-    }
+    if (reply && *reply) return AskedId{std::move(**reply), leftovers != 0};
     // A position may begin like a log record; only what is no whole answer can be one.
-    if (const auto record = parse_log(piece)) {
+    if (const auto record = starts ? parse_whole_log(piece) : std::nullopt) {
       IMPRINT_CHECK(keep_log(*record));
-      observer.on_device_log(record->text);
+      if (observer != nullptr) observer->on_device_log(record->text);
       answer.clear();
       continue;
     }
-    if (is_error_answer(piece)) return fail_with_last_log();
+    if (starts && is_code(piece)) {
+      if (before == BeforeId::refusal && is_error_answer(piece)) return fail_with_last_log();
+      if (before == BeforeId::refusal || ++leftovers > kMaxLeftovers)
+        return fail("device.protocol-violation", "the device answers what was not asked").with("during", kPurpose);
+      answer.clear();
+      continue;
+    }
     IMPRINT_CHECK(reply);
   }
+}
+
+core::Result<Identity> Connection::identity(const IdReply& id) {
+  Identity out{id.platform_id, id.unique_id, {}};
+  IMPRINT_TRY(const bool has_serial, knows(Opcode::serial_number));
+  if (!has_serial) return out;
+  auto serial = serial_number();
+  if (!serial && serial.error().id() == "device.unsupported-command") return out;
+  if (!serial) return std::unexpected(std::move(serial).error());
+  out.serial = *serial;
+  return out;
 }
 
 core::Result<bool> Connection::knows(Opcode command) {
@@ -125,7 +158,8 @@ core::Result<bool> Connection::knows(Opcode command) {
   const std::array<std::uint8_t, 1> byte{static_cast<std::uint8_t>(command)};
   IMPRINT_CHECK(write(byte, core::Deadline::after(kMiscLimit), "asking for a command"));
   IMPRINT_TRY(const core::ByteBuffer answer, read_answer(1, "asking for a command"));
-  return known_[command] = answer[0] != 0;
+  // An Err says that it is the question that the device does not know.
+  return known_[command] = is_error_answer(answer) ? capabilities_.assumed_to_know(command) : answer[0] != 0;
 }
 
 core::Result<core::ByteBuffer> Connection::read_answer(std::size_t size, std::string_view purpose) {
@@ -139,11 +173,12 @@ core::Result<core::ByteBuffer> Connection::read_answer(std::size_t size, std::st
       continue;
     }
     // No answer with a fixed size is as long as the shortest log record (17 bytes), so the two cannot be mistaken.
-    if (const auto record = answer.empty() ? parse_log(piece) : std::nullopt) {
+    if (const auto record = answer.empty() ? parse_whole_log(piece) : std::nullopt) {
       IMPRINT_CHECK(keep_log(*record));
       continue;
     }
     if (answer.empty() && size > 1 && is_error_answer(piece)) {
+      in_step_ = true;
       return fail("device.unsupported-command").with("during", purpose);
     }
     answer.insert(answer.end(), piece.begin(), piece.end());
@@ -154,6 +189,7 @@ core::Result<core::ByteBuffer> Connection::read_answer(std::size_t size, std::st
         .with("expected", size)
         .with("actual", answer.size());
   }
+  in_step_ = true;
   return answer;
 }
 
@@ -165,23 +201,32 @@ core::Status Connection::expect_ack(std::string_view purpose) {
 }
 
 core::Result<core::ByteView> Connection::read_past_logs(core::Deadline deadline, std::string_view purpose,
-                                                        engine::TransferObserver* observer) {
+                                                        AnswerForm form, engine::TransferObserver* observer) {
   EmptyReads empty;
+  bool behind_record = false;
+  bool record_goes_on = false;
   while (true) {
     IMPRINT_TRY(const core::ByteView piece, read(buffer_, deadline, purpose));
     if (piece.empty()) {
       IMPRINT_CHECK(empty.add());
+      record_goes_on = false;
       continue;
     }
     const auto record = parse_log(piece);
-    if (!record) return piece;
-    IMPRINT_CHECK(keep_log(*record));
-    if (observer != nullptr) observer->on_device_log(record->text);
+    // Taken for an Ack, a record's tail would confirm what the device has not confirmed.
+    const bool is_tail = record_goes_on || (behind_record && form == AnswerForm::code && !is_code(piece));
+    if (!record && !is_tail) return piece;
+    const std::string text = record ? record->text : log_text(piece);
+    IMPRINT_CHECK(record ? keep_log(*record) : keep_log_tail(text));
+    if (observer != nullptr) observer->on_device_log(text);
+    behind_record = true;
+    record_goes_on = piece.size() % kUsbPacketSize == 0;
   }
 }
 
 core::Status Connection::write_image(core::ByteView data, std::size_t piece) {
   constexpr std::string_view kPurpose = "sending the image";
+  in_step_ = false;
   if (lost_) return core::Failure(*lost_).with("during", kPurpose);
   auto done = transport_->write_pieces(data, piece, core::Deadline::after(kFlashTransferLimit));
   if (!done) return note(std::move(done).error(), kPurpose);
@@ -191,15 +236,22 @@ core::Status Connection::write_image(core::ByteView data, std::size_t piece) {
 core::Result<Connection::Answer> Connection::wait_for_ack(engine::TransferObserver& observer) {
   constexpr std::string_view kPurpose = "waiting for the device to take a packet";
   const auto deadline = core::Deadline::after(kFlashTransferLimit);
-  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, &observer));
-  if (piece[0] == static_cast<std::uint8_t>(Opcode::ack)) return Answer::accepted;
-  if (piece[0] == static_cast<std::uint8_t>(Opcode::error)) return fail_with_last_log();
-  return Answer::resend;
+  in_step_ = false;
+  IMPRINT_TRY(const core::ByteView piece, read_past_logs(deadline, kPurpose, AnswerForm::code, &observer));
+  if (!is_code(piece)) {
+    return fail("device.protocol-violation", "the answer to a packet is none")
+        .with("during", kPurpose)
+        .with("actual", piece[0])
+        .with("length", piece.size());
+  }
+  in_step_ = true;
+  if (is_error_answer(piece)) return fail_with_last_log();
+  return is_answer(piece, Opcode::ack) ? Answer::accepted : Answer::resend;
 }
 
 core::Status Connection::poll_errors(core::Deadline deadline, engine::TransferObserver& observer) {
   constexpr std::string_view kPurpose = "looking for what the device complains of";
-  auto piece = read_past_logs(deadline, kPurpose, &observer);
+  auto piece = read_past_logs(deadline, kPurpose, AnswerForm::code, &observer);
   if (!piece) {
     if (piece.error().id() == "device.timed-out") return {};
     return std::unexpected(std::move(piece).error());
@@ -234,6 +286,15 @@ core::Status Connection::keep_log(const LogRecord& record) {
   return {};
 }
 
+core::Status Connection::keep_log_tail(const std::string& text) {
+  if (++log_records_ > kMaxLogRecords) {
+    return fail("device.protocol-violation", "a log record of the device does not end").with("actual", log_records_);
+  }
+  std::string& kept = log_.back().text;
+  kept += text.substr(0, kMaxLogTextBytes - std::min(kept.size(), kMaxLogTextBytes));
+  return {};
+}
+
 core::Failure Connection::fail_with_last_log() const {
   const auto error =
       std::find_if(log_.rbegin(), log_.rend(), [](const LogRecord& r) { return r.level <= kErrorLevel; });
@@ -254,28 +315,43 @@ core::Status Connection::clear() {
 void Connection::drain() {
   constexpr std::string_view kPurpose = "clearing the pipes";
   const core::ByteBuffer zeros(kTransferSize);
-  for (int round = 0; round < kJunkRounds; ++round) {
+  for (int round = 0; round < kJunkRounds && !lost_; ++round) {
     for (int i = 0; i < kJunkWrites; ++i) {
       if (!write(zeros, core::Deadline::after(kJunkLimit), kPurpose)) break;
     }
-    for (int i = 0; i < kJunkReads; ++i) {
-      if (!read(buffer_, core::Deadline::after(kJunkLimit), kPurpose)) break;
-    }
+    drain_answers();
+  }
+}
+
+void Connection::drain_answers() {
+  constexpr std::string_view kPurpose = "clearing the pipes";
+  const auto end = core::Deadline::after(kDrainLimit);
+  core::ByteBuffer junk(kJunkReadSize);
+  for (std::size_t i = 0; i < kMaxJunkReads && !end.passed(); ++i) {
+    const auto piece = read(junk, core::Deadline::after(std::min(kJunkLimit, end.left())), kPurpose);
+    if (piece || piece.error().id() == "device.transfer-failed") continue;
+    // The device's way to say no to a command, whose answer was never fetched, is a halt.
+    if (piece.error().id() != "device.stalled" || !clear()) return;
   }
 }
 
 void Connection::release(const core::Error& loss) {
   lost_ = loss;
   opened_ = false;
+  in_step_ = false;
+  std::unique_ptr<Transport> gone;
   const std::scoped_lock lock(transport_mutex_);
-  transport_.reset();
+  gone.swap(transport_);
 }
 
 void Connection::replace(std::unique_ptr<Transport> transport) {
   lost_.reset();
   opened_ = false;
+  is_fresh_ = true;
+  in_step_ = false;
+  known_.clear();
   const std::scoped_lock lock(transport_mutex_);
-  transport_ = std::move(transport);
+  transport_.swap(transport);
   if (cancelled_) transport_->cancel_at(*cancelled_);
 }
 

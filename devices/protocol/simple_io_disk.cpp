@@ -30,9 +30,31 @@ core::Status DiskSource::read_at(std::uint64_t offset, core::ByteSpan out) const
 
 core::Status DiskSource::read_blocks(std::uint64_t offset, core::ByteSpan out) const {
   const std::scoped_lock lock(connection_->mutex());
-  auto done = connection_->read_disk(disk_, offset, out);
+  auto done = read_in_step(offset, out);
   if (!done) return core::Failure(std::move(done).error()).with("offset", offset).with("length", out.size());
   return {};
+}
+
+core::Status DiskSource::read_in_step(std::uint64_t offset, core::ByteSpan out) const {
+  if (!connection_->in_step()) {
+    IMPRINT_CHECK(back_in_step());
+    return connection_->read_disk(disk_, offset, out);
+  }
+  auto done = connection_->read_disk(disk_, offset, out);
+  if (done || !is_worth_clearing(done.error())) return done;
+  if (auto back = back_in_step(); !back) {
+    if (back.error().id() == "device.identity-changed") return back;
+    return core::Failure(std::move(done).error()).with("recovery", back.error().message());
+  }
+  return connection_->read_disk(disk_, offset, out);
+}
+
+core::Status DiskSource::back_in_step() const {
+  IMPRINT_TRY(const IdReply id, connection_->id());
+  IMPRINT_TRY(const Identity who, connection_->identity(id));
+  auto same = require_same(owner_, who);
+  if (!same) connection_->release(same.error());  // nothing of another device's disk is taken for this one's
+  return same;
 }
 
 }  // namespace imprint::devices::simple_io

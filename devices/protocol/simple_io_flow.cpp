@@ -124,7 +124,7 @@ core::Status send_fast_packet(const FlowJob& job, const FastPacket& packet, std:
 }
 
 core::Status confirm_fast(const FlowJob& job) {
-  auto id = job.connection.id_past_logs(core::Deadline::after(kFlashTransferLimit), job.observer);
+  auto id = job.connection.id_as_confirmation(core::Deadline::after(kFlashTransferLimit), job.observer);
   // A device that restarts by itself once it has everything is gone here, or says nothing: it may be good, but nothing
   // proves it.
   if (!id && id.error().id() == "device.timed-out")

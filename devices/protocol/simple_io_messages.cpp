@@ -83,19 +83,47 @@ core::ByteBuffer write_id(const IdHeader& header, std::string_view platform_id) 
   return out.release();
 }
 
+core::Status require_same(const Identity& expected, const Identity& actual) {
+  const auto changed = [](std::string_view what, const std::string& was, const std::string& is) {
+    return fail("device.identity-changed").with("of", what).with("expected", was).with("actual", is);
+  };
+  if (expected.platform_id != actual.platform_id)
+    return changed("platform id", expected.platform_id, actual.platform_id);
+  if (expected.unique_id != actual.unique_id)
+    return changed("unique id", expected.unique_id.to_string(), actual.unique_id.to_string());
+  if (expected.serial != actual.serial)
+    return changed("serial number", expected.serial.to_string(), actual.serial.to_string());
+  return {};
+}
+
+std::string log_text(core::ByteView bytes) {
+  core::ByteView text = bytes.first(std::min(bytes.size(), kMaxLogTextBytes));
+  const auto end = std::ranges::find(text, std::uint8_t{0});
+  text = text.first(static_cast<std::size_t>(end - text.begin()));
+  return core::printable(core::trimmed(core::as_text(text)));
+}
+
 std::optional<LogRecord> parse_log(core::ByteView bytes) {
+  constexpr std::size_t kIdEnd = sizeof(LogHeader::kind) + sizeof(LogHeader::id);
+  constexpr std::uint8_t kUnknownLevel = 0xFF;
+  if (bytes.empty() || bytes[0] != static_cast<std::uint8_t>(Opcode::log)) return std::nullopt;
+  if (auto whole = parse_whole_log(bytes)) return whole;
+  LogRecord record;
+  const bool has_id = bytes.size() >= kIdEnd;
+  if (has_id) record.id = static_cast<std::int16_t>(core::load_le<std::uint16_t>(bytes.data() + 1));
+  record.level = has_id ? kErrorLevel : kUnknownLevel;
+  return record;
+}
+
+std::optional<LogRecord> parse_whole_log(core::ByteView bytes) {
   if (bytes.empty() || bytes[0] != static_cast<std::uint8_t>(Opcode::log)) return std::nullopt;
   core::ByteReader reader(bytes);
   const auto header = core::read_struct<LogHeader>(reader);
   if (!header) return std::nullopt;
-  core::ByteView text = bytes.subspan(reader.position());
-  text = text.first(std::min(text.size(), kMaxLogTextBytes));
-  const auto end = std::ranges::find(text, std::uint8_t{0});
-  text = text.first(static_cast<std::size_t>(end - text.begin()));
   LogRecord record;
   record.id = static_cast<std::int16_t>(header->id);
   record.level = header->level;
-  record.text = core::printable(core::trimmed(core::as_text(text)));
+  record.text = log_text(bytes.subspan(reader.position()));
   return record;
 }
 

@@ -36,13 +36,28 @@ struct IdReply {
 [[nodiscard]] core::Result<std::optional<IdReply>> parse_id(core::ByteView bytes);
 [[nodiscard]] core::ByteBuffer write_id(const IdHeader& header, std::string_view platform_id);
 
+// What tells one device from another. A number of zeros is none: such boards were never given one.
+struct Identity {
+  std::string platform_id;
+  core::Guid unique_id;
+  core::Guid serial;
+  friend bool operator==(const Identity&, const Identity&) = default;
+};
+// `device.identity-changed`, with the first of the three that differs.
+[[nodiscard]] core::Status require_same(const Identity& expected, const Identity& actual);
+
 struct LogRecord {
   std::int16_t id = 0;
   std::uint8_t level = 0;
   std::string text;  // printable, at most kMaxLogTextBytes
 };
-// Nothing when the bytes are no log record.
+// A transfer that starts with Opcode::log is a log record, however short it is: one that ends in its header has no
+// text, and counts as an error where it has an id. Nothing for any other transfer.
 [[nodiscard]] std::optional<LogRecord> parse_log(core::ByteView bytes);
+// The same, but for transfers with the whole header only: where the answer itself may start with that byte.
+[[nodiscard]] std::optional<LogRecord> parse_whole_log(core::ByteView bytes);
+// Text of a record, or of what follows of it: up to its first zero, printable, at most kMaxLogTextBytes.
+[[nodiscard]] std::string log_text(core::ByteView bytes);
 [[nodiscard]] core::ByteBuffer write_log(std::int16_t id, std::uint8_t level, Opcode during, std::string_view text);
 
 // `device.protocol-violation` unless the transfer size is positive, the block a power of two from 512 to 65536 bytes,

@@ -46,6 +46,7 @@ inline constexpr std::uint16_t kProductId = 0x062A;
 inline constexpr std::size_t kPacketDataSize = 262144;  // image bytes in a packet, zero-padded
 inline constexpr std::size_t kTransferSize = 16376;     // bytes of one USB transfer of a packet, and of a read
 inline constexpr std::size_t kUsbPacketSize = 512;      // bulk endpoint at high speed
+inline constexpr std::size_t kJunkReadSize = 16384;     // whole USB packets, so that nothing that comes overflows
 
 // The fast flow: the device names its sizes, or (compatible flavour) they are these.
 inline constexpr std::size_t kMaxPacketDataSize = 8388608;
@@ -64,13 +65,13 @@ inline constexpr std::chrono::seconds kReturnLimit{30};             // for a dev
 inline constexpr std::chrono::milliseconds kReturnSlice{500};       // of it, before a stop request is looked at
 inline constexpr std::chrono::milliseconds kSettleTime{1000};       // before a recovered device is asked for its id
 inline constexpr std::chrono::milliseconds kJunkLimit{100};         // for each transfer that only clears the way
+inline constexpr std::chrono::seconds kDrainLimit{5};               // for all that is read to clear it
 inline constexpr std::chrono::milliseconds kFastErrorPollLimit{1};  // between packets of the fast flow
 inline constexpr std::chrono::milliseconds kFastErrorExplainLimit{1000};  // after a transfer of it failed
 
 // Recovery after a bus error.
 inline constexpr int kJunkRounds = 3;
 inline constexpr int kJunkWrites = 17;
-inline constexpr int kJunkReads = 5;
 inline constexpr int kMaxRestarts = 3;     // from the start of the image, in one job
 inline constexpr int kMaxRecoveries = 10;  // of any kind, in one job
 
@@ -82,8 +83,9 @@ inline constexpr std::size_t kMaxPlatformIdBytes = 1024;
 inline constexpr std::size_t kMaxLogTextBytes = 1024;           // kept of one record
 inline constexpr std::size_t kMaxLogRecordsKept = 256;          // the latest ones
 inline constexpr std::size_t kMaxLogRecords = 10000;            // in one job; more is a violation
-inline constexpr std::size_t kMaxEmptyReads = 1000;             // zero-length transfers in one wait
 inline constexpr int kMaxResends = 10;                          // of one packet
+inline constexpr std::size_t kMaxJunkReads = 256;               // until a pipe counts as one that is never empty
+inline constexpr std::size_t kMaxLeftovers = 16;                // codes before an answer
 inline constexpr std::size_t kDiskReadCommandBytes = 1U << 20;  // asked for at once by ReadDisk
 
 // Start of the Id answer; a string follows: its length in bytes in groups of 7 bits, low group first, then UTF-8.

@@ -46,13 +46,11 @@ core::Result<std::uint64_t> Recovery::run(core::Error broken, Flow flow, std::ui
 
 core::Result<std::uint64_t> Recovery::place_of(const core::Error& broken, Flow flow, std::uint64_t handed_out) {
   IMPRINT_TRY(IdReply id, bring_back(broken));
-  if (id.platform_id != identified_.platform_id || id.unique_id != identified_.unique_id) {
-    const core::Error changed = fail("device.identity-changed")
-                                    .with("expected", identified_.platform_id)
-                                    .with("actual", id.platform_id)
-                                    .error();
-    job_.connection.release(changed);  // no byte of the image, and no other command, goes to this one
-    return core::Failure(changed);
+  // Boards without ids of their own differ by this serial number alone.
+  IMPRINT_TRY(const Identity who, job_.connection.identity(id));
+  if (const auto same = require_same(identified_, who); !same) {
+    job_.connection.release(same.error());  // no byte of the image, and no other command, goes to this one
+    return core::Failure(same.error());
   }
   // It is not known what would resume a fast flow, so the device goes back to the start.
   if (flow != Flow::normal && id.position != 0) {
@@ -92,6 +90,7 @@ core::Status Recovery::reopen(const core::Error& loss) {
     auto transport = reconnect_(slice);
     if (transport) {
       job_.connection.replace(std::move(*transport));
+      ++reopened_;
       return {};
     }
     if (!slice.passed() || deadline.passed()) {
@@ -105,7 +104,7 @@ core::Result<IdReply> Recovery::resynchronise() {
   IMPRINT_CHECK(job_.connection.clear());
   job_.connection.drain();
   if (!pause(settle_, job_.stop)) return core::fail("job.cancelled");
-  return job_.connection.id_past_logs(core::Deadline::after(kIdLimit), job_.observer);
+  return job_.connection.id_after_drain(job_.observer);
 }
 
 }  // namespace imprint::devices::simple_io

@@ -7,6 +7,7 @@
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/ufp_connection.hpp"
 #include "devices/protocol/ufp_flash_job.hpp"
+#include "devices/protocol/usb_identity.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
@@ -24,13 +25,19 @@ std::string speed_text(core::ByteView value) {
 
 std::string usb_speed_text(core::ByteView value) {
   constexpr std::size_t kUsbSpeedBytes = 2;
-  return value.size() == kUsbSpeedBytes ? fmt::format("{} of {}", value[0], value[1]) : core::to_hex(value);
+  return value.size() == kUsbSpeedBytes ? fmt::format("level {} now, level {} possible", value[0], value[1])
+                                        : core::to_hex(value);
 }
 
 // Only a device that still speaks can tell why it refused.
-bool may_explain(const core::Error& error) {
+bool is_refusal(const core::Error& error) {
   return error.id() == "device.rejected-image" || error.id() == "device.flash-failed" ||
          error.id() == "device.protocol-violation";
+}
+
+// One that did not may still do so.
+bool may_have_lost_step(const core::Error& error) {
+  return error.id() == "device.timed-out" || error.id() == "device.stalled";
 }
 
 }  // namespace
@@ -44,7 +51,7 @@ core::Result<engine::DeviceIdentity> UfpTarget::identify() {
   IMPRINT_TRY(const ufp::DeviceInfo info, connection_->info());
   IMPRINT_TRY(const Name name, ask_name(info));
   engine::DeviceIdentity identity;
-  identity.protocol = "ufp";
+  identity.protocol = to_string(Protocol::ufp);
   identity.platform_id = name.platform_id;
   identity.serial = name.serial;
   IMPRINT_TRY(const auto unique_id, connection_->parameter(ufp::kUniqueId));
@@ -55,7 +62,7 @@ core::Result<engine::DeviceIdentity> UfpTarget::identify() {
     const auto sectors = size && size->size() == sizeof(std::uint32_t) ? ufp::number_in(*size) : std::nullopt;
     if (sectors.value_or(0) != 0) identity.disk = engine::DiskGeometry{ufp::kSectorSize, *sectors * ufp::kSectorSize};
   }
-  IMPRINT_CHECK(ask_details(info));
+  IMPRINT_TRY(identity.details, ask_details(info));
   identified_ = std::make_unique<Name>(name);
   return identity;
 }
@@ -71,11 +78,12 @@ core::Result<UfpTarget::Name> UfpTarget::ask_name(const ufp::DeviceInfo& info) {
   return name;
 }
 
-core::Status UfpTarget::ask_details(const ufp::DeviceInfo& info) {
+core::Result<std::vector<std::pair<std::string, std::string>>> UfpTarget::ask_details(const ufp::DeviceInfo& info) {
   std::vector<std::pair<std::string, std::string>> details;
   details.emplace_back("flash app version", fmt::format("{}.{}", info.version_major, info.version_minor));
   details.emplace_back("protocol version", fmt::format("{}.{}", info.protocol_major, info.protocol_minor));
   if (info.protocols) details.emplace_back("flash protocols", fmt::format("0x{:02X}", *info.protocols));
+  if (info.transfer_size) details.emplace_back("transfer size", fmt::format("{} bytes", *info.transfer_size));
   if (info.write_buffer_size) details.emplace_back("write buffer", fmt::format("{} bytes", *info.write_buffer_size));
   std::optional<ufp::SecurityFlags> security = info.security;
   IMPRINT_TRY(const auto status, connection_->parameter(ufp::kSecurityStatus));
@@ -93,10 +101,7 @@ core::Status UfpTarget::ask_details(const ufp::DeviceInfo& info) {
   if (usb) details.emplace_back("USB speed", usb_speed_text(*usb));
   IMPRINT_TRY(const auto write_speed, connection_->parameter(ufp::kWriteSpeed));
   if (write_speed) details.emplace_back("eMMC write speed", speed_text(*write_speed));
-  IMPRINT_TRY(const auto verify_speed, connection_->parameter(ufp::kVerifySpeed));
-  if (verify_speed) details.emplace_back("data verify speed", speed_text(*verify_speed));
-  details_ = std::move(details);
-  return {};
+  return details;
 }
 
 core::Result<ufp::DeviceInfo> UfpTarget::prepare() {
@@ -120,10 +125,25 @@ core::Status UfpTarget::flash(engine::ImageStream& image, engine::TransferObserv
   IMPRINT_TRY(const ufp::ImageLayout layout, ufp::layout_of(image));
   IMPRINT_TRY(const ufp::DeviceInfo info, prepare());
   auto done = ufp::FlashJob(*connection_, image, layout, observer, stop).run(info);
-  if (!done && may_explain(done.error())) {
-    for (const std::string& line : connection_->log()) observer.on_device_log(line);
+  if (done) {
+    tell_verify_speed(observer);
+  } else {
+    explain(done.error(), observer);
   }
   return done;
+}
+
+void UfpTarget::explain(const core::Error& error, engine::TransferObserver& observer) {
+  if (!is_refusal(error)) {
+    if (!may_have_lost_step(error) || !connection_->clear() || !connection_->hello()) return;
+  }
+  for (const std::string& line : connection_->log()) observer.on_device_log(line);
+}
+
+// A device that has ended a flash may be restarting by now.
+void UfpTarget::tell_verify_speed(engine::TransferObserver& observer) {
+  const auto speed = connection_->parameter(ufp::kVerifySpeed);
+  if (speed && *speed) observer.on_device_log("data verify speed: " + speed_text(**speed));
 }
 
 core::Result<std::shared_ptr<const core::BlockSource>> UfpTarget::open_disk() {

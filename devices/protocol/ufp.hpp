@@ -27,11 +27,10 @@ class UfpTarget final : public engine::StreamTarget {
   // Beside the errors of the transport: `device.unknown` (the device runs something else than its flashing app),
   // `device.protocol-violation`.
   [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override;
-  // What the device told of itself in the last identify(), for the records: names and values, printable.
-  [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& details() const { return details_; }
   // The stop request is looked at between messages; the next flash() starts over. A transfer that does not end soon is
-  // cancelled, and the target is of no use then. Where the device refuses, its log goes to the observer. Beside the
-  // errors of the transport and the image: `device.rejected-image`, `device.flash-failed`, `device.identity-changed`,
+  // cancelled, and the target is of no use then. Where the device refuses, or does not answer in time but can be
+  // greeted, its log goes to the observer; after a good end, how fast it verified, where it tells. Beside the errors of
+  // the transport and the image: `device.rejected-image`, `device.flash-failed`, `device.identity-changed`,
   // `device.image-too-large`, `device.unsupported-command`, `device.unknown`, `device.protocol-violation`.
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
                                    std::stop_token stop) override;
@@ -46,13 +45,16 @@ class UfpTarget final : public engine::StreamTarget {
     std::string serial;
   };
   [[nodiscard]] core::Result<Name> ask_name(const ufp::DeviceInfo& info);
-  [[nodiscard]] core::Status ask_details(const ufp::DeviceInfo& info);
+  // For DeviceIdentity::details.
+  [[nodiscard]] core::Result<std::vector<std::pair<std::string, std::string>>> ask_details(const ufp::DeviceInfo& info);
+  // What the device says of a flash that failed, or of one that is done: never an error of the flash.
+  void explain(const core::Error& error, engine::TransferObserver& observer);
+  void tell_verify_speed(engine::TransferObserver& observer);
   // The device is in step, and the one that was identified.
   [[nodiscard]] core::Result<ufp::DeviceInfo> prepare();
 
   std::unique_ptr<ufp::Connection> connection_;
   std::unique_ptr<Name> identified_;
-  std::vector<std::pair<std::string, std::string>> details_;
 };
 
 }  // namespace imprint::devices

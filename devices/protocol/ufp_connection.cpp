@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "devices/protocol/empty_reads.hpp"
 #include "devices/protocol/errors.hpp"
 
 namespace imprint::devices::ufp {
@@ -25,21 +26,47 @@ core::Status Connection::write(core::ByteView data, core::Deadline deadline, std
 
 core::Result<core::ByteView> Connection::read(core::Deadline deadline, std::string_view purpose) {
   if (lost_) return core::Failure(*lost_).with("during", purpose);
-  for (std::size_t empty = 0; empty <= kMaxEmptyReads; ++empty) {
+  EmptyReads empty;
+  while (true) {
     auto count = transport_->read(buffer_, deadline);
     if (!count) return note(std::move(count).error(), purpose);
     if (*count != 0) return core::ByteView(buffer_).first(std::min(*count, buffer_.size()));
+    if (auto more = empty.add(); !more) return note(std::move(more).error(), purpose);
   }
-  return fail("device.protocol-violation", "the device sends empty transfers without end").with("during", purpose);
+}
+
+core::Status Connection::clear() {
+  constexpr std::string_view kPurpose = "clearing the pipes";
+  if (lost_) return core::Failure(*lost_).with("during", kPurpose);
+  if (auto done = transport_->clear(core::Deadline::after(kMiscLimit)); !done)
+    return note(std::move(done).error(), kPurpose);
+  return {};
 }
 
 core::Result<core::ByteView> Connection::exchange(core::ByteView message, core::Deadline deadline,
                                                   std::string_view purpose) {
   IMPRINT_CHECK(write(message, deadline, purpose));
-  return read(deadline, purpose);
+  for (std::size_t late = 0; late <= kMaxStaleReplies; ++late) {
+    IMPRINT_TRY(const core::ByteView reply, read(deadline, purpose));
+    // Of a greeting that was repeated since its reply was late.
+    if (core::as_text(reply) != kHello) return reply;
+  }
+  return fail("device.protocol-violation", "the device does not stop greeting").with("during", purpose);
 }
 
 core::Status Connection::hello() {
+  auto first = hello_once();
+  if (first) return {};
+  const std::string_view id = first.error().id();
+  if (id != "device.timed-out" && id != "device.stalled" && id != "device.transfer-failed") return first;
+  // A message that an earlier host did not bring to its end has swallowed the greeting.
+  auto again = clear();
+  if (again) again = hello_once();
+  if (again || again.error().id() == "device.disconnected") return again;
+  return first;
+}
+
+core::Status Connection::hello_once() {
   constexpr std::string_view kPurpose = "greeting the device";
   const auto deadline = core::Deadline::after(kHelloLimit);
   IMPRINT_CHECK(write(core::as_bytes(kHello), deadline, kPurpose));

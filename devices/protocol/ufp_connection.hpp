@@ -18,8 +18,11 @@ class Connection {
 
   // From any thread: see Transport::cancel_at.
   void cancel_at(core::Deadline grace) { transport_->cancel_at(grace); }
-  // Host and device are in step afterwards: late replies of an earlier job are passed over.
+  // Host and device are in step afterwards: late replies of an earlier job are passed over, and a device that does not
+  // answer is greeted once more.
   [[nodiscard]] core::Status hello();
+  // The halts of both pipes.
+  [[nodiscard]] core::Status clear();
   // `device.unknown` where the device runs something else than its flashing app.
   [[nodiscard]] core::Result<DeviceInfo> info();
   // Nothing where the device does not know the parameter.
@@ -35,6 +38,7 @@ class Connection {
  private:
   [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline, std::string_view purpose);
   [[nodiscard]] core::Result<core::ByteView> read(core::Deadline deadline, std::string_view purpose);
+  [[nodiscard]] core::Status hello_once();
   [[nodiscard]] core::Result<core::ByteBuffer> log_bytes();
   [[nodiscard]] core::Failure note(core::Error error, std::string_view purpose);
 

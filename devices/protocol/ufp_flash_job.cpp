@@ -11,6 +11,9 @@
 namespace imprint::devices::ufp {
 namespace {
 
+// The most of an image that a slot holds, unless one chunk is larger: a message is in memory as a whole.
+constexpr std::uint32_t kMostAtOnce = 1U << 20;
+
 constexpr std::string_view kSendingHeaders = "sending the image's headers";
 constexpr std::string_view kSendingPayload = "sending the image";
 
@@ -90,7 +93,7 @@ core::Status FlashJob::run(const DeviceInfo& info) {
     return fail("device.protocol-violation", "the device's write buffer is too small").with("actual", room);
   }
   // Whole chunks where one fits: a device may hash what it has after each message.
-  std::uint32_t piece = std::min(room, kMaxDataBytes);
+  std::uint32_t piece = std::min({room, kMaxDataBytes, std::max(kMostAtOnce, layout_.chunk_size)});
   if (piece >= layout_.chunk_size) piece -= piece % layout_.chunk_size;
   IMPRINT_TRY(const Answer answer, run_v2(piece));
   return answer == Answer::unknown_message ? run_v1() : core::Status();

@@ -70,10 +70,12 @@ core::Status note_sub_block(DeviceInfo& info, std::uint8_t id, core::ByteView va
       }
       info.platform_id = text_in(value);
       break;
-    case kSecurityBlock: {
-      IMPRINT_TRY(info.security, read_value<SecurityFlags>(value, id));
+    case kSecurityBlock:
+      // Of another form: one that is not known, like any other part that is not. No rule reads it.
+      if (value.size() >= core::kWireSize<SecurityFlags>) {
+        IMPRINT_TRY(info.security, read_value<SecurityFlags>(value, id));
+      }
       break;
-    }
     case kProtocolsBlock: {
       IMPRINT_TRY(const ProtocolMask protocols, read_value<ProtocolMask>(value, id));
       info.protocols = protocols.mask.value();
@@ -223,7 +225,8 @@ std::string text_in(core::ByteView value) {
 std::string identifier_in(core::ByteView value) {
   constexpr std::size_t kGuidSize = 16;
   if (core::is_zero(value)) return {};
-  if (value.size() != kGuidSize) return text_in(value);
+  const bool is_text = std::ranges::all_of(value, [](std::uint8_t byte) { return byte >= 0x20 && byte < 0x7F; });
+  if (value.size() != kGuidSize || is_text) return text_in(value);
   return core::Guid::from_mixed_endian(std::span<const std::uint8_t, kGuidSize>(value)).to_string();
 }
 

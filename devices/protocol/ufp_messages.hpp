@@ -54,7 +54,8 @@ struct DeviceInfo {
   std::string platform_id;               // control characters and invalid UTF-8 replaced
 };
 // `device.protocol-violation`: another reply, a sub-block that is longer than the reply or shorter than its value, a
-// platform id of more than kMaxPlatformIdBytes. Sub-blocks that are not known are passed over.
+// platform id of more than kMaxPlatformIdBytes. Sub-blocks that are not known are passed over, and so is one of the
+// security flags that is too short.
 [[nodiscard]] core::Result<DeviceInfo> parse_info(core::ByteView reply);
 [[nodiscard]] core::ByteBuffer write_info(const DeviceInfo& info);
 // The device's disk, as far as it tells: its eMMC, or else the only boot device that it names.
@@ -68,7 +69,8 @@ struct DeviceInfo {
 [[nodiscard]] std::optional<std::uint64_t> number_in(core::ByteView value);
 // Text as devices send it, without the spaces and zeros around it, printable.
 [[nodiscard]] std::string text_in(core::ByteView value);
-// 16 bytes as a GUID (empty for zeros: a device that was never given one), anything else as printable text.
+// 16 bytes as a GUID (empty for zeros: a device that was never given one) unless all of them are printable ASCII, which
+// a GUID is not but by a chance of 1 in 7 million; those and anything else as printable text.
 [[nodiscard]] std::string identifier_in(core::ByteView value);
 
 // The reply to a message with this signature: `device.protocol-violation` for any other, or one that is too short.

@@ -83,7 +83,6 @@ inline constexpr std::chrono::milliseconds kStopGrace{500};
 // Limits against devices that talk without end.
 inline constexpr std::size_t kMaxPlatformIdBytes = 1024;
 inline constexpr std::size_t kMaxStaleReplies = 16;  // of an earlier job, before a hello is answered
-inline constexpr std::size_t kMaxEmptyReads = 1000;  // zero-length transfers in one wait
 inline constexpr std::size_t kMaxBootDevices = 16;
 inline constexpr std::uint64_t kMaxLogBytes = 256U << 10;  // the end of a longer log is taken
 inline constexpr std::size_t kMaxLogLineBytes = 1024;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 
-#include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/simple_io_protocol.hpp"
 #include "devices/protocol/ufp.hpp"
 #include "devices/protocol/ufp_protocol.hpp"
@@ -48,12 +47,11 @@ std::optional<Protocol> protocol_of(const UsbIdentity& identity) {
 }
 
 std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol, std::unique_ptr<Transport> transport,
-                                                  Reconnect reconnect) {
+                                                  Reconnect reconnect, SimpleIoOptions::Flow flow,
+                                                  std::chrono::milliseconds settle) {
   if (protocol == Protocol::ufp) return std::make_unique<UfpTarget>(std::move(transport));
-  SimpleIoOptions options;
-  options.flow = SimpleIoOptions::Flow::normal;
-  options.reconnect = std::move(reconnect);
-  return std::make_unique<SimpleIoTarget>(std::move(transport), std::move(options));
+  return std::make_unique<SimpleIoTarget>(
+      std::move(transport), SimpleIoOptions{.flow = flow, .reconnect = std::move(reconnect), .settle = settle});
 }
 
 }  // namespace imprint::devices

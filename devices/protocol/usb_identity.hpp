@@ -2,12 +2,14 @@
 // What a device's USB descriptors say that it is, and which of our protocols that means.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/transport.hpp"
 #include "flash/engine/target.hpp"
 
@@ -31,9 +33,12 @@ enum class Protocol : std::uint8_t { simple_io, ufp };
 // Nothing where the ids are not those of a device that this station speaks to.
 [[nodiscard]] std::optional<Protocol> protocol_of(const UsbIdentity& identity);
 
-// The host's side of the protocol over a transport that is claimed already. Simple I/O goes its normal flow, whose end
-// the device acknowledges, and where `reconnect` is given goes on after a bus error.
-[[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol, std::unique_ptr<Transport> transport,
-                                                                Reconnect reconnect = {});
+// The host's side of the protocol over a transport that is claimed already. The rest is for Simple I/O, which goes its
+// normal flow, whose end the device acknowledges, unless told, and where `reconnect` is given goes on after a bus
+// error.
+[[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(
+    Protocol protocol, std::unique_ptr<Transport> transport, Reconnect reconnect = {},
+    SimpleIoOptions::Flow flow = SimpleIoOptions::Flow::normal,
+    std::chrono::milliseconds settle = simple_io::kSettleTime);
 
 }  // namespace imprint::devices

@@ -78,10 +78,12 @@ PortDiagnosis explain_node(PortDiagnosis so_far) {
   if (::access(so_far.node.c_str(), R_OK | W_OK) != 0) {
     std::string why = fmt::format("{} has mode {:04o}, owner {} and group {}, which keep user {} out.", so_far.node,
                                   so_far.mode, so_far.owner, so_far.group, user_name(::geteuid()));
-    std::string remedy = so_far.group == "imprint"
-                             ? "Add the user to the group imprint and log in again."
-                             : "Install 70-imprint.rules into /etc/udev/rules.d, run `udevadm control --reload`, and "
-                               "plug the device in again; the user has to be in the group imprint.";
+    std::string remedy =
+        so_far.group == "imprint"
+            ? "Add the user to the group imprint and log in again."
+            : "Install 52-imprint.rules and the rules of the slots' ports (`imprint devices --udev-rules`), "
+              "run `udevadm control --reload`, and plug the device in again; the port has to be a "
+              "slot, and the user in the group imprint.";
     return found(std::move(so_far), Problem::no_permission, std::move(why), std::move(remedy));
   }
   if (std::ranges::find(so_far.drivers, "usbfs") != so_far.drivers.end()) {
@@ -120,8 +122,9 @@ PortDiagnosis explain(const devices::PortPath& port) {
   }
   if (decimal(*device, "authorized") == 0U) {
     return found(std::move(so_far), Problem::not_authorised,
-                 "The kernel has not authorised the device, as is wanted at slot ports for devices of unknown ids.",
-                 "Check the device; one that belongs here needs its ids in 70-imprint.rules.");
+                 "The kernel has not authorised the device, as is wanted at slot ports for what does not belong there.",
+                 "Check the device: it has another interface than those of a device to flash, or is a hub. One that "
+                 "belongs here needs its ids in 52-imprint.rules.");
   }
   if (!decimal(*device, "bConfigurationValue")) {
     return found(std::move(so_far), Problem::not_configured, "The device has no active configuration.",

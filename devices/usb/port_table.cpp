@@ -73,13 +73,20 @@ bool PortTable::wait_for_arrival(const devices::PortPath& port, std::uint64_t se
   });
 }
 
-void PortTable::remember(const devices::PortPath& port, const devices::UsbIdentity& identity,
+void PortTable::remember(const devices::PortPath& port, const DeviceRef& device, const devices::UsbIdentity& identity,
                          std::weak_ptr<UsbLink> link) {
   const std::scoped_lock lock(mutex_);
   Entry& entry = entries_[port];
+  entry.opened = device;
   entry.was_opened = true;
   entry.identity = identity;
   entry.link = std::move(link);
+}
+
+bool PortTable::is_held(const devices::PortPath& port) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = entries_.find(port);
+  return found != entries_.end() && found->second.device && found->second.opened.lock() == found->second.device;
 }
 
 std::optional<PortTable::Opened> PortTable::last_opened(const devices::PortPath& port) const {

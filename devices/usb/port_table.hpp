@@ -43,7 +43,11 @@ class PortTable {
   // Until a device is at the port and more than `seen` have arrived there; false at the deadline.
   [[nodiscard]] bool wait_for_arrival(const devices::PortPath& port, std::uint64_t seen, core::Deadline deadline) const;
 
-  void remember(const devices::PortPath& port, const devices::UsbIdentity& identity, std::weak_ptr<UsbLink> link);
+  // `device` was opened at the port; null: what is there now is not what was meant.
+  void remember(const devices::PortPath& port, const DeviceRef& device, const devices::UsbIdentity& identity,
+                std::weak_ptr<UsbLink> link);
+  // The device at the port is the one that was opened there last.
+  [[nodiscard]] bool is_held(const devices::PortPath& port) const;
   struct Opened {
     devices::UsbIdentity identity;
     std::shared_ptr<UsbLink> link;  // null where no transport holds it any more
@@ -55,6 +59,7 @@ class PortTable {
   struct Entry {
     DeviceRef device;  // null: the port is empty
     std::uint64_t arrivals = 0;
+    std::weak_ptr<libusb_device> opened;
     bool was_opened = false;
     devices::UsbIdentity identity;
     std::weak_ptr<UsbLink> link;

@@ -9,11 +9,13 @@
 
 namespace imprint::usb {
 
-// The text of a rules file that keeps automounters, udisks, ModemManager and MTP programs away from what is plugged in
-// at the ports, gives their disks to group imprint, and authorises there only devices that are expected. `ports`: port
-// paths or globs as in the slot map ("1-2.4", "3-4.*"), where * stands for any text and ? for one character; anything
-// else is `device.port-invalid`, since it would become part of a rule.
-// `imprint devices --udev-rules` prints it for /etc/udev/rules.d/71-imprint-slots.rules, after 70-imprint.rules.
+// The text of a rules file that lets in nothing at the ports but the protocols' devices and disks, keeps automounters,
+// udisks, ModemManager and MTP programs away from them, and gives them to group imprint. What is at other ports of the
+// same buses is let in as usual. `ports`: as in the slot map, port paths ("1-2.4") or patterns with one star behind the
+// dash, which stands for one character or more ("3-4.*"); anything else is `device.port-invalid`, since it would become
+// part of a rule.
+// `imprint devices --udev-rules` prints it for /etc/udev/rules.d/53-imprint-slots.rules, between the shipped
+// 52-imprint.rules and 72-imprint-late.rules.
 [[nodiscard]] core::Result<std::string> make_slot_rules(std::span<const std::string> ports);
 
 }  // namespace imprint::usb

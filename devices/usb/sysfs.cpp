@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <libudev.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -96,16 +97,20 @@ std::vector<std::string> usb_device_names(udev& handle) {
   return names;
 }
 
-std::vector<std::string> disks_below(udev& handle, const std::string& name) {
-  std::vector<std::string> nodes;
+std::vector<KernelDisk> disks_below(udev& handle, const std::string& name) {
+  std::vector<KernelDisk> disks;
   for_each_device(handle, "block", [&](udev_device& device) {
     if (text_or_empty(udev_device_get_devtype(&device)) != "disk") return;
     udev_device* usb = udev_device_get_parent_with_subsystem_devtype(&device, "usb", "usb_device");  // owned by device
     if (usb == nullptr || text_or_empty(udev_device_get_sysname(usb)) != name) return;
-    if (const auto node = text_or_empty(udev_device_get_devnode(&device)); !node.empty()) nodes.emplace_back(node);
+    const auto node = text_or_empty(udev_device_get_devnode(&device));
+    if (node.empty()) return;
+    const dev_t number = udev_device_get_devnum(&device);
+    disks.push_back({std::string(node), fmt::format("{}:{}", major(number), minor(number)),
+                     udev_device_get_is_initialized(&device) > 0});
   });
-  std::ranges::sort(nodes);
-  return nodes;
+  std::ranges::sort(disks, {}, &KernelDisk::node);
+  return disks;
 }
 
 std::string attribute(udev_device& device, const char* name) {

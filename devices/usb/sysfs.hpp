@@ -38,8 +38,13 @@ using UdevDevice = std::unique_ptr<udev_device, UdevDeleter>;
 [[nodiscard]] UdevDevice find_usb_device(udev& handle, const std::string& name);
 // All USB devices and hubs, by name.
 [[nodiscard]] std::vector<std::string> usb_device_names(udev& handle);
-// The kernel's disks ("/dev/sda") whose nearest USB device is the one of that name.
-[[nodiscard]] std::vector<std::string> disks_below(udev& handle, const std::string& name);
+struct KernelDisk {
+  std::string node;         // "/dev/sda"
+  std::string number;       // "8:0"
+  bool is_settled = false;  // udev's rules have run for it
+};
+// The kernel's disks whose nearest USB device is the one of that name, by their nodes.
+[[nodiscard]] std::vector<KernelDisk> disks_below(udev& handle, const std::string& name);
 
 // Bounded, control characters replaced; empty where there is none.
 [[nodiscard]] std::string attribute(udev_device& device, const char* name);

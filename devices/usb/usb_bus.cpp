@@ -12,16 +12,15 @@
 #include <set>
 #include <thread>
 
-#include "devices/protocol/disk_bus.hpp"
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/mass_storage.hpp"
 #include "devices/usb/port_diagnosis.hpp"
+#include "devices/usb/port_disk.hpp"
 #include "devices/usb/port_table.hpp"
 #include "devices/usb/sysfs.hpp"
 #include "devices/usb/usb_context.hpp"
 #include "devices/usb/usb_descriptors.hpp"
 #include "devices/usb/usb_failure.hpp"
-#include "devices/usb/usb_topology.hpp"
 #include "devices/usb/usb_transport.hpp"
 
 namespace imprint::usb {
@@ -35,6 +34,7 @@ struct ConfigDeleter {
 };
 // From a device's arrival to its disk.
 constexpr std::chrono::seconds kDiskLimit{10};
+constexpr std::chrono::milliseconds kBusyPause{50};
 
 using Config = std::unique_ptr<libusb_config_descriptor, ConfigDeleter>;
 
@@ -82,7 +82,8 @@ core::Failure failed_to_open(core::Error error, const PortPath& port) {
 // Shared with the subscriptions, which may outlive the bus.
 class UsbBus::Ports {
  public:
-  explicit Ports(std::shared_ptr<UsbContext> context) : context_(std::move(context)) {}
+  Ports(std::shared_ptr<UsbContext> context, devices::TransportTap tap)
+      : context_(std::move(context)), tap_(std::move(tap)) {}
 
   core::Status start() {
     IMPRINT_CHECK(context_->listen([this](libusb_device* device, bool arrived) { note(device, arrived); }));
@@ -112,7 +113,10 @@ class UsbBus::Ports {
   }
 
   [[nodiscard]] const PortTable& table() const { return table_; }
-  core::Result<std::unique_ptr<UsbTransport>> open(const PortPath& port, devices::Protocol& protocol);
+  // A disk, which has no link.
+  void note_opened(const PortPath& port, const DeviceRef& device) { table_.remember(port, device, {}, {}); }
+  core::Result<std::unique_ptr<devices::Transport>> open(const PortPath& port, devices::Protocol& protocol,
+                                                         core::Deadline deadline);
   core::Result<std::unique_ptr<devices::Transport>> reconnect(const PortPath& port, core::Deadline deadline);
 
  private:
@@ -164,6 +168,7 @@ class UsbBus::Ports {
   }
 
   std::shared_ptr<UsbContext> context_;
+  const devices::TransportTap tap_;
   PortTable table_;
   std::mutex events_;  // taken before queue_mutex_: keeps an observer alive while it is called
   std::vector<BusObserver*> observers_;
@@ -174,7 +179,8 @@ class UsbBus::Ports {
   std::jthread teller_;
 };
 
-core::Result<std::unique_ptr<UsbTransport>> UsbBus::Ports::open(const PortPath& port, devices::Protocol& protocol) {
+core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::open(const PortPath& port, devices::Protocol& protocol,
+                                                                      core::Deadline deadline) {
   context_->sweep();
   const DeviceRef device = table_.find(port);
   if (!device) return not_present(port);
@@ -187,13 +193,14 @@ core::Result<std::unique_ptr<UsbTransport>> UsbBus::Ports::open(const PortPath& 
   if (!known) return failed_to_open(std::move(known).error(), port);
   auto endpoints = find_endpoints(*config);
   if (!endpoints) return failed_to_open(std::move(endpoints).error(), port);
-  auto link = UsbLink::open(context_, device.get());
+  auto link = UsbLink::open(context_, device.get(), deadline);
   if (!link) return failed_to_open(std::move(link).error(), port);
   protocol = *known;
-  table_.remember(port, identity, *link);
+  table_.remember(port, device, identity, *link);
   // Its departure may have come before the link was known to the table.
   if (table_.find(port) != device) (*link)->mark_gone();
-  return std::make_unique<UsbTransport>(std::move(*link), *endpoints);
+  std::unique_ptr<devices::Transport> transport = std::make_unique<UsbTransport>(std::move(*link), *endpoints);
+  return tap_ ? tap_(port, identity, std::move(transport)) : std::move(transport);
 }
 
 core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::reconnect(const PortPath& port,
@@ -204,15 +211,15 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::reconnect(const
   while (table_.wait_for_arrival(port, seen, deadline)) {
     seen = table_.arrivals(port);
     devices::Protocol protocol{};
-    auto transport = open(port, protocol);
+    auto transport = open(port, protocol, deadline);
     if (transport) {
       const auto now = table_.last_opened(port);
       const bool is_same =
           !before || !now ||
           (now->identity.vendor_id == before->identity.vendor_id &&
            now->identity.product_id == before->identity.product_id && now->identity.serial == before->identity.serial);
-      if (is_same) return std::move(*transport);
-      table_.remember(port, before->identity, {});
+      if (is_same) return transport;
+      table_.remember(port, nullptr, before->identity, {});
       return devices::fail("device.identity-changed")
           .with("port", port.text)
           .with("expected", before->identity.serial)
@@ -220,6 +227,13 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::reconnect(const
     }
     // It left again while it was opened, or is the old one whose departure has not been told yet: wait for the next.
     const std::string_view id = transport.error().id();
+    // Busy: the last link's closing runs aside, and the kernel still counts its claim.
+    if (id == "device.busy" || id == "device.timed-out") {
+      std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(kBusyPause, deadline.left()));
+      if (deadline.passed()) return std::unexpected(std::move(transport).error());
+      --seen;
+      continue;
+    }
     if (id != "device.not-present" && id != "device.disconnected") return std::unexpected(std::move(transport).error());
   }
   return devices::fail("device.disconnected").with("port", port.text).with("waited_for", "the device to come back");
@@ -235,16 +249,16 @@ class UsbBus::Subscription final : public devices::BusSubscription {
   BusObserver* observer_;
 };
 
-core::Result<std::unique_ptr<UsbBus>> UsbBus::open(FixedDiskRule fixed_disk_allowed) {
+core::Result<std::unique_ptr<UsbBus>> UsbBus::open(Options options) {
   IMPRINT_TRY(auto context, UsbContext::open());
-  const auto ports = std::make_shared<Ports>(std::move(context));
-  std::unique_ptr<UsbBus> bus(new UsbBus(ports, std::move(fixed_disk_allowed)));
+  const auto ports = std::make_shared<Ports>(std::move(context), std::move(options.tap));
+  std::unique_ptr<UsbBus> bus(new UsbBus(ports, std::move(options.disks_allowed)));
   IMPRINT_CHECK(ports->start());
   return bus;
 }
 
-UsbBus::UsbBus(std::shared_ptr<Ports> ports, FixedDiskRule fixed_disk_allowed)
-    : ports_(std::move(ports)), fixed_disk_allowed_(std::move(fixed_disk_allowed)) {}
+UsbBus::UsbBus(std::shared_ptr<Ports> ports, DiskRule disks_allowed)
+    : ports_(std::move(ports)), disks_allowed_(std::move(disks_allowed)) {}
 UsbBus::~UsbBus() { ports_->stop(); }
 
 std::unique_ptr<devices::BusSubscription> UsbBus::subscribe(BusObserver& observer) {
@@ -256,10 +270,9 @@ std::vector<PortPath> UsbBus::occupied() const { return ports_->table().occupied
 
 core::Result<std::unique_ptr<engine::Target>> UsbBus::open(const PortPath& port) {
   IMPRINT_TRY(const devices::UsbIdentity identity, identify(port));
-  if (identity.interface_class == LIBUSB_CLASS_MASS_STORAGE && !devices::protocol_of(identity))
-    return open_disk(port, identity);
+  if (identity.interface_class == LIBUSB_CLASS_MASS_STORAGE && !devices::protocol_of(identity)) return open_disk(port);
   devices::Protocol protocol{};
-  IMPRINT_TRY(auto transport, ports_->open(port, protocol));
+  IMPRINT_TRY(auto transport, ports_->open(port, protocol, core::Deadline::after(kOpenLimit)));
   return devices::make_target(
       protocol, std::move(transport),
       [ports = std::weak_ptr(ports_),
@@ -270,20 +283,37 @@ core::Result<std::unique_ptr<engine::Target>> UsbBus::open(const PortPath& port)
       });
 }
 
-// The kernel drives it; what belongs to us is the disk that it makes of the device at this port.
-core::Result<std::unique_ptr<engine::Target>> UsbBus::open_disk(const PortPath& port,
-                                                                const devices::UsbIdentity& identity) {
+// The kernel drives it; what belongs to us is the disk that it makes of the device at this port, for as long as that is
+// the device that stands there now.
+core::Result<std::unique_ptr<engine::Target>> UsbBus::open_disk(const PortPath& port) {
+  const auto allowed = disks_allowed_ ? disks_allowed_(port) : devices::DisksAllowed::none;
+  if (allowed == devices::DisksAllowed::none) return devices::fail("device.disk-not-expected").with("port", port.text);
+  const DeviceRef device = ports_->table().find(port);
+  if (!device) return not_present(port);
+  IMPRINT_TRY(const Config config, active_config(device.get(), port));
+  if (auto only_disk = check_is_only_a_disk(*config); !only_disk)
+    return failed_to_open(std::move(only_disk).error(), port);
+  const auto is_there = [ports = std::weak_ptr(ports_), port, device] {
+    const auto alive = ports.lock();
+    return alive && alive->table().find(port) == device;
+  };
+  const auto first =
+      wait_for_disk([&port] { return kernel_disks_at(port); }, is_there, core::Deadline::after(kDiskLimit));
+  if (!first) return failed_to_open(core::Error(first.error()), port);  // what it is now is asked again at each use
+  ports_->note_opened(port, device);
   devices::MassStorageSetup setup;
-  IMPRINT_TRY(setup.node,
-              devices::wait_for_disk([&port] { return disks_at(port); }, core::Deadline::after(kDiskLimit)));
-  setup.serial = identity.serial;
-  setup.fixed_allowed = fixed_disk_allowed_ && fixed_disk_allowed_(port);
+  setup.find = [port, is_there]() -> core::Result<devices::FoundDisk> {
+    auto found = disk_at(port);
+    if (!is_there()) return devices::fail("device.disconnected").with("port", port.text);
+    return found;
+  };
+  setup.fixed_allowed = allowed == devices::DisksAllowed::fixed;
   return std::make_unique<devices::MassStorageTarget>(std::move(setup));
 }
 
 core::Result<std::unique_ptr<devices::Transport>> UsbBus::open_transport(const PortPath& port) {
   devices::Protocol protocol{};
-  IMPRINT_TRY(auto transport, ports_->open(port, protocol));
+  IMPRINT_TRY(auto transport, ports_->open(port, protocol, core::Deadline::after(kOpenLimit)));
   return transport;
 }
 
@@ -291,7 +321,10 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::reconnect(const PortPa
   return ports_->reconnect(port, deadline);
 }
 
-bool UsbBus::is_simulated(const PortPath& port) const {
+bool UsbBus::is_held(const PortPath& port) const { return ports_->table().is_held(port); }
+
+core::Result<bool> UsbBus::is_simulated(const PortPath& port) const {
+  if (!ports_->table().find(port)) return not_present(port);
   const Udev handle = open_udev();
   const UdevDevice entry = handle && is_port_path(port) ? find_usb_device(*handle, port.text) : nullptr;
   return !entry || usb::is_simulated(*entry);

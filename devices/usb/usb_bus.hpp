@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "devices/protocol/device_bus.hpp"
+#include "devices/protocol/disk_guard.hpp"
 #include "devices/protocol/transport.hpp"
+#include "devices/protocol/transport_tap.hpp"
 #include "devices/protocol/usb_identity.hpp"
 #include "flash/core/deadline.hpp"
 
@@ -21,23 +23,30 @@ namespace imprint::usb {
 // `device.disconnected` when the device goes, as before.
 class UsbBus final : public devices::DeviceBus {
  public:
+  // Which disks may be written at this port?
+  using DiskRule = std::function<devices::DisksAllowed(const devices::PortPath&)>;
+  struct Options {
+    // None anywhere unless it says so: a disk is nobody's product by its looks.
+    DiskRule disks_allowed = {};
+    // Gets the transports of all ports; disks are the kernel's, and have none.
+    devices::TransportTap tap = {};
+  };
   // `device.usb-unavailable`. Devices that are plugged in already are known when this returns.
-  // `fixed_disk_allowed`: may a disk at this port be written that does not call itself removable? Not unless it says
-  // so.
-  using FixedDiskRule = std::function<bool(const devices::PortPath&)>;
-  [[nodiscard]] static core::Result<std::unique_ptr<UsbBus>> open(FixedDiskRule fixed_disk_allowed = {});
+  [[nodiscard]] static core::Result<std::unique_ptr<UsbBus>> open(Options options);
+  [[nodiscard]] static core::Result<std::unique_ptr<UsbBus>> open() { return open(Options()); }
   ~UsbBus() override;
 
   [[nodiscard]] std::unique_ptr<devices::BusSubscription> subscribe(devices::BusObserver& observer) override;
   [[nodiscard]] std::vector<devices::PortPath> occupied() const override;
-  // A disk is opened through the kernel, and waited for. Also `device.unknown`, `device.unexpected-interface`,
-  // `device.permission`, `device.protocol-violation`.
+  // A disk is opened through the kernel, and waited for. `device.disk-not-expected`, `device.disconnected`. Also
+  // `device.unknown`, `device.unexpected-interface`, `device.permission`, `device.protocol-violation`.
   [[nodiscard]] core::Result<std::unique_ptr<engine::Target>> open(const devices::PortPath& port) override;
+  [[nodiscard]] bool is_held(const devices::PortPath& port) const override;
   // False, although single ports may be simulated.
   [[nodiscard]] bool is_virtual() const override { return false; }
 
-  // True for a device below vhci-hcd or dummy_hcd, and for a port where nothing can be found out.
-  [[nodiscard]] bool is_simulated(const devices::PortPath& port) const override;
+  // True for a device below vhci-hcd or dummy_hcd, and for one of which nothing can be found out.
+  [[nodiscard]] core::Result<bool> is_simulated(const devices::PortPath& port) const override;
   // What the device says that it is. `device.not-present`.
   [[nodiscard]] core::Result<devices::UsbIdentity> identify(const devices::PortPath& port) const;
   // As open(), without the target.
@@ -53,11 +62,10 @@ class UsbBus final : public devices::DeviceBus {
  private:
   class Ports;
   class Subscription;
-  UsbBus(std::shared_ptr<Ports> ports, FixedDiskRule fixed_disk_allowed);
-  [[nodiscard]] core::Result<std::unique_ptr<engine::Target>> open_disk(const devices::PortPath& port,
-                                                                        const devices::UsbIdentity& identity);
+  UsbBus(std::shared_ptr<Ports> ports, DiskRule disks_allowed);
+  [[nodiscard]] core::Result<std::unique_ptr<engine::Target>> open_disk(const devices::PortPath& port);
   std::shared_ptr<Ports> ports_;
-  FixedDiskRule fixed_disk_allowed_;
+  DiskRule disks_allowed_;
 };
 
 }  // namespace imprint::usb

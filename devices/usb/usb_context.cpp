@@ -95,16 +95,19 @@ void UsbContext::keep(std::shared_ptr<UsbLink> link) {
 
 std::size_t UsbContext::sweep() {
   std::vector<std::shared_ptr<UsbLink>> links;
+  std::size_t left = 0;
   {
     const std::scoped_lock lock(kept_mutex_);
-    links = kept_;
+    // Only those that nobody else has any more, whose calls would otherwise run beside this one; nor can such a link
+    // call keep() with its own lock held.
+    for (auto& link : kept_) {
+      if (link.use_count() == 1 && link->is_idle()) links.push_back(std::move(link));
+    }
+    std::erase(kept_, nullptr);
+    left = kept_.size();
   }
-  // Without the lock held: a link calls keep() with its own lock held.
-  std::erase_if(links, [](const std::shared_ptr<UsbLink>& link) { return !link->is_idle(); });
   for (const auto& link : links) link->close();
-  const std::scoped_lock lock(kept_mutex_);
-  std::erase_if(kept_, [&](const auto& link) { return std::ranges::find(links, link) != links.end(); });
-  return kept_.size();
+  return left;
 }
 
 }  // namespace imprint::usb

@@ -91,6 +91,19 @@ core::Result<devices::Protocol> check_interfaces(const libusb_config_descriptor&
   return *protocol;
 }
 
+core::Status check_is_only_a_disk(const libusb_config_descriptor& config) {
+  const auto interfaces = interfaces_of(config);
+  for (const libusb_interface& interface : interfaces) {
+    for (const libusb_interface_descriptor& setting : settings_of(interface)) {
+      if (setting.bInterfaceClass != LIBUSB_CLASS_MASS_STORAGE) return unexpected(setting);
+    }
+  }
+  if (interfaces.size() == 1) return {};
+  return devices::fail("device.unexpected-interface", "it has another number of interfaces")
+      .with("expected", 1)
+      .with("actual", interfaces.size());
+}
+
 core::Result<UsbEndpoints> find_endpoints(const libusb_config_descriptor& config) {
   const libusb_interface_descriptor& setting = config.interface[0].altsetting[0];
   const std::span endpoints(setting.endpoint, setting.endpoint == nullptr ? 0U : setting.bNumEndpoints);

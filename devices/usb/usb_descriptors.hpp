@@ -29,6 +29,9 @@ struct UsbEndpoints {
 [[nodiscard]] core::Result<devices::Protocol> check_interfaces(const libusb_config_descriptor& config,
                                                                const devices::UsbIdentity& identity);
 
+// One interface, and that a disk (plain or UAS): `device.unexpected-interface`.
+[[nodiscard]] core::Status check_is_only_a_disk(const libusb_config_descriptor& config);
+
 // Exactly one bulk IN and one bulk OUT endpoint, or `device.protocol-violation`. After check_interfaces().
 [[nodiscard]] core::Result<UsbEndpoints> find_endpoints(const libusb_config_descriptor& config);
 

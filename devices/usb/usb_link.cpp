@@ -21,7 +21,8 @@ constexpr int kInterface = 0;
 
 }  // namespace
 
-core::Result<std::shared_ptr<UsbLink>> UsbLink::open(std::shared_ptr<UsbContext> context, libusb_device* device) {
+core::Result<std::shared_ptr<UsbLink>> UsbLink::open(std::shared_ptr<UsbContext> context, libusb_device* device,
+                                                     core::Deadline deadline) {
   std::shared_ptr<UsbLink> link(new UsbLink(std::move(context)));
   for (Flight& flight : link->flights_) {
     flight.link = link.get();
@@ -30,9 +31,13 @@ core::Result<std::shared_ptr<UsbLink>> UsbLink::open(std::shared_ptr<UsbContext>
   }
   // The thread aside needs the device after a caller that no longer waits has let go of it.
   const std::shared_ptr<libusb_device> held(libusb_ref_device(device), &libusb_unref_device);
-  IMPRINT_CHECK(link->run([self = link.get(), held](libusb_device_handle*) { return self->open_and_claim(held.get()); },
-                          core::Deadline::after(kOpenLimit), "opening and claiming the device"));
-  return link;
+  auto opened = link->run([self = link.get(), held](libusb_device_handle*) { return self->open_and_claim(held.get()); },
+                          std::min(deadline, core::Deadline::after(kOpenLimit),
+                                   [](const auto& a, const auto& b) { return a.at() < b.at(); }),
+                          "opening and claiming the device");
+  if (opened) return link;
+  link->close();  // aside: what was opened and not claimed has to be given back
+  return std::unexpected(std::move(opened).error());
 }
 
 UsbLink::~UsbLink() {
@@ -86,6 +91,7 @@ void UsbLink::on_landed(libusb_transfer* transfer) {
 core::Result<UsbLink::Flight*> UsbLink::prepare(std::size_t size) {
   const std::scoped_lock lock(mutex_);
   IMPRINT_CHECK(require_usable());
+  if (count_ == 0) oldest_ = 0;  // a device that is spoken to by turns needs one buffer, not all of them
   Flight& flight = flights_[(oldest_ + count_) % kMostInFlight];
   if (flight.buffer.size() < size) flight.buffer.resize(size);
   flight.size = size;

@@ -47,10 +47,10 @@ class UsbLink : public std::enable_shared_from_this<UsbLink> {
  public:
   static constexpr std::size_t kMostInFlight = 8;
 
-  // Opens the device, detaches a kernel driver from interface 0 and claims it. `device.permission`, `device.busy`,
-  // `device.disconnected`, `device.timed-out`, `device.transfer-failed`.
+  // Opens the device, detaches a kernel driver from interface 0 and claims it, by the deadline or within kOpenLimit.
+  // `device.permission`, `device.busy`, `device.disconnected`, `device.timed-out`, `device.transfer-failed`.
   [[nodiscard]] static core::Result<std::shared_ptr<UsbLink>> open(std::shared_ptr<UsbContext> context,
-                                                                   libusb_device* device);
+                                                                   libusb_device* device, core::Deadline deadline);
   UsbLink(const UsbLink&) = delete;
   UsbLink& operator=(const UsbLink&) = delete;
   ~UsbLink();

@@ -87,7 +87,7 @@ class TreeReader {
     node.drivers = interface_drivers(udev_, name);
     node.is_simulated = usb::is_simulated(*device);
     if (hexadecimal(*device, "bDeviceClass") != kHubClass) {
-      node.disks = disks_below(udev_, name);
+      for (const KernelDisk& disk : disks_below(udev_, name)) node.disks.push_back(disk.node);
       return node;
     }
     node.kind = TopologyNode::Kind::hub;
@@ -127,11 +127,6 @@ bool is_slower_than_possible(const TopologyNode& node) {
 std::vector<TopologyNode> read_topology() {
   const Udev handle = open_udev();
   return handle ? TreeReader(*handle).read() : std::vector<TopologyNode>();
-}
-
-std::vector<std::string> disks_at(const devices::PortPath& port) {
-  const Udev handle = open_udev();
-  return handle && is_port_path(port) ? disks_below(*handle, port.text) : std::vector<std::string>();
 }
 
 }  // namespace imprint::usb

@@ -34,7 +34,4 @@ struct TopologyNode {
 // A snapshot, one controller after the other; empty where the kernel has no USB. Thread-safe; reads sysfs only.
 [[nodiscard]] std::vector<TopologyNode> read_topology();
 
-// The disks of the device at exactly that port, found through the port and never through their names.
-[[nodiscard]] std::vector<std::string> disks_at(const devices::PortPath& port);
-
 }  // namespace imprint::usb

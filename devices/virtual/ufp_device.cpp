@@ -308,6 +308,7 @@ VirtualUfpDevice::Code VirtualUfpDevice::read_payload_part(core::ByteView messag
   const auto head = core::read_struct<Head>(reader);
   if (!head) return kWrongLength;
   part.is_v1 = Head::kProtocol == ufp::kSyncV1;
+  part.progress = head->head.progress;
   part.data = message.subspan(reader.position());
   if (head->head.protocol.value() != Head::kProtocol || head->options != 0) return ufp::kUnsupportedProtocol;
   const std::uint32_t length = head->data_length.value();
@@ -350,6 +351,7 @@ VirtualUfpDevice::Code VirtualUfpDevice::finish_headers() {
 
 VirtualUfpDevice::Code VirtualUfpDevice::take_payload(const Part& part) {
   if (state_ == State::done) return kTooMuchPayload;
+  if (state_ == State::closing) return take_closing(part);
   if (state_ != State::payload || is_v1_ != part.is_v1) return kHeadersMissing;
   const bool whole = part.is_v1 ? part.data.size() == chunk_size_ : part.data.size() % chunk_size_ == 0;
   if (!whole) return kMisaligned;
@@ -358,6 +360,19 @@ VirtualUfpDevice::Code VirtualUfpDevice::take_payload(const Part& part) {
   if (position_ < image_end_) return kGood;
   if (const Verdict good = receiver_->finish(); !good) return refuse(good.error());
   receiver_.reset();
+  if (!options_.waits_for_closing || part.is_v1) return end_image();
+  state_ = State::closing;
+  return kGood;
+}
+
+VirtualUfpDevice::Code VirtualUfpDevice::take_closing(const Part& part) {
+  constexpr std::uint8_t kAll = 100;  // percent
+  if (part.is_v1) return kHeadersMissing;
+  if (part.data.size() != ufp::kClosingBytes || !core::is_zero(part.data)) return kTooMuchPayload;
+  return part.progress == kAll ? end_image() : ufp::kUnsupportedProtocol;
+}
+
+VirtualUfpDevice::Code VirtualUfpDevice::end_image() {
   state_ = State::done;
   ++completed_images_;
   return kGood;
@@ -398,7 +413,10 @@ void VirtualUfpDevice::answer(core::ByteBuffer bytes) {
   if (options_.faults.reply_at && options_.faults.reply_at->number == replies_) {
     const UfpFaults::Reply how = options_.faults.reply_at->how;
     options_.faults.reply_at.reset();
-    if (how == UfpFaults::Reply::none) return;
+    if (how == UfpFaults::Reply::none) {
+      log(fmt::format("reply {} got lost", replies_));
+      return;
+    }
     if (how == UfpFaults::Reply::garbage) bytes.assign(kGarbageBytes, kGarbage);
     if (how == UfpFaults::Reply::cut_short) bytes.resize(bytes.size() / 2);
   }

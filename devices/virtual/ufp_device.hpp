@@ -49,6 +49,8 @@ struct UfpOptions {
   std::filesystem::path storage_folder;
   // What the device says that it speaks; without, it says nothing of it, and speaks V1 and V2.
   std::optional<std::uint16_t> protocols = devices::ufp::kSyncV1 | devices::ufp::kSyncV2;
+  // Says that it is done only after the closing message of V2, zeros behind the payload; refuses one otherwise.
+  bool waits_for_closing = false;
   bool refuses_v2 = false;                     // answers V2 as a message that it does not know, whatever it said
   std::uint16_t header_v2_protocol = 2;        // the one number in V2's headers that it takes
   std::uint32_t write_buffer_size = 0x200000;  // bytes
@@ -85,11 +87,12 @@ class VirtualUfpDevice final : public VirtualDevice {
   [[nodiscard]] std::uint64_t completed_images() const;
 
  private:
-  enum class State { idle, headers, payload, done };
+  enum class State { idle, headers, payload, closing, done };
   // What a kSecureFlash message carries, once its numbers are found sound.
   struct Part {
     bool is_header = false;
     bool is_v1 = false;
+    std::uint8_t progress = 0;
     std::uint32_t total = 0;   // of all header pieces
     std::uint32_t offset = 0;  // of this one
     core::ByteView data;
@@ -110,6 +113,8 @@ class VirtualUfpDevice final : public VirtualDevice {
   [[nodiscard]] Code take_header(const Part& part);
   [[nodiscard]] Code finish_headers();
   [[nodiscard]] Code take_payload(const Part& part);
+  [[nodiscard]] Code take_closing(const Part& part);
+  Code end_image();
   [[nodiscard]] Code refuse(const DeviceFault& fault);
   void answer_flash(bool is_header, Code code);
   Outcome on_switch_mode(core::ByteView message);

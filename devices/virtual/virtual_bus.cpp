@@ -9,7 +9,6 @@
 #include <mutex>
 
 #include "devices/protocol/errors.hpp"
-#include "devices/protocol/simple_io.hpp"
 #include "devices/protocol/usb_identity.hpp"
 
 namespace imprint::virtual_device {
@@ -20,7 +19,7 @@ using devices::PortPath;
 // Shared with the cables' callbacks, which may come after the bus has gone.
 class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
  public:
-  explicit Ports(IdleRule idle) : idle_(idle) {}
+  Ports(IdleRule idle, devices::TransportTap tap) : idle_(idle), tap_(std::move(tap)) {}
 
   core::Status plug(const PortPath& port, std::shared_ptr<VirtualDevice> device,
                     std::shared_ptr<VirtualDevice> comes_back) {
@@ -62,6 +61,13 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
     return found == plugged_.end() ? nullptr : found->second.cable;
   }
 
+  [[nodiscard]] bool is_held(const PortPath& port) const {
+    const std::scoped_lock lock(mutex_);
+    const auto there = plugged_.find(port);
+    const auto opened = opened_.find(port);
+    return there != plugged_.end() && opened != opened_.end() && opened->second.lock() == there->second.cable;
+  }
+
   // Whatever comes back is in its port as soon as the device has left, so nothing is waited for here.
   static core::Result<std::unique_ptr<devices::Transport>> reconnect(const std::weak_ptr<Ports>& ports,
                                                                      const PortPath& port) {
@@ -70,8 +76,17 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
     if (!cable) return devices::fail("device.disconnected").with("port", port.text);
     if (devices::protocol_of(cable->device()->usb_identity()) != devices::Protocol::simple_io)
       return devices::fail("device.identity-changed").with("port", port.text);
-    IMPRINT_TRY(auto transport, InProcessTransport::open(std::move(cable)));
-    return std::unique_ptr<devices::Transport>(std::move(transport));
+    return alive->connect(port, std::move(cable));
+  }
+
+  core::Result<std::unique_ptr<devices::Transport>> connect(const PortPath& port, std::shared_ptr<VirtualCable> cable) {
+    const devices::UsbIdentity identity = cable->device()->usb_identity();
+    {
+      const std::scoped_lock lock(mutex_);
+      opened_[port] = cable;
+    }
+    IMPRINT_TRY(std::unique_ptr<devices::Transport> transport, InProcessTransport::open(std::move(cable)));
+    return tap_ ? tap_(port, identity, std::move(transport)) : std::move(transport);
   }
 
  private:
@@ -120,10 +135,12 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
   }
 
   IdleRule idle_;
+  const devices::TransportTap tap_;
   std::mutex events_;  // taken before mutex_: keeps events in order, and an observer alive while it is called
   std::vector<BusObserver*> observers_;
   mutable std::mutex mutex_;
   std::map<PortPath, Plugged> plugged_;
+  std::map<PortPath, std::weak_ptr<VirtualCable>> opened_;  // last at each port
 };
 
 class VirtualBus::Subscription final : public devices::BusSubscription {
@@ -136,7 +153,8 @@ class VirtualBus::Subscription final : public devices::BusSubscription {
   BusObserver* observer_;
 };
 
-VirtualBus::VirtualBus(IdleRule idle) : ports_(std::make_shared<Ports>(idle)) {}
+VirtualBus::VirtualBus(IdleRule idle, devices::TransportTap tap)
+    : ports_(std::make_shared<Ports>(idle, std::move(tap))) {}
 VirtualBus::~VirtualBus() = default;
 
 PortPath VirtualBus::port(unsigned number) { return {fmt::format("virtual-1.{}", number)}; }
@@ -155,19 +173,19 @@ std::unique_ptr<devices::BusSubscription> VirtualBus::subscribe(BusObserver& obs
 
 std::vector<PortPath> VirtualBus::occupied() const { return ports_->occupied(); }
 
+bool VirtualBus::is_held(const PortPath& port) const { return ports_->is_held(port); }
+
 core::Result<std::unique_ptr<engine::Target>> VirtualBus::open(const PortPath& port) {
   auto cable = ports_->find(port);
   if (!cable) return devices::fail("device.not-present").with("port", port.text);
   const auto protocol = devices::protocol_of(cable->device()->usb_identity());
   if (!protocol) return devices::fail("device.unknown").with("port", port.text);
-  IMPRINT_TRY(auto transport, InProcessTransport::open(std::move(cable)));
-  if (*protocol == devices::Protocol::simple_io) {
-    devices::SimpleIoOptions options;
-    options.settle = std::chrono::milliseconds(0);  // a virtual device needs no time to come to itself
-    options.reconnect = [ports = std::weak_ptr(ports_), port](core::Deadline) { return Ports::reconnect(ports, port); };
-    return std::make_unique<devices::SimpleIoTarget>(std::move(transport), std::move(options));
-  }
-  return devices::make_target(*protocol, std::move(transport));
+  IMPRINT_TRY(auto transport, ports_->connect(port, std::move(cable)));
+  // What each device can is shown here; and a virtual one needs no time to come to itself.
+  return devices::make_target(
+      *protocol, std::move(transport),
+      [ports = std::weak_ptr(ports_), port](core::Deadline) { return Ports::reconnect(ports, port); },
+      devices::SimpleIoOptions::Flow::by_capability, std::chrono::milliseconds(0));
 }
 
 }  // namespace imprint::virtual_device

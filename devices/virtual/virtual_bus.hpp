@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "devices/protocol/device_bus.hpp"
+#include "devices/protocol/transport_tap.hpp"
 #include "devices/virtual/in_process_transport.hpp"
 
 namespace imprint::virtual_device {
@@ -14,7 +15,8 @@ namespace imprint::virtual_device {
 // A Simple I/O target that lost its device gets the one that came back; it does not wait for one that stays away.
 class VirtualBus final : public devices::DeviceBus {
  public:
-  explicit VirtualBus(IdleRule idle = IdleRule::wait_for_deadline);
+  // `tap` gets the transports of all ports.
+  explicit VirtualBus(IdleRule idle = IdleRule::wait_for_deadline, devices::TransportTap tap = {});
   ~VirtualBus() override;
 
   // Port `number` (from 1): "virtual-1.<number>".
@@ -30,6 +32,7 @@ class VirtualBus final : public devices::DeviceBus {
   [[nodiscard]] std::unique_ptr<devices::BusSubscription> subscribe(devices::BusObserver& observer) override;
   [[nodiscard]] std::vector<devices::PortPath> occupied() const override;
   [[nodiscard]] core::Result<std::unique_ptr<engine::Target>> open(const devices::PortPath& port) override;
+  [[nodiscard]] bool is_held(const devices::PortPath& port) const override;
   [[nodiscard]] bool is_virtual() const override { return true; }
 
  private:

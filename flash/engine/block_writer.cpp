@@ -10,6 +10,7 @@ namespace imprint::engine {
 namespace {
 
 constexpr std::uint64_t kPiece = 1U << 20;
+constexpr std::uint64_t kLargestSector = 4096;
 
 class Writing {
  public:
@@ -26,9 +27,13 @@ class Writing {
     IMPRINT_CHECK(disk_.flush());
     IMPRINT_CHECK(write(head, tail));
     IMPRINT_CHECK(disk_.flush());
-    // The backup table first: the disk counts as whole by its first sector.
+    // The backup table first, and last of all the sector by which the disk counts as whole.
     IMPRINT_CHECK(write(tail, size));
-    IMPRINT_CHECK(write(0, head));
+    IMPRINT_CHECK(disk_.flush());
+    const std::uint64_t first = std::min(kLargestSector, head);
+    IMPRINT_CHECK(write(first, head));
+    IMPRINT_CHECK(disk_.flush());
+    IMPRINT_CHECK(write(0, first));
     return disk_.flush();
   }
 

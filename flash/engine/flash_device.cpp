@@ -3,7 +3,11 @@
 #include "flash/engine/flash_device.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
 
+#include "flash/core/sha256_lanes.hpp"
 #include "flash/engine/block_writer.hpp"
 #include "flash/engine/errors.hpp"
 #include "flash/ffu/disk_map.hpp"
@@ -24,30 +28,66 @@ core::Failure mismatch(std::uint64_t disk_offset, std::uint64_t unit) {
   return fail("readback.mismatch").with("disk_offset", disk_offset).with("unit", unit);
 }
 
-// One piece of the disk that holds part of one unit, or all of it.
-core::Status check_piece(VerifiedImage& image, std::uint64_t unit, const ffu::MappedRun& piece, core::ByteView bytes) {
-  const core::Extent plain = ffu::hashed_unit(image.image(), unit).plain;
-  if (plain.offset == piece.plain_offset && plain.length == piece.length) {
-    if (!ffu::check_unit(image.image(), unit, bytes)) return mismatch(piece.disk_offset, unit);
+// Bytes of the disk that are held against the image. Whole units are hashed side by side: with all slots at it, this is
+// most of what the station computes.
+class ReadBackCheck {
+ public:
+  explicit ReadBackCheck(VerifiedImage& image) : image_(image) {}
+
+  // `bytes` are those of `run`; they are done with on return.
+  core::Status check(const ffu::MappedRun& run, core::ByteView bytes) {
+    for (std::uint64_t at = 0; at < run.length;) {
+      const std::uint64_t plain_offset = run.plain_offset + at;
+      const std::uint64_t index = ffu::unit_at_plain(image_.image(), plain_offset);
+      const ffu::HashedUnit unit = ffu::hashed_unit(image_.image(), index);
+      const std::uint64_t length = std::min(run.length - at, unit.plain.end() - plain_offset);
+      const core::ByteView piece = bytes.subspan(at, length);
+      // A last chunk that is shorter is hashed with zeros behind it, so it is compared like a part.
+      if (length == unit.hashed_size) {
+        whole_[count_++] = {run.disk_offset + at, index, piece};
+        if (count_ == whole_.size()) IMPRINT_CHECK(check_whole());
+      } else {
+        IMPRINT_CHECK(check_whole());  // what lies before it on the disk is judged before it
+        IMPRINT_CHECK(check_part(run.disk_offset + at, index, plain_offset, piece));
+      }
+      at += length;
+    }
+    return check_whole();
+  }
+
+ private:
+  struct Whole {
+    std::uint64_t disk_offset = 0;
+    std::uint64_t unit = 0;
+    core::ByteView bytes;
+  };
+
+  core::Status check_whole() {
+    std::array<core::ByteView, core::Sha256Lanes::kMaxLanes> bytes;
+    std::array<core::Sha256, core::Sha256Lanes::kMaxLanes> digests{};
+    const std::size_t count = std::exchange(count_, 0);
+    std::transform(whole_.begin(), whole_.begin() + static_cast<std::ptrdiff_t>(count), bytes.begin(),
+                   [](const Whole& whole) { return whole.bytes; });
+    core::sha256_many(std::span(bytes).first(count), std::span(digests).first(count));
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!ffu::check_unit_digest(image_.image(), whole_[i].unit, digests[i]))
+        return mismatch(whole_[i].disk_offset, whole_[i].unit);
+    }
     return {};
   }
-  core::ByteBuffer expected(piece.length);
-  IMPRINT_CHECK(image.read_plain(piece.plain_offset, expected));
-  if (!std::ranges::equal(expected, bytes)) return mismatch(piece.disk_offset, unit);
-  return {};
-}
 
-core::Status check_run_piece(VerifiedImage& image, const ffu::MappedRun& run, core::ByteView bytes) {
-  for (std::uint64_t at = 0; at < run.length;) {
-    const std::uint64_t plain_offset = run.plain_offset + at;
-    const std::uint64_t unit = ffu::unit_at_plain(image.image(), plain_offset);
-    const std::uint64_t length =
-        std::min(run.length - at, ffu::hashed_unit(image.image(), unit).plain.end() - plain_offset);
-    IMPRINT_CHECK(check_piece(image, unit, {run.disk_offset + at, length, plain_offset}, bytes.subspan(at, length)));
-    at += length;
+  core::Status check_part(std::uint64_t disk_offset, std::uint64_t unit, std::uint64_t plain_offset,
+                          core::ByteView bytes) {
+    core::ByteBuffer expected(bytes.size());
+    IMPRINT_CHECK(image_.read_plain(plain_offset, expected));
+    if (!std::ranges::equal(expected, bytes)) return mismatch(disk_offset, unit);
+    return {};
   }
-  return {};
-}
+
+  VerifiedImage& image_;
+  std::array<Whole, core::Sha256Lanes::kMaxLanes> whole_{};
+  std::size_t count_ = 0;
+};
 
 // Pieces end with a unit where they can, so that most units are hashed whole.
 std::uint64_t piece_length(const ffu::Image& image, const ffu::MappedRun& run, std::uint64_t at) {
@@ -120,13 +160,14 @@ core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
   if (due == 0) return fail("image.describes-nothing");  // nothing read back proves nothing
   std::uint64_t done = 0;
   core::ByteBuffer buffer;
+  ReadBackCheck check(image);
   for (const ffu::MappedRun& run : map.runs()) {
     for (std::uint64_t at = 0; at < run.length;) {
       if (stop.stop_requested()) return core::fail("job.cancelled");
       const std::uint64_t length = piece_length(image.image(), run, at);
       buffer.resize(length);
       IMPRINT_CHECK(disk.read_at(run.disk_offset + at, buffer));
-      IMPRINT_CHECK(check_run_piece(image, {run.disk_offset + at, length, run.plain_offset + at}, buffer));
+      IMPRINT_CHECK(check.check({run.disk_offset + at, length, run.plain_offset + at}, buffer));
       at += length;
       done += length;
       if (progress) progress(done, due);

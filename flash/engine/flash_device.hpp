@@ -10,6 +10,7 @@
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
+#include "flash/engine/pace.hpp"
 #include "flash/engine/target.hpp"
 #include "flash/engine/verified_image.hpp"
 #include "flash/ffu/disk_map.hpp"
@@ -22,6 +23,7 @@ struct FlashPolicy {
   // its disk; whoever can be read is held to it.
   enum class ReadBack : std::uint8_t { required, where_possible, off };
   ReadBack read_back = ReadBack::required;
+  LeastPace least_pace;  // of writing and of reading back, each
 };
 // "required", "where-possible", "off".
 [[nodiscard]] std::string_view to_string(FlashPolicy::ReadBack read_back);

@@ -8,6 +8,8 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
@@ -26,6 +28,9 @@ struct DeviceIdentity {
   std::string unique_id;             // the device's unique id, when the protocol has one
   std::optional<DiskGeometry> disk;  // when the device can tell
   bool is_bare_disk = false;         // it says nothing of its platform, and the host applies the image's writes
+  // What else it tells of itself, for the records: names and values in plain words, with units, printable. No rule
+  // reads them.
+  std::vector<std::pair<std::string, std::string>> details;
 };
 
 // The bytes of one verified image for one target: every byte that comes out was checked. Any number may read at once.
@@ -72,8 +77,10 @@ class Target {
   // outlives the source.
   [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;
   [[nodiscard]] virtual core::Status reboot() = 0;
-  // How often the target went on with its device after that had left the bus and come back. Whoever is told of arrivals
-  // need not begin with those devices again.
+  // How often the target was given a device again that had left the bus, or that it had let go of, in the middle of a
+  // job: once for each new transport of the bus, whatever became of the job, and however often the device came and went
+  // meanwhile. A job that went on over the same transport, after a stall or a time-out, does not count. Whoever is told
+  // of arrivals need not begin with that many of them again.
   [[nodiscard]] virtual unsigned recoveries() const { return 0; }
 
   // Exactly one of them is this target.

@@ -63,8 +63,12 @@ core::Result<VerifiedImage::Unit> VerifiedImage::unit(std::uint64_t index) {
   // Whatever ends the load, also an exception for want of memory: the entry is filled or taken away, and who waits is
   // told.
   const Pending pending(*this, index);
-  IMPRINT_TRY(auto loaded, reader_.load(index));
-  auto shared = std::make_shared<const ffu::UnitReader::Unit>(std::move(loaded));
+  IMPRINT_TRY(auto loaded, reader_.load(index, spares_->take()));
+  auto owned = std::make_unique<ffu::UnitReader::Unit>(std::move(loaded));
+  const Unit shared(owned.release(), [spares = spares_](ffu::UnitReader::Unit* unit) {
+    const std::unique_ptr<ffu::UnitReader::Unit> owner(unit);
+    spares->give(std::move(*unit));
+  });
   pending.keep(shared);
   return shared;
 }
@@ -88,6 +92,19 @@ void VerifiedImage::Pending::keep(Unit unit) const {
   ++image_.statistics_.units_loaded;
   ++image_.statistics_.units_served;
   image_.evict();
+}
+
+ffu::UnitReader::Unit VerifiedImage::Spares::take() {
+  const std::scoped_lock lock(mutex_);
+  if (units_.empty()) return {};
+  ffu::UnitReader::Unit unit = std::move(units_.back());
+  units_.pop_back();
+  return unit;
+}
+
+void VerifiedImage::Spares::give(ffu::UnitReader::Unit unit) {
+  const std::scoped_lock lock(mutex_);
+  if (units_.size() < kMost) units_.push_back(std::move(unit));
 }
 
 void VerifiedImage::evict() {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
@@ -59,6 +60,19 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   [[nodiscard]] core::Result<Unit> unit(std::uint64_t index);
   [[nodiscard]] core::Status copy(std::uint64_t offset, core::ByteSpan out, bool plain);
   void evict();
+  // Memory of units that nobody reads any more, for those that come. Allocated by one slot's thread and freed by
+  // another's, units would leave holes in the heaps of all threads: megabytes a slot.
+  class Spares {
+   public:
+    Spares() { units_.reserve(kMost); }
+    [[nodiscard]] ffu::UnitReader::Unit take();
+    void give(ffu::UnitReader::Unit unit);
+
+   private:
+    static constexpr std::size_t kMost = 8;
+    std::mutex mutex_;
+    std::vector<ffu::UnitReader::Unit> units_;
+  };
   // A unit that this thread is loading.
   class Pending {
    public:
@@ -77,7 +91,8 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   ffu::OpenedImage opened_;
   ffu::UnitReader reader_;  // of the two above
   std::string identity_;
-  std::uint64_t capacity_;  // units
+  std::uint64_t capacity_;                                       // units
+  std::shared_ptr<Spares> spares_ = std::make_shared<Spares>();  // units that are in use may outlive this image
 
   mutable std::mutex mutex_;
   std::condition_variable loaded_;

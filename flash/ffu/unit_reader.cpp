@@ -85,9 +85,10 @@ core::Status UnitReader::settle(const HashedUnit& unit, core::ByteView stored, c
   return failure;
 }
 
-core::Result<UnitReader::Unit> UnitReader::load(std::uint64_t index) const {
+core::Result<UnitReader::Unit> UnitReader::load(std::uint64_t index, Unit reused) const {
   const HashedUnit unit = hashed_unit(opened_.image, index);
-  Unit out;
+  Unit out = std::move(reused);
+  out.plain.clear();
   out.stored.resize(unit.stored.length);
   IMPRINT_CHECK(read_stored(unit.stored, out.stored));
   if (unit.is_compressed) {

@@ -28,7 +28,8 @@ class UnitReader {
     core::ByteBuffer plain;
     [[nodiscard]] const core::ByteBuffer& plain_bytes() const { return plain.empty() ? stored : plain; }
   };
-  [[nodiscard]] core::Result<Unit> load(std::uint64_t index) const;
+  // `reused`: a unit that is not needed any more; its memory is used again.
+  [[nodiscard]] core::Result<Unit> load(std::uint64_t index, Unit reused = {}) const;
 
   // The plain bytes of units [first, first + count), one behind the other, hashed side by side. `out` has exactly their
   // size. On an error `out` holds bytes that nobody vouches for.

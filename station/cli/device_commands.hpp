@@ -28,6 +28,7 @@ struct FlashOptions {
   std::filesystem::path image;
   std::vector<std::string> slots;
   std::vector<std::filesystem::path> devices;
+  std::vector<std::string> serials;  // of the devices, where given
   bool all = false;
   std::string policy = "retail";
   std::filesystem::path trust = "/etc/imprint/trust";
@@ -37,9 +38,18 @@ struct FlashOptions {
   bool training = false;
   bool reboot = false;
   std::string read_back = "required";
+  std::optional<std::filesystem::path> capture;  // the recording to write
   bool json = false;
 };
 ExitStatus flash_devices(const FlashOptions& options);
+
+struct ReplayOptions {
+  std::filesystem::path file;
+  std::optional<std::filesystem::path> image;
+  std::optional<std::string> port;
+  bool json = false;
+};
+ExitStatus replay_recording(const ReplayOptions& options);
 
 struct VirtualDeviceOptions {
   std::string protocol = "simple-io";  // or "ufp"

@@ -34,6 +34,8 @@ void add_flash(CLI::App& app, Chosen& chosen) {
   command->add_option("IMAGE", options->image, "The FFU")->required();
   command->add_option("--slot", options->slots, "A slot by its name; may be given again");
   command->add_option("--device", options->devices, "A disk by its node (/dev/sdb); may be given again");
+  command->add_option("--serial", options->serials,
+                      "The unit's serial, where a disk has none or only its reader's; one for each --device");
   command->add_flag("--all", options->all, "Every slot that holds a device");
   command->add_option("--policy", options->policy, "Who may have signed the image: retail, test or none")
       ->check(CLI::IsMember({"retail", "test", "none"}))
@@ -51,8 +53,21 @@ void add_flash(CLI::App& app, Chosen& chosen) {
                    "bare disks are always read back")
       ->check(CLI::IsMember({"required", "where-possible", "off"}))
       ->capture_default_str();
+  command->add_option("--capture", options->capture,
+                      "Record every transfer into this new file (pcapng, for Wireshark)");
   command->add_flag("--json", options->json, "One JSON object");
   command->callback([&chosen, options] { chosen = [options] { return flash_devices(*options); }; });
+}
+
+void add_replay(CLI::App& app, Chosen& chosen) {
+  auto options = std::make_shared<ReplayOptions>();
+  CLI::App* command =
+      app.add_subcommand("replay", "Recorded devices in place of devices: is still done what was done?");
+  command->add_option("FILE", options->file, "The recording (pcapng)")->required();
+  command->add_option("IMAGE", options->image, "The FFU that was flashed; without it devices are only identified");
+  command->add_option("--port", options->port, "Only this port of the recording");
+  command->add_flag("--json", options->json, "One JSON object");
+  command->callback([&chosen, options] { chosen = [options] { return replay_recording(*options); }; });
 }
 
 void add_virtual_device(CLI::App& app, Chosen& chosen) {
@@ -87,6 +102,7 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
 void add_device_commands(CLI::App& app, Chosen& chosen) {
   add_devices(app, chosen);
   add_flash(app, chosen);
+  add_replay(app, chosen);
   add_virtual_device(app, chosen);
 }
 

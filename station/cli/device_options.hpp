@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The words and options of `imprint devices`, `flash` and `virtual-device`.
+// The words and options of `imprint devices`, `flash`, `replay` and `virtual-device`.
 #pragma once
 
 #include "station/cli/ffu_options.hpp"

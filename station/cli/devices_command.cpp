@@ -134,6 +134,8 @@ ExitStatus print_rows(const std::vector<Row>& rows, bool as_json) {
 
 ExitStatus explain_port(const std::string& port, bool as_json) {
   const usb::PortDiagnosis why = usb::explain({port});
+  if (why.problem == usb::PortDiagnosis::Problem::invalid_port)
+    return report_error(fail("usage.invalid", "--why takes a port, like 1-2.4").with("actual", port).error(), as_json);
   const bool good = why.problem == usb::PortDiagnosis::Problem::none;
   if (as_json) {
     print_line(json::serialize(json::object{{"port", port},
@@ -212,7 +214,7 @@ std::vector<fs::path> default_slot_folders() { return {"/usr/share/imprint/slots
 ExitStatus list_devices(const DevicesOptions& options) {
   if (options.why) return explain_port(*options.why, options.json);
   if (options.learn) {
-    const StopOnSignal signals;
+    const StopOnSignal signals(StopOnSignal::Meaning::usual_end);
     return learn(*options.learn, signals.token());
   }
   const auto slots = SlotMap::load(options.slot_folders);

@@ -4,9 +4,9 @@
 
 #include <boost/json.hpp>
 #include <cmath>
-#include <set>
 
 #include "db/records.hpp"
+#include "devices/capture/recorder.hpp"
 #include "devices/protocol/disk_bus.hpp"
 #include "devices/protocol/errors.hpp"
 #include "devices/usb/usb_bus.hpp"
@@ -15,12 +15,15 @@
 #include "flash/core/text.hpp"
 #include "station/armed_image.hpp"
 #include "station/cli/device_commands.hpp"
+#include "station/cli/flash_waiting.hpp"
+#include "station/cli/scratch.hpp"
 #include "station/cli/slot_lines.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/cli/tables.hpp"
 #include "station/errors.hpp"
 #include "station/session.hpp"
 #include "station/slot_map.hpp"
+#include "station/version.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -29,38 +32,9 @@ namespace json = boost::json;
 namespace fs = std::filesystem;
 using ReadBack = engine::FlashPolicy::ReadBack;
 
-constexpr auto kRedraw = std::chrono::milliseconds(200);
-constexpr auto kArrivalLimit = std::chrono::seconds(10);
-
 fs::path default_records(bool training) {
   return training ? "/var/lib/imprint/training.db" : "/var/lib/imprint/station.db";
 }
-
-// A folder of its own for what is taken out of devices, gone with this object.
-class Scratch {
- public:
-  [[nodiscard]] static core::Result<Scratch> make() {
-    std::error_code error;
-    const fs::path folder = fs::temp_directory_path(error);
-    if (error) return core::fail_errno(error.value(), "io.not-found", "the folder for temporary files");
-    std::string path = (folder / "imprint-flash-XXXXXX").native();
-    if (::mkdtemp(path.data()) == nullptr) return core::fail_errno(errno, "io.write-failed", path);
-    return Scratch(path);
-  }
-  Scratch(Scratch&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  Scratch& operator=(Scratch&&) = delete;
-  ~Scratch() {
-    std::error_code error;
-    if (!path_.empty()) fs::remove_all(path_, error);
-  }
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  explicit Scratch(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 // The slots that have to finish: those that were asked for, or all that hold a device now.
 core::Result<std::vector<SlotConfig>> choose_slots(const FlashOptions& options, const SlotMap& map,
@@ -91,18 +65,35 @@ struct Bench {
   std::vector<SlotConfig> slots;
 };
 
-core::Result<Bench> make_bench(const FlashOptions& options) {
+// Disks that were named, which have to be there.
+core::Result<Bench> disk_bench(const FlashOptions& options) {
+  if (!options.serials.empty() && options.serials.size() != options.devices.size())
+    return fail("usage.invalid", "give a --serial for each --device, in their order, or for none");
+  std::vector<devices::DiskBus::Disk> disks;
+  Bench bench;
+  for (std::size_t i = 0; i < options.devices.size(); ++i) {
+    const fs::path& node = options.devices[i];
+    IMPRINT_CHECK(devices::read_disk_facts(node));
+    disks.push_back({node, options.serials.empty() ? std::string() : options.serials[i]});
+    bench.slots.push_back({node.filename().native(), {node.native()}});
+  }
+  bench.bus = std::make_unique<devices::DiskBus>(std::move(disks));
+  return bench;
+}
+
+core::Result<Bench> make_bench(const FlashOptions& options, devices::TransportTap tap) {
   Bench bench;
   if (!options.devices.empty()) {
-    bench.bus = std::make_unique<devices::DiskBus>(options.devices);
-    for (const fs::path& node : options.devices) bench.slots.push_back({node.filename().native(), {node.native()}});
-    return bench;
+    return disk_bench(options);
   }
   IMPRINT_TRY(const SlotMap map, SlotMap::load(options.slot_folders));
-  IMPRINT_TRY(bench.bus, usb::UsbBus::open([map](const devices::PortPath& port) {
-                const auto slot = map.slot_of(port);
-                return slot && slot->fixed_disk;
-              }));
+  usb::UsbBus::Options bus;
+  bus.disks_allowed = [map](const devices::PortPath& port) {
+    const auto slot = map.slot_of(port);
+    return slot ? slot->disks : devices::DisksAllowed::none;
+  };
+  bus.tap = std::move(tap);
+  IMPRINT_TRY(bench.bus, usb::UsbBus::open(std::move(bus)));
   IMPRINT_TRY(bench.slots, choose_slots(options, map, *bench.bus));
   return bench;
 }
@@ -124,42 +115,6 @@ ReadBack parse_read_back(std::string_view text) {
   return ReadBack::required;
 }
 
-bool any_busy(const std::vector<SlotStatus>& slots) {
-  return std::ranges::any_of(slots, [](const SlotStatus& slot) {
-    return slot.phase != SlotPhase::empty && slot.phase != SlotPhase::done && slot.phase != SlotPhase::latched;
-  });
-}
-
-// Until each slot has finished once. One whose device left before anything was begun with it never does: it is not
-// waited for longer than kArrivalLimit, and counts as failed.
-std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected, const FlashOptions& options,
-                                        const std::stop_token& stop) {
-  std::optional<SlotLines> lines;
-  if (!options.json) lines.emplace();
-  std::vector<AttemptResult> results;
-  std::set<std::string> finished;
-  const std::stop_callback on_stop(stop, [&session] { session.cancel_all(); });
-  auto quiet = core::Deadline::after(kArrivalLimit);
-  while (finished.size() < expected) {
-    auto result = session.next_finished(core::Deadline::after(kRedraw));
-    const auto status = session.snapshot();
-    if (lines) lines->show(status);
-    if (result || any_busy(status)) quiet = core::Deadline::after(kArrivalLimit);
-    if (!result && (quiet.passed() || (stop.stop_requested() && !any_busy(status)))) break;
-    if (!result) continue;
-    if (finished.insert(result->slot).second) results.push_back(std::move(*result));
-  }
-  if (lines) lines->show(session.snapshot());
-  for (const SlotStatus& slot : session.snapshot()) {
-    if (finished.contains(slot.slot)) continue;
-    AttemptResult missing;
-    missing.slot = slot.slot;
-    missing.error = devices::fail("device.not-present", "it left before anything was begun with it").error();
-    results.push_back(std::move(missing));
-  }
-  return results;
-}
-
 double write_rate(const AttemptResult& result) {  // bytes a second
   const std::chrono::duration<double> time = result.write_time;
   return time.count() > 0 ? static_cast<double>(result.written) / time.count() : 0;
@@ -177,17 +132,21 @@ json::object to_json(const AttemptResult& result) {
                    {"note", result.note}};
   out["attempt"] = result.id ? json::value(*result.id) : json::value(nullptr);
   out["error"] = result.error ? json::value(std::string(result.error->id())) : json::value(nullptr);
+  out["recording"] = result.recording ? json::value(result.recording->native()) : json::value(nullptr);
   if (result.error) out["message"] = result.error->message();
   return out;
 }
 
-void print_results(const std::vector<AttemptResult>& results, const FlashOptions& options, trust::Policy policy) {
+void print_results(const std::vector<AttemptResult>& results, const FlashOptions& options, trust::Policy policy,
+                   const std::optional<core::Error>& recording_trouble) {
   if (options.json) {
     json::array list;
     for (const AttemptResult& result : results) list.push_back(to_json(result));
-    print_line(json::serialize(json::object{{"policy", std::string(trust::to_string(policy))},
-                                            {"training", options.training},
-                                            {"results", std::move(list)}}));
+    json::object all{{"policy", std::string(trust::to_string(policy))},
+                     {"training", options.training},
+                     {"results", std::move(list)}};
+    all["recording_trouble"] = recording_trouble ? json::value(recording_trouble->message()) : json::value(nullptr);
+    print_line(json::serialize(all));
     return;
   }
   std::vector<std::vector<std::string>> rows;
@@ -203,17 +162,26 @@ void print_results(const std::vector<AttemptResult>& results, const FlashOptions
     if (!result.error) continue;
     print_line(core::printable(fmt::format("Slot {}: {}", result.slot, result.error->message())));
     print_line(core::printable(fmt::format("  What to do: {}", result.error->row().remedy)));
+    if (result.recording)
+      print_line(core::printable(fmt::format("  Its transfers are in {}", result.recording->native())));
   }
+  if (recording_trouble)
+    print_line(core::printable("WARNING: not all transfers were recorded: " + recording_trouble->message()));
   if (policy == trust::Policy::none) print_line("NO SIGNATURE WAS CHECKED: policy none");
   if (options.training) print_line("TRAINING: simulated devices");
 }
 
 core::Result<bool> flash(const FlashOptions& options, const std::stop_token& stop) {
   const auto policy = trust::parse_policy(options.policy).value_or(trust::Policy::retail);
-  IMPRINT_TRY(Bench bench, make_bench(options));  // before minutes of hashing
+  const fs::path database = options.records.empty() ? default_records(options.training) : options.records;
+  capture::RecorderSetup recording;
+  recording.file = options.capture;
+  recording.kept_folder = database.native() + ".transfers";
+  recording.program = std::string("imprint ") + kVersion;
+  IMPRINT_TRY(const auto recorder, capture::Recorder::open(std::move(recording)));
+  IMPRINT_TRY(Bench bench, make_bench(options, recorder->tap()));  // before minutes of hashing
   const core::SystemClock clock;
-  IMPRINT_TRY(const auto records,
-              db::Records::open(options.records.empty() ? default_records(options.training) : options.records, clock));
+  IMPRINT_TRY(const auto records, db::Records::open(database, clock));
   IMPRINT_TRY(const Scratch scratch, Scratch::make());
   SessionConfig config;
   IMPRINT_TRY(config.image, arm(options, policy));
@@ -225,9 +193,16 @@ core::Result<bool> flash(const FlashOptions& options, const std::stop_token& sto
   config.slots = bench.slots;
   config.scratch = scratch.path();
   config.training = options.training;
+  config.recorder = recorder.get();
+  config.once = true;  // a device that is put in while others run would be begun with, and cut off at the end
   IMPRINT_TRY(const auto session, Session::start(std::move(config), *bench.bus, *records, clock));
-  const auto results = wait_for_all(*session, bench.slots.size(), options, stop);
-  print_results(results, options, policy);
+  std::optional<SlotLines> lines;
+  if (!options.json) lines.emplace();
+  const auto show = [&lines](const std::vector<SlotStatus>& slots) {
+    if (lines) lines->show(slots);
+  };
+  const auto results = wait_for_all(*session, bench.slots.size(), show, stop);
+  print_results(results, options, policy, recorder->trouble());
   return std::ranges::all_of(results, [](const auto& one) { return one.verdict == db::AttemptVerdict::passed; });
 }
 
@@ -238,6 +213,11 @@ ExitStatus flash_devices(const FlashOptions& options) {
   if (ways != 1) {
     return report_error(fail("usage.invalid", "give --slot NAME, --device PATH or --all, and one of them only").error(),
                         options.json);
+  }
+  if (options.capture && !options.devices.empty()) {
+    return report_error(
+        fail("usage.invalid", "a disk's transfers are the kernel's: usbmon records them, --capture not").error(),
+        options.json);
   }
   const StopOnSignal signals;
   const auto good = flash(options, signals.token());

@@ -26,7 +26,7 @@ sigset_t watched_signals() {
 
 }  // namespace
 
-StopOnSignal::StopOnSignal() {
+StopOnSignal::StopOnSignal(Meaning meaning) : meaning_(meaning) {
   const sigset_t signals = watched_signals();
   pthread_sigmask(SIG_BLOCK, &signals, &before_);
   watcher_ = std::jthread([this] { watch(); });
@@ -45,7 +45,7 @@ StopOnSignal::~StopOnSignal() {
   pthread_kill(watcher_.native_handle(), kEnd);
   watcher_.join();
   pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  if (signal_ == 0) return;
+  if (signal_ == 0 || meaning_ == Meaning::usual_end) return;
   std::fflush(stdout);
   std::signal(signal_, SIG_DFL);
   std::raise(signal_);

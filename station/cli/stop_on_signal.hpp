@@ -10,10 +10,12 @@ namespace imprint::station::cli {
 
 // While it lives, SIGINT, SIGTERM and SIGHUP are blocked in this thread and those that it starts, and stop token()
 // instead; a second one ends the program at once. When it goes, the program ends by the signal that came, so that a
-// shell sees why. One at a time in a process, made before other threads are.
+// shell sees why; not where a signal is how the work is meant to end. One at a time in a process, made before other
+// threads are.
 class StopOnSignal {
  public:
-  StopOnSignal();
+  enum class Meaning { interruption, usual_end };
+  explicit StopOnSignal(Meaning meaning = Meaning::interruption);
   ~StopOnSignal();
   StopOnSignal(const StopOnSignal&) = delete;
   StopOnSignal& operator=(const StopOnSignal&) = delete;
@@ -22,6 +24,7 @@ class StopOnSignal {
  private:
   void watch();
 
+  Meaning meaning_;
   std::stop_source stop_;
   sigset_t before_{};
   int signal_ = 0;  // the watcher's until it is joined

@@ -94,7 +94,7 @@ core::Status serve(const VirtualDeviceOptions& options, const std::stop_token& s
 }  // namespace
 
 ExitStatus serve_virtual_devices(const VirtualDeviceOptions& options) {
-  const StopOnSignal signals;
+  const StopOnSignal signals(StopOnSignal::Meaning::usual_end);
   const auto done = serve(options, signals.token());
   if (!done) return report_error(done.error(), false);
   return ExitStatus::good;

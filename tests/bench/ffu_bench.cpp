@@ -5,14 +5,10 @@
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <exception>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -25,11 +21,17 @@
 #include "flash/ffu/extract.hpp"
 #include "measured_process.hpp"
 #include "report.hpp"
+#include "surroundings.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace {
 
 using namespace imprint;
+using bench::cpu_says;
+using bench::medians_of;
+using bench::must;
+using bench::stop;
+using bench::this_program;
 namespace fs = std::filesystem;
 using Arguments = std::vector<std::string>;
 
@@ -43,56 +45,12 @@ constexpr std::string_view kHashAlone = "--hash-with-openssl";
 // Clears the bit by which OpenSSL sees SHA extensions (CPUID leaf 7, EBX bit 29): like a processor without them.
 const std::pair<std::string, std::string> kWithoutShaExtensions = {"OPENSSL_ia32cap", ":~0x20000000"};
 
-struct Stopped {
-  std::string why;
-};
-// Caught by main, so that the folder with the images is removed on the way.
-[[noreturn]] void stop(std::string why) { throw Stopped{std::move(why)}; }
-
-volatile std::sig_atomic_t interrupted = 0;
-
-template <class T>
-T must(core::Result<T> result) {
-  if (!result) stop(result.error().message());
-  return std::move(*result);
-}
-void must(const core::Status& status) {
-  if (!status) stop(status.error().message());
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  if (interrupted != 0) stop("interrupted");
+  bench::stop_if_interrupted();
   return took.count();
-}
-
-// Each of them answers with the seconds that it took. They take turns, so that what else the machine does meets all.
-std::vector<double> medians_of(const std::vector<std::function<double()>>& contenders) {
-  std::vector<std::vector<double>> times(contenders.size());
-  for (int round = 0; round < kRounds; ++round) {
-    for (std::size_t i = 0; i < contenders.size(); ++i) times[i].push_back(contenders[i]());
-  }
-  std::vector<double> medians;
-  std::ranges::transform(times, std::back_inserter(medians), median);
-  return medians;
-}
-
-// What /proc/cpuinfo says about the first processor.
-std::string cpu_says(std::string_view name) {
-  std::ifstream cpus("/proc/cpuinfo");
-  for (std::string line; std::getline(cpus, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.starts_with(name) && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
 }
 
 cpu_set_t allowed_cores() {
@@ -128,14 +86,9 @@ class Pinned {
 
 bench::Measurement run(const bench::MeasuredProcess& process) {
   const auto measured = bench::run_measured(process);
-  if (interrupted != 0) stop("interrupted");
+  bench::stop_if_interrupted();
   if (!measured) stop(process.arguments[0] + " is needed for this");
   return *measured;
-}
-
-std::uint64_t free_bytes(const fs::path& folder) {
-  struct statvfs room{};
-  return statvfs(folder.c_str(), &room) == 0 ? std::uint64_t{room.f_bavail} * room.f_frsize : 0;
 }
 
 double allocated_mebibytes(const fs::path& file) {
@@ -143,8 +96,6 @@ double allocated_mebibytes(const fs::path& file) {
   if (stat(file.c_str(), &info) != 0) stop(file.string() + " is not there");
   return static_cast<double>(info.st_blocks) * 512 / static_cast<double>(kMiB);
 }
-
-fs::path this_program() { return fs::read_symlink("/proc/self/exe"); }
 
 fs::path imprint_program() {
   const fs::path program = this_program().parent_path().parent_path() / "bin" / "imprint";
@@ -214,7 +165,7 @@ class FfuBench {
   void make(const bench::ImageToMake& image) {
     fs::remove(disk_);
     must(bench::make_image(image, image_));
-    if (interrupted != 0) stop("interrupted");
+    bench::stop_if_interrupted();
   }
 
   void describe_machine() {
@@ -249,7 +200,7 @@ class FfuBench {
             .seconds;
       });
     }
-    const auto medians = medians_of(contenders);
+    const auto medians = medians_of(kRounds, contenders);
     const double peer = medians.back();  // only meant where there are SHA extensions
     for (std::size_t i = 0; i < paths.size(); ++i) {
       const std::string key = "sha256_in_memory_" + std::string(core::to_string(paths[i]));
@@ -273,7 +224,7 @@ class FfuBench {
       });
     }
     verify(*file, 1);  // once for the caches
-    const auto medians = medians_of(contenders);
+    const auto medians = medians_of(kRounds, contenders);
     const bench::Goal goal = bench::at_least(wanted_of(core::sha256_path()));
     report_.rate("verify_one_core", file->size(), medians[0]);
     report_.rate("openssl_one_core", file->size(), medians[1]);
@@ -289,7 +240,7 @@ class FfuBench {
     std::vector<std::function<double()>> contenders;
     for (unsigned threads = 1; threads <= cores_; ++threads)
       contenders.emplace_back([&file, threads] { return verify(*file, threads); });
-    const auto medians = medians_of(contenders);
+    const auto medians = medians_of(kRounds, contenders);
     for (unsigned threads = 1; threads <= cores_; ++threads) {
       const std::string key = fmt::format("verify_{}_threads", threads);
       report_.rate(key, file->size(), medians[threads - 1]);
@@ -306,8 +257,8 @@ class FfuBench {
       return run({.arguments = arguments, .core = core}).seconds;
     };
     const Arguments ours = {imprint_, "ffu", "extract", image_, disk_};
-    const auto medians = medians_of({[&] { return time(ours); }, [&] { return time({"cp", disk_, copy}); },
-                                     [&] { return time({"dd", "if=" + disk_, "of=" + copy, "bs=1M"}); }});
+    const auto medians = medians_of(kRounds, {[&] { return time(ours); }, [&] { return time({"cp", disk_, copy}); },
+                                              [&] { return time({"dd", "if=" + disk_, "of=" + copy, "bs=1M"}); }});
     if (fs::file_size(disk_) != size_) stop("the extracted disk has another size than it should");
     fs::remove(copy);
     const std::string suffix = core ? "_one_core" : "";
@@ -341,7 +292,8 @@ class FfuBench {
                              ffu::Compression::xpress_huffman}) {
       make({.disk_bytes = plain, .content = bench::Content::text, .compressed = true, .compression = codec});
       const auto file = must(core::FileSource::open(image_));
-      const auto medians = medians_of({[&] { return verify(*file, 1); }, [&] { return extract(*file, disk_, plain); }});
+      const auto medians =
+          medians_of(kRounds, {[&] { return verify(*file, 1); }, [&] { return extract(*file, disk_, plain); }});
       std::string name = std::string(ffu::to_string(codec));
       std::ranges::replace(name, '-', '_');
       report_.rate("verify_compressed_" + name + "_one_core", plain, medians[0]);
@@ -352,8 +304,9 @@ class FfuBench {
   }
 
   void measure_info() {
-    const auto medians = medians_of({[&] { return run({.arguments = {imprint_, "ffu", "info", image_}}).seconds; },
-                                     [&] { return run({.arguments = {imprint_, "--version"}}).seconds; }});
+    const auto medians =
+        medians_of(kRounds, {[&] { return run({.arguments = {imprint_, "ffu", "info", image_}}).seconds; },
+                             [&] { return run({.arguments = {imprint_, "--version"}}).seconds; }});
     report_.number("info_16GiB_seconds", medians[0], bench::at_most(0.05));
     report_.number("imprint_start_seconds", medians[1]);
   }
@@ -370,28 +323,19 @@ class FfuBench {
 
 void run_benchmark() {
   if (!bench::run_measured({.arguments = {"openssl", "version"}})) stop("openssl is not installed");
-  for (const fs::path& folder : {fs::path("/dev/shm"), fs::temp_directory_path()}) {
-    // The image, its disk and the copy of that, and as much again for what others need.
-    if (free_bytes(folder) >= 4 * kGiB) return FfuBench(folder, kGiB).run_all();
-  }
-  stop("there are not 4 GiB of room in /dev/shm or the folder for temporary files");
+  // The image, its disk and the copy of that, and as much again for what others need.
+  FfuBench(bench::folder_with(4 * kGiB), kGiB).run_all();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
-  try {
-    if (argc == 2 && argv[1] == kHashAlone) {
+  const bool only_hash = argc == 2 && argv[1] == kHashAlone;
+  return bench::run_as_program([&] {
+    if (only_hash) {
       hash_in_memory(core::Sha256Path::openssl);
     } else {
       run_benchmark();
     }
-    return 0;
-  } catch (const Stopped& stopped) {
-    fmt::print(stderr, "bench: {}\n", stopped.why);
-  } catch (const std::exception& problem) {  // the standard library's file functions
-    fmt::print(stderr, "bench: {}\n", problem.what());
-  }
-  return 4;
+  });
 }

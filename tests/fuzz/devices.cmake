@@ -3,3 +3,4 @@ imprint_fuzz(simple_io_id SOURCES simple_io_id_fuzz.cpp USES imprint::devices_pr
 imprint_fuzz(virtual_device SOURCES virtual_device_fuzz.cpp USES imprint::devices_virtual)
 imprint_fuzz(usbip SOURCES usbip_fuzz.cpp USES imprint::devices_virtual)
 imprint_fuzz(ufp SOURCES ufp_fuzz.cpp USES imprint::devices_virtual)
+imprint_fuzz(pcapng SOURCES pcapng_fuzz.cpp USES imprint::devices_capture)

@@ -26,7 +26,7 @@ devices() { "$imprint" devices --slots "$work/slots.d" --json >"$work/devices.js
 map_slots() { # file, how many, which port is not in it
   devices
   jq -r '.devices[] | select(.protocol != null and .slot == null) | .port' "$work/devices.json" |
-    awk '{ name = $1; gsub(/[^0-9]/, "-", name); printf "p%s = %s\n", name, $1 }' >"$work/$1"
+    awk '{ name = $1; gsub(/[^0-9]/, "-", name); printf "p%s = %s disk\n", name, $1 }' >"$work/$1"
   [ "$(wc -l <"$work/$1")" -eq "$2" ] && mv "$work/$1" "$work/slots.d/"
 }
 ready_is() { devices && [ "$(jq '[.devices[] | select(.state == "ready")] | length' "$work/devices.json")" -eq "$1" ]; }
@@ -111,9 +111,7 @@ serials_are() { [ "$(serials | wc -l)" -eq "$1" ]; }
 stop_servers() {
   local server
   for server in "${!servers[@]}"; do
-    kill "${servers[$server]}"
-    wait "${servers[$server]}"
-    [ $? -eq 143 ] && continue # it ends as the signal says
+    kill "${servers[$server]}" && wait "${servers[$server]}" && continue
     printf '       the server %s ended with %s\n' "$server" $?
     return 1
   done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # used by those that source it
 # What the guest scripts share: facts with their times, waiting with a deadline, devices over USB/IP, disks of dummy_hcd.
 # Each fact is a line that ./run counts: "good" or "FAILED". Ends with facts_told.
 

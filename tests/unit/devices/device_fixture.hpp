@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Virtual devices and scripted transports for the tests of this folder.
+// Virtual devices of any protocol, Simple I/O's above all, and scripted transports for the tests of this folder.
 #pragma once
 
+#include <array>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <filesystem>
+#include <set>
 
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/simple_io.hpp"
+#include "devices/protocol/simple_io_connection.hpp"
 #include "devices/protocol/simple_io_messages.hpp"
+#include "devices/virtual/faulty_transport.hpp"
 #include "devices/virtual/in_process_transport.hpp"
 #include "devices/virtual/simple_io_device.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"
@@ -17,6 +21,7 @@ namespace imprint::fixture {
 
 namespace simple_io = devices::simple_io;
 using simple_io::Opcode;
+using virtual_device::TransportFault;
 using virtual_device::VirtualSimpleIoDevice;
 
 inline virtual_device::DeviceOptions device_options() {
@@ -35,7 +40,7 @@ inline std::shared_ptr<VirtualSimpleIoDevice> make_device(virtual_device::Device
   return *device;
 }
 
-inline std::shared_ptr<virtual_device::VirtualCable> cable_to(std::shared_ptr<VirtualSimpleIoDevice> device) {
+inline std::shared_ptr<virtual_device::VirtualCable> cable_to(std::shared_ptr<virtual_device::VirtualDevice> device) {
   return std::make_shared<virtual_device::VirtualCable>(std::move(device),
                                                         virtual_device::IdleRule::no_reply_will_come);
 }
@@ -46,7 +51,7 @@ inline std::unique_ptr<devices::Transport> connect(const std::shared_ptr<virtual
   return std::move(*transport);
 }
 
-inline std::unique_ptr<devices::Transport> connect(std::shared_ptr<VirtualSimpleIoDevice> device) {
+inline std::unique_ptr<devices::Transport> connect(std::shared_ptr<virtual_device::VirtualDevice> device) {
   return connect(cable_to(std::move(device)));
 }
 
@@ -56,7 +61,8 @@ inline virtual_device::DeviceOptions fast_device_options(std::size_t capability_
   return options;
 }
 
-inline core::ByteBuffer disk_of(const VirtualSimpleIoDevice& device) {
+template <class Device>
+core::ByteBuffer disk_of(const Device& device) {
   auto bytes = device.storage()->read(0, device.storage()->size());
   REQUIRE(bytes);
   return std::move(*bytes);
@@ -67,12 +73,41 @@ std::string error_id(const R& result) {
   return result ? "" : std::string(result.error().id());
 }
 
-// What the host sent, and answers that were thought up beforehand.
+inline constexpr std::array kAllFaults{TransportFault::fail, TransportFault::cut_short, TransportFault::stall,
+                                       TransportFault::time_out, TransportFault::disconnect};
+
+// What a host may say when one of its calls went wrong in this way.
+inline std::set<std::string> fitting_ids(TransportFault fault) {
+  switch (fault) {
+    case TransportFault::fail:
+      return {"device.transfer-failed"};
+    case TransportFault::cut_short:
+      return {"device.transfer-failed", "device.timed-out", "device.protocol-violation"};
+    case TransportFault::stall:
+      return {"device.stalled"};
+    case TransportFault::time_out:
+      return {"device.timed-out"};
+    case TransportFault::disconnect:
+      return {"device.disconnected"};
+  }
+  return {};
+}
+
+// In the place of an answer: a read that runs into its deadline.
+inline core::ByteBuffer silence() { return {'s', 'i', 'l', 'e', 'n', 'c', 'e'}; }
+
+// What the host sent, and answers that were thought up beforehand, one for each read. They come to what was asked: none
+// before the first write, and none to the zeros that clear the way after clear().
 struct Script {
   std::deque<core::ByteBuffer> answers;
   std::optional<core::ByteBuffer> then_for_ever;
+  std::deque<core::ByteBuffer> leftovers;  // of an earlier host: they come first, and unasked
+  // The answer to SerialNumber, which is not kept in `sent`. Empty: that command is like the others.
+  core::ByteBuffer serial = core::ByteBuffer(16, 1);
   std::vector<core::ByteBuffer> sent;
   std::optional<std::size_t> stall_write;  // the number of the write that stalls, and all that follow
+  bool stalls_line_state = false;
+  bool is_asked = false;
 };
 
 class ScriptedTransport final : public devices::Transport {
@@ -80,22 +115,44 @@ class ScriptedTransport final : public devices::Transport {
   explicit ScriptedTransport(std::shared_ptr<Script> script) : script_(std::move(script)) {}
   [[nodiscard]] core::Status write(core::ByteView data, core::Deadline) override {
     if (script_->stall_write && script_->sent.size() >= *script_->stall_write) return devices::fail("device.stalled");
+    if (data.size() != simple_io::kTransferSize || !core::is_zero(data)) script_->is_asked = true;
+    if (simple_io::is_answer(data, Opcode::serial_number) && !script_->serial.empty()) {
+      script_->answers.push_front(script_->serial);
+      return {};
+    }
     script_->sent.emplace_back(data.begin(), data.end());
     return {};
   }
   [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline) override {
-    if (script_->answers.empty() && !script_->then_for_ever) return devices::fail("device.timed-out");
-    const core::ByteBuffer answer = script_->answers.empty() ? *script_->then_for_ever : script_->answers.front();
-    if (!script_->answers.empty()) script_->answers.pop_front();
+    if (!script_->leftovers.empty()) return give(take(script_->leftovers), buffer);
+    if (!script_->is_asked) return devices::fail("device.timed-out");
+    if (!script_->answers.empty()) return give(take(script_->answers), buffer);
+    if (!script_->then_for_ever) return devices::fail("device.timed-out");
+    return give(*script_->then_for_ever, buffer);
+  }
+  [[nodiscard]] core::Status clear(core::Deadline) override {
+    script_->is_asked = false;
+    return {};
+  }
+  [[nodiscard]] core::Status control_line_state(core::Deadline) override {
+    if (script_->stalls_line_state) return devices::fail("device.stalled");
+    return {};
+  }
+  void cancel_at(core::Deadline) override {}
+
+ private:
+  static core::ByteBuffer take(std::deque<core::ByteBuffer>& from) {
+    core::ByteBuffer out = std::move(from.front());
+    from.pop_front();
+    return out;
+  }
+  static core::Result<std::size_t> give(const core::ByteBuffer& answer, core::ByteSpan buffer) {
+    if (answer == silence()) return devices::fail("device.timed-out");
     const std::size_t count = std::min(buffer.size(), answer.size());
     std::copy_n(answer.begin(), count, buffer.begin());
     return count;
   }
-  [[nodiscard]] core::Status clear(core::Deadline) override { return {}; }
-  [[nodiscard]] core::Status control_line_state(core::Deadline) override { return {}; }
-  void cancel_at(core::Deadline) override {}
 
- private:
   std::shared_ptr<Script> script_;
 };
 

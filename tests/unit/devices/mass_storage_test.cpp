@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Which disks may be written, by a laid-out sysfs; and a disk's calls, on a file. Real block devices: tests/vm.
-#include <fcntl.h>
-#include <unistd.h>
-
+// Which disks may be written, by a laid-out sysfs. Real block devices: tests/vm.
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
-#include "devices/protocol/direct_disk.hpp"
 #include "devices/protocol/disk_guard.hpp"
-#include "devices/protocol/mass_storage.hpp"
 #include "flash/core/guid.hpp"
 
 using namespace imprint;
@@ -73,15 +67,6 @@ class System {
   Folder folder_;
 };
 
-fs::path make_file(const Folder& folder, std::uint64_t size) {
-  const fs::path path = folder.path() / "disk";
-  std::ofstream(path).put(0);
-  fs::resize_file(path, size);
-  return path;
-}
-
-constexpr std::chrono::milliseconds kLong = std::chrono::minutes(1);
-
 }  // namespace
 
 TEST_CASE("a disk's facts come from sysfs, and its words are made printable") {
@@ -92,7 +77,7 @@ TEST_CASE("a disk's facts come from sysfs, and its words are made printable") {
   CHECK(disk.geometry.size == 8192 * 512);  // sysfs counts in 512 bytes whatever the sector is
   CHECK(disk.is_removable);
   CHECK_FALSE(disk.is_read_only);
-  CHECK(disk.sequence == 17);
+  CHECK(disk.identity == devices::DiskFile::Identity{"8:16", 17});
   CHECK(disk.model.starts_with("Imprint Card"));
   CHECK(disk.model.find('\x1b') == std::string::npos);
 }
@@ -102,6 +87,9 @@ TEST_CASE("a partition, an empty reader and an unknown number are no disks") {
   CHECK(devices::read_disk_facts_of("8:17", system.paths).error().id() == "device.unknown");
   CHECK(devices::read_disk_facts_of("9:99", system.paths).error().id() == "device.not-present");
   CHECK(devices::read_disk_facts("/dev/null").error().id() == "device.unknown");
+  system.put("sys/devices/usb1/block/sdb/diskseq", "0\n");
+  CHECK(devices::read_disk_facts_of("8:16", system.paths).error().id() == "device.not-present");
+  system.put("sys/devices/usb1/block/sdb/diskseq", "17\n");
   system.put("sys/devices/usb1/block/sdb/size", "0\n");
   CHECK(devices::read_disk_facts_of("8:16", system.paths).error().id() == "device.not-present");
   system.put("sys/devices/usb1/block/sdb/size", "99999999999999999999\n");
@@ -121,6 +109,7 @@ TEST_CASE("a disk in use is refused, whatever uses which part of it") {
   SECTION("swap") { system.put("proc/swaps", "Filename Type Size Used Priority\n/dev/sdb2 partition 1 0 -2\n"); }
   SECTION("built upon") { fs::create_directories(system.paths.sys / "block/sdb/sdb1/holders/dm-0"); }
   SECTION("built upon, the whole disk") { fs::create_directories(system.paths.sys / "block/sdb/holders/md0"); }
+  SECTION("a loop device") { system.put("sys/block/loop0/loop/backing_file", "/dev/sdb2\n"); }
   CHECK(system.refusal() == "device.disk-in-use");
   CHECK(system.refusal(true) == "device.disk-in-use");
 }
@@ -144,66 +133,28 @@ TEST_CASE("a disk is not called free when the mounts cannot be read") {
   CHECK(system.refusal() == "io.read-failed");
 }
 
-TEST_CASE("what was written to a disk is read back at any offset") {
-  const Folder folder;
-  const std::uint64_t size = 5 * (1U << 20) + 512;
-  const auto path = make_file(folder, size);
-  const auto disk = devices::DirectDisk::open(path, devices::DirectDisk::Access::write, size, kLong).value();
-  core::ByteBuffer bytes(size);
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * 7 + i / 4096);
-  REQUIRE(disk->write_at(0, core::ByteView(bytes).first(3 << 20)));
-  REQUIRE(disk->write_at(3 << 20, core::ByteView(bytes).subspan(3 << 20, 2 << 20)));
-  REQUIRE(disk->write_at(5 << 20, core::ByteView(bytes).subspan(5 << 20)));
-  REQUIRE(disk->flush());
-  const auto reader = devices::DirectDisk::open(path, devices::DirectDisk::Access::read, size, kLong).value();
-  for (const auto& [offset, length] : {std::pair<std::uint64_t, std::uint64_t>{0, size},
-                                       {1, 1},
-                                       {4095, 2},
-                                       {(1U << 20) - 3, (1U << 20) + 9},
-                                       {size - 700, 700},
-                                       {size, 0}}) {
-    core::ByteBuffer out(length);
-    REQUIRE(reader->read_at(offset, out));
-    CHECK(std::equal(out.begin(), out.end(), bytes.begin() + static_cast<std::ptrdiff_t>(offset)));
+
+TEST_CASE("a disk's serial is its own, else its USB device's, else the page of its inquiry data, and is never mended") {
+  System system;
+  CHECK(system.disk().serial.empty());
+  system.put("sys/devices/usb1/block/sdb/device/vpd_pg80", std::string("\0\x80\0\x06  PAGE", 10));
+  CHECK(system.disk().serial == "PAGE");
+  system.put("sys/devices/usb1/idVendor", "1d6b\n");
+  system.put("sys/devices/usb1/serial", "USB \x01 1\n");
+  CHECK(system.disk().serial == "USB \x01 1");
+  system.put("sys/devices/usb1/block/sdb/device/serial", " 0xdeadbeef\n");
+  CHECK(system.disk().serial == "0xdeadbeef");
+}
+
+TEST_CASE("a disk of the kernel's simulators is simulated, and a disk bus says so") {
+  System system;
+  CHECK_FALSE(system.disk().is_simulated);
+  for (const char* place : {"dummy_hcd.0", "vhci_hcd.0", "virtual"}) {
+    fs::remove(system.paths.sys / "dev/block/8:16");
+    const std::string folder = std::string("devices/platform/") + place + "/block/sdc";
+    for (const auto& [name, text] : {std::pair{"size", "8192\n"}, {"queue/logical_block_size", "512\n"}, {"diskseq", "5\n"}})
+      system.put("sys/" + folder + "/" + name, text);
+    fs::create_symlink("../../" + folder, system.paths.sys / "dev/block/8:16");
+    CHECK(system.disk().is_simulated);
   }
-  core::ByteBuffer beyond(2);
-  CHECK(reader->read_at(size - 1, beyond).error().id() == "io.out-of-range");
-  CHECK(disk->write_at(UINT64_MAX, beyond).error().id() == "io.out-of-range");
-}
-
-TEST_CASE("a disk that became shorter has gone") {
-  const Folder folder;
-  const auto path = make_file(folder, 1 << 20);
-  const auto disk = devices::DirectDisk::open(path, devices::DirectDisk::Access::read, 1 << 20, kLong).value();
-  fs::resize_file(path, 4096);
-  core::ByteBuffer out(4096);
-  CHECK(disk->read_at(0, out));
-  CHECK(disk->read_at(65536, out).error().id() == "device.disconnected");
-}
-
-TEST_CASE("a call that does not end by its limit ends the disk's use, and nobody waits for it") {
-  const Folder folder;
-  const auto path = make_file(folder, 1 << 20);
-  const auto disk =
-      devices::DirectDisk::open(path, devices::DirectDisk::Access::write, 1 << 20, std::chrono::milliseconds(0))
-          .value();
-  core::ByteBuffer out(4096);
-  const auto first = disk->read_at(0, out);
-  CHECK(first.error().id() == "device.timed-out");
-  CHECK(first.error().context_value("during") == "reading the disk");
-  CHECK(disk->write_at(0, out).error().id() == "device.timed-out");
-  CHECK(disk->flush().error().id() == "device.timed-out");
-}
-
-TEST_CASE("what cannot be opened is refused by its own id") {
-  const Folder folder;
-  const auto missing = devices::DirectDisk::open(folder.path() / "no", devices::DirectDisk::Access::read, 1, kLong);
-  CHECK(missing.error().id() == "device.not-present");
-  devices::MassStorageSetup setup;
-  setup.node = make_file(folder, 4096);
-  devices::MassStorageTarget target(std::move(setup));
-  CHECK(target.identify().error().id() == "device.unknown");
-  CHECK(target.open_for_writing().error().id() == "device.unknown");
-  CHECK(target.open_disk().error().id() == "device.unknown");
-  CHECK(target.reboot().error().id() == "device.unknown");
 }

@@ -79,11 +79,39 @@ TEST_CASE("a log record keeps its id, its level and a printable text of limited 
   CHECK(simple_io::parse_log(endless)->text.size() == simple_io::kMaxLogTextBytes);
 }
 
-TEST_CASE("a log record cut inside its header is none") {
-  const core::ByteBuffer whole = simple_io::write_log(1, 1, Opcode::flash, "");
-  for (std::size_t cut = 0; cut < whole.size(); ++cut)
-    CHECK_FALSE(simple_io::parse_log(core::ByteView(whole).first(cut)));
-  CHECK(simple_io::parse_log(whole));
+TEST_CASE("a log record cut inside its header is one still, but not where an answer may start like it") {
+  const core::ByteBuffer whole = simple_io::write_log(7, 4, Opcode::flash, "");
+  for (std::size_t cut = 1; cut < whole.size(); ++cut) {
+    INFO("cut at " << cut);
+    const core::ByteView bytes = core::ByteView(whole).first(cut);
+    const auto record = simple_io::parse_log(bytes);
+    REQUIRE(record);
+    CHECK(record->id == (cut < 3 ? 0 : 7));
+    CHECK((record->level <= simple_io::kErrorLevel) == (cut >= 3));
+    CHECK_FALSE(simple_io::parse_whole_log(bytes));
+  }
+  CHECK(simple_io::parse_log(whole)->level == 4);
+  CHECK(simple_io::parse_whole_log(whole));
+  CHECK_FALSE(simple_io::parse_log({}));
+}
+
+TEST_CASE("one device is told from another by its platform, its unique id or its serial number") {
+  const simple_io::Identity one{"A.B.C.D", core::Guid::from_name("unique"), core::Guid::from_name("serial")};
+  CHECK(simple_io::require_same(one, one));
+  auto other = one;
+  std::string what;
+  SECTION("platform") { other.platform_id = what = "platform id"; }
+  SECTION("unique id") {
+    other.unique_id = {};
+    what = "unique id";
+  }
+  SECTION("serial number") {
+    other.serial = core::Guid::from_name("another");
+    what = "serial number";
+  }
+  const auto same = simple_io::require_same(one, other);
+  REQUIRE(error_id(same) == "device.identity-changed");
+  CHECK(same.error().context_value("of") == what);
 }
 
 TEST_CASE("a disk that cannot be is a protocol violation") {

@@ -207,10 +207,122 @@ TEST_CASE("an answer that goes wrong is never taken for a good one") {
   const auto command = GENERATE(Opcode::id, Opcode::serial_number, Opcode::get_disk_info, Opcode::query_for_command);
   const auto kind = GENERATE(Kind::stall, Kind::short_reply, Kind::garbage, Kind::no_reply);
   auto options = device_options();
-  options.faults.answer = AnswerFault{.kind = kind, .to_command = command};
+  options.faults.answer = AnswerFault{
+      .kind = kind, .to_command = command, .times = 3};  // and again, and what the device complains of between
   SimpleIoTarget target(connect(make_device(options)));
   const auto identity = target.identify();
   REQUIRE_FALSE(identity);
   CHECK((error_id(identity) == "device.stalled" || error_id(identity) == "device.timed-out" ||
          error_id(identity) == "device.protocol-violation"));
+}
+
+TEST_CASE("an Id that goes wrong once is asked again") {
+  const auto kind = GENERATE(AnswerFault::Kind::stall, AnswerFault::Kind::short_reply, AnswerFault::Kind::garbage,
+                             AnswerFault::Kind::no_reply);
+  auto options = device_options();
+  options.faults.answer = AnswerFault{.kind = kind, .to_command = Opcode::id};
+  SimpleIoTarget target(connect(make_device(options)));
+  const auto identity = target.identify();
+  REQUIRE(identity);
+  CHECK(identity->serial == core::Guid::from_name("serial").to_string());
+}
+
+TEST_CASE("a device that does not know the question which commands it knows is taken to know what it would without") {
+  ScriptedConnection s;
+  s.script->answers.assign({id_answer(0, 1), one(Opcode::error), one(Opcode::error)});
+  REQUIRE(s.connection.id());
+  CHECK(s.connection.knows(Opcode::read_disk) == true);
+  CHECK(s.connection.knows(Opcode::fast_flash) == false);
+}
+
+namespace {
+
+struct ReadBack {
+  std::shared_ptr<VirtualSimpleIoDevice> device;
+  SimpleIoTarget target;
+  std::shared_ptr<const core::BlockSource> disk;
+  core::ByteBuffer expected;
+
+  explicit ReadBack(std::size_t transfer_size = 4096) : device(make(transfer_size)), target(connect(device)) {
+    REQUIRE(target.identify());
+    disk = *target.open_disk();
+    expected = disk_of(*device);
+  }
+  static std::shared_ptr<VirtualSimpleIoDevice> make(std::size_t transfer_size) {
+    auto options = device_options();
+    options.disk_transfer_size = static_cast<std::uint32_t>(transfer_size);
+    auto device = make_device(options);
+    core::ByteBuffer contents(65536);
+    for (std::size_t i = 0; i < contents.size(); ++i) contents[i] = static_cast<std::uint8_t>(i / 512 + i);
+    REQUIRE(device->storage()->write_at(0, contents));
+    return device;
+  }
+  void fail_reads(AnswerFault::Kind kind, unsigned times) {
+    device->set_faults({.answer = AnswerFault{.kind = kind, .to_command = Opcode::read_disk, .times = times}});
+  }
+  bool reads_right(std::uint64_t offset) {
+    const auto bytes = disk->read(offset, 16384);
+    INFO((bytes ? "" : bytes.error().message()));
+    return bytes && std::equal(bytes->begin(), bytes->end(), expected.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a read of the disk that fails while the device is there is repeated once") {
+  const auto kind = GENERATE(AnswerFault::Kind::stall, AnswerFault::Kind::short_reply, AnswerFault::Kind::no_reply);
+  ReadBack line(GENERATE(4096U, 1000U));
+  line.fail_reads(kind, 1);
+  CHECK(line.reads_right(8192));
+  CHECK(line.reads_right(0));
+  CHECK(line.target.recoveries() == 0);
+}
+
+TEST_CASE("what a failed read of the disk left in the pipe is no part of the next one") {
+  ReadBack line;
+  const auto happened = std::make_shared<bool>(false);
+  std::uint64_t healed = 0;
+  for (std::uint64_t call = 1;; ++call) {
+    *happened = false;
+    const auto transport = std::make_shared<SimpleIoTarget>(std::make_unique<virtual_device::FaultyTransport>(
+        connect(line.device), virtual_device::FaultPlan{TransportFault::time_out, call}, happened));
+    const auto disk = transport->open_disk();
+    if (!disk) continue;
+    const bool before = *happened;
+    const auto first = (*disk)->read(8192, 16384);
+    const auto second = (*disk)->read(0, 16384);
+    INFO("call " << call);
+    if (first) CHECK(std::equal(first->begin(), first->end(), line.expected.begin() + 8192));
+    REQUIRE(second);
+    CHECK(std::equal(second->begin(), second->end(), line.expected.begin()));
+    if (!*happened) break;
+    if (!before && first) ++healed;
+  }
+  CHECK(healed > 4);
+}
+
+TEST_CASE("a read of the disk that fails twice is an error, and the next one reads what it asks for") {
+  const auto kind = GENERATE(AnswerFault::Kind::stall, AnswerFault::Kind::short_reply, AnswerFault::Kind::no_reply);
+  ReadBack line;
+  line.fail_reads(kind, 3);  // what it complains of between is the third
+  const auto read = line.disk->read(8192, 16384);
+  REQUIRE_FALSE(read);
+  CHECK((error_id(read) == "device.stalled" || error_id(read) == "device.timed-out"));
+  CHECK(read.error().context_value("offset") == "8192");
+  CHECK(line.reads_right(0));
+}
+
+TEST_CASE("a disk whose device answers as another one after a failed read is not read on") {
+  auto script = std::make_shared<Script>();
+  SimpleIoTarget target(std::make_unique<ScriptedTransport>(script));
+  script->answers.assign({id_answer(), disk_answer(16376, 512, 99)});
+  const auto disk = target.open_disk();
+  REQUIRE(disk);
+  script->stall_write = script->sent.size();
+  CHECK(error_id((*disk)->read(0, 512)) == "device.stalled");
+  script->stall_write.reset();
+  script->serial[0] = 2;
+  script->answers.assign({id_answer(), core::ByteBuffer(512, 9)});
+  CHECK(error_id((*disk)->read(0, 512)) == "device.identity-changed");
+  CHECK(error_id((*disk)->read(0, 512)) == "device.identity-changed");
 }

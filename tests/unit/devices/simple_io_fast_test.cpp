@@ -204,8 +204,21 @@ TEST_CASE("an image that the device refuses is refused on the fast flow too") {
   REQUIRE(error_id(done) == "device.rejected-image");
   CHECK(done.error().context_value("device_error") == "23");
   CHECK(device->completed_images() == 0);
-  device->power_cut();  // taken out and plugged in again: answers to what the host sent on were waiting
   CHECK(flash(device, image.file));
+}
+
+TEST_CASE("a target whose image was refused on the fast flow flashes the next one") {
+  const Image image = small_image();
+  core::ByteBuffer file = image.file;
+  file[image.payload_offset + 5] ^= 1;
+  const auto device = make_device(fast_device_options());
+  SimpleIoTarget target(connect(device));
+  MemoryStream bad(file);
+  MemoryStream good(image.file);
+  RecordingObserver observer;
+  REQUIRE(error_id(target.flash(bad, observer, {})) == "device.rejected-image");
+  REQUIRE(target.flash(good, observer, {}));
+  CHECK(device->completed_images() == 1);
 }
 
 TEST_CASE("an image that is cut anywhere is never confirmed on the fast flow") {

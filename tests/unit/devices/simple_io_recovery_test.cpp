@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Bus errors in the middle of an image: who is waited for, where the image goes on, and when the job is given up.
+#include <functional>
+#include <future>
 #include <thread>
 
 #include "devices/virtual/virtual_bus.hpp"
@@ -28,12 +30,15 @@ struct OnBus {
     options.descriptors = simple_descriptors(48);  // four packets
     return options;
   }
+  unsigned recoveries = 0;
   core::Status flash(const std::shared_ptr<VirtualSimpleIoDevice>& device,
                      const std::shared_ptr<virtual_device::VirtualDevice>& comes_back) {
     REQUIRE(bus.plug(kPort, device, comes_back));
     const auto target = bus.open(kPort);
     REQUIRE(target);
-    return (*target)->as_stream()->flash(image, observer, {});
+    auto done = (*target)->as_stream()->flash(image, observer, {});
+    recoveries = (*target)->recoveries();
+    return done;
   }
 };
 
@@ -65,6 +70,7 @@ TEST_CASE("a device that kept its place goes on from there after its cable came 
   CHECK(std::ranges::is_sorted(line.observer.progress));
   REQUIRE(line.observer.log.size() == 1);
   CHECK(line.observer.log[0].find("goes on at byte 262144") != std::string::npos);
+  CHECK(line.recoveries == 1);
 }
 
 TEST_CASE("a device that lost its power begins again") {
@@ -101,11 +107,51 @@ TEST_CASE("another device that comes back gets nothing of the image") {
   CHECK(other->storage()->written().empty());
 }
 
+TEST_CASE("a board that differs by its serial number alone gets nothing of another one's image") {
+  OnBus line;
+  auto options = dropping_options();
+  options.unique_id = {};
+  auto other_options = options;
+  other_options.faults = {};
+  SECTION("another serial number") { other_options.serial = core::Guid::from_name("another"); }
+  SECTION("none") { other_options.without = {Opcode::serial_number}; }
+  const auto other = make_device(other_options);
+  const auto done = line.flash(make_device(options), other);
+  REQUIRE(error_id(done) == "device.identity-changed");
+  CHECK(done.error().context_value("of") == "serial number");
+  CHECK(other->position() == 0);
+  CHECK(other->storage()->written().empty());
+  CHECK(line.recoveries == 1);
+}
+
+TEST_CASE("a board without a serial number is known again by what it has") {
+  OnBus line;
+  auto options = dropping_options();
+  options.without = {Opcode::serial_number};
+  const auto device = make_device(options);
+  REQUIRE(line.flash(device, device));
+  CHECK(device->completed_images() == 1);
+}
+
+TEST_CASE("a device that came and went twice before it was opened again counts once") {
+  const auto device = make_device(dropping_options());
+  SimpleIoTarget target(connect(device), with_reconnect([&](core::Deadline) {
+                          const auto first = cable_to(device);
+                          first->unplug();
+                          return core::Result<std::unique_ptr<devices::Transport>>(connect(device));
+                        }));
+  MemoryStream image(small_image().file);
+  RecordingObserver observer;
+  REQUIRE(target.flash(image, observer, {}));
+  CHECK(target.recoveries() == 1);
+}
+
 TEST_CASE("a device that stays away is device.disconnected, and says what was waited for") {
   OnBus line;
   const auto done = line.flash(make_device(dropping_options()), nullptr);
   REQUIRE(error_id(done) == "device.disconnected");
   CHECK(done.error().context_value("recovery").find("waiting for the device to come back") != std::string::npos);
+  CHECK(line.recoveries == 0);
 }
 
 TEST_CASE("a bus error that the device survives is recovered without opening it again") {
@@ -119,6 +165,7 @@ TEST_CASE("a bus error that the device survives is recovered without opening it 
   REQUIRE(done);
   CHECK(device->completed_images() == 1);
   CHECK(disk_of(*device) == expected_disk(OnBus::image_options(), 0xA5));
+  CHECK(line.recoveries == 0);  // the device has not left the bus
 }
 
 TEST_CASE("a device that breaks again and again is given up after three new beginnings") {
@@ -148,8 +195,8 @@ TEST_CASE("a device that stands elsewhere in the image is given up with the firs
   first->answers.assign({id_answer()});
   first->stall_write = 7;
   auto second = std::make_shared<Script>();
-  second->answers.assign(simple_io::kJunkRounds * simple_io::kJunkReads, core::ByteBuffer(3, 9));
-  second->answers.push_back(id_answer(place));
+  second->leftovers.assign(15, core::ByteBuffer(3, 9));
+  second->answers.assign({id_answer(place)});
   SimpleIoTarget target(
       std::make_unique<ScriptedTransport>(first), with_reconnect([&](core::Deadline) {
         return core::Result<std::unique_ptr<devices::Transport>>(std::make_unique<ScriptedTransport>(second));
@@ -166,8 +213,8 @@ TEST_CASE("a device that has the packet whose Ack was lost gets the next one, wi
   auto first = std::make_shared<Script>();
   first->answers.assign({id_answer()});  // then no Ack
   auto second = std::make_shared<Script>();
-  second->answers.assign(simple_io::kJunkRounds * simple_io::kJunkReads, core::ByteBuffer(3, 9));
-  second->answers.insert(second->answers.end(), {id_answer(262144), one(Opcode::ack), one(Opcode::ack)});
+  second->leftovers.assign(15, core::ByteBuffer(3, 9));
+  second->answers.assign({id_answer(262144), one(Opcode::ack), one(Opcode::ack)});
   SimpleIoTarget target(
       std::make_unique<ScriptedTransport>(first), with_reconnect([&](core::Deadline) {
         return core::Result<std::unique_ptr<devices::Transport>>(std::make_unique<ScriptedTransport>(second));
@@ -195,6 +242,36 @@ TEST_CASE("what the device refuses is not tried again") {
   RecordingObserver observer;
   CHECK(error_id(target.flash(stream, observer, {})) == "device.rejected-image");
   CHECK_FALSE(asked);
+}
+
+TEST_CASE("a stop request does not wait for a transport that takes its time to let go") {
+  struct Slow final : public devices::Transport {
+    Slow(std::function<bool()> stopped, bool& seen) : stopped_(std::move(stopped)), seen_(seen) {}
+    ~Slow() override { seen_ = stopped_(); }
+    [[nodiscard]] core::Status write(core::ByteView, core::Deadline) override { return {}; }
+    [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan, core::Deadline) override { return 0; }
+    [[nodiscard]] core::Status clear(core::Deadline) override { return {}; }
+    [[nodiscard]] core::Status control_line_state(core::Deadline) override { return {}; }
+    void cancel_at(core::Deadline) override {}
+    std::function<bool()> stopped_;
+    bool& seen_;
+  };
+  std::promise<void> letting_go;
+  std::promise<void> cancelled;
+  bool seen = false;
+  simple_io::Connection connection(std::make_unique<Slow>(
+      [&] {
+        letting_go.set_value();
+        return cancelled.get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+      },
+      seen));
+  std::jthread stopper([&] {
+    letting_go.get_future().wait();
+    connection.cancel_at(core::Deadline::after(std::chrono::seconds(1)));
+    cancelled.set_value();
+  });
+  connection.release(devices::fail("device.disconnected").error());
+  CHECK(seen);
 }
 
 TEST_CASE("a stop request ends the wait for a device that is away") {

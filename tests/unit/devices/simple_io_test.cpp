@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The host's side of Simple I/O, against virtual devices and against scripted ones that misbehave.
+#include "flash/core/digest.hpp"
 #include "tests/unit/devices/device_fixture.hpp"
 
 using namespace imprint;
@@ -219,6 +220,50 @@ TEST_CASE("a packet that is not acknowledged is sent again, ten times") {
   }
 }
 
+TEST_CASE("a log record in the answer to a packet is none, however it comes, and the packet goes out once") {
+  const bool confirms = GENERATE(true, false);
+  Scripted s;
+  s.answers({id_answer()});
+  auto& answers = s.script->answers;
+  SECTION("shorter than its header") {
+    answers.push_back({5, 23});
+    answers.push_back({5});
+  }
+  SECTION("in two transfers") {
+    answers.push_back(simple_io::write_log(1, 4, Opcode::flash, "a line that goes"));
+    answers.push_back(core::ByteBuffer{' ', 'o', 'n'});
+    answers.push_back(core::ByteBuffer{3, 3});
+  }
+  SECTION("in two transfers, of which the second could be an Ack") {
+    answers.push_back(simple_io::write_log(1, 4, Opcode::flash, std::string(512 - 17, 'x')));
+    answers.push_back(one(Opcode::ack));
+  }
+  SECTION("of a whole USB packet, and ended") {
+    answers.push_back(simple_io::write_log(1, 4, Opcode::flash, std::string(512 - 17, 'x')));
+    answers.emplace_back();
+  }
+  answers.push_back(one(Opcode::ack));
+  if (confirms) answers.push_back(one(Opcode::ack));
+  CHECK(s.flash() == (confirms ? "" : "device.timed-out"));
+  CHECK(s.script->sent.size() == 2 + 17);
+}
+
+TEST_CASE("the id of a record that ends in its header explains an Err") {
+  Scripted s;
+  s.answers({id_answer(), core::ByteBuffer{5, 23, 0}, one(Opcode::error)});
+  CHECK(s.flash() == "device.rejected-image");
+}
+
+TEST_CASE("what is no answer to a packet ends the flash and is not taken for a request to send it again") {
+  Scripted s;
+  s.answers({id_answer()});
+  s.script->answers.push_back(
+      GENERATE(core::ByteBuffer{7}, core::ByteBuffer{3, 3}, core::ByteBuffer{4, 0}, core::ByteBuffer(64, 0xEE)));
+  s.script->then_for_ever = one(Opcode::ack);
+  CHECK(s.flash() == "device.protocol-violation");
+  CHECK(s.script->sent.size() == 2 + 17);
+}
+
 TEST_CASE("no success without the last confirmation") {
   Scripted s;
   SECTION("which does not come") {
@@ -241,9 +286,17 @@ TEST_CASE("logs and empty transfers without end are a protocol violation") {
 
 TEST_CASE("another device than the one that was identified gets no image") {
   Scripted s;
-  s.answers({id_answer(), core::ByteBuffer(16, 1), disk_answer(16376, 512, 99)});
+  s.answers({id_answer(), disk_answer(16376, 512, 99)});
   REQUIRE(s.target.identify());
-  s.answers({id_answer(0, 0, "Somebody.Elses.Device.1")});
+  SECTION("by its platform") { s.answers({id_answer(0, 0, "Somebody.Elses.Device.1")}); }
+  SECTION("by its serial number alone") {
+    s.script->serial[15] = 2;
+    s.answers({id_answer()});
+  }
+  SECTION("by having no serial number") {
+    s.script->serial = core::ByteBuffer(16);
+    s.answers({id_answer()});
+  }
   CHECK(s.flash() == "device.identity-changed");
   CHECK(s.script->sent.back() == one(Opcode::id));
 }
@@ -260,6 +313,7 @@ TEST_CASE("an answer may come in several transfers, with log records before it")
   Scripted s;
   const core::ByteBuffer id = id_answer();
   const core::ByteBuffer log = simple_io::write_log(1, 4, Opcode::id, "x");
+  s.script->serial.clear();
   s.answers({core::ByteBuffer(id.begin(), id.begin() + 10), core::ByteBuffer{},
              core::ByteBuffer(id.begin() + 10, id.end()), log, core::ByteBuffer(9, 1), core::ByteBuffer(7, 1),
              disk_answer(16376, 512, 99)});
@@ -270,14 +324,103 @@ TEST_CASE("an answer may come in several transfers, with log records before it")
 
 TEST_CASE("an answer of the wrong length is a protocol violation") {
   Scripted s;
-  s.answers({id_answer(), core::ByteBuffer(17, 1)});
+  s.script->serial = core::ByteBuffer(17, 1);
+  s.answers({id_answer()});
   CHECK(error_id(s.target.identify()) == "device.protocol-violation");
 }
 
 TEST_CASE("a lying disk does not get past identify") {
   Scripted s;
-  s.answers({id_answer(), core::ByteBuffer(16, 1), disk_answer(16376, 512, UINT64_MAX)});
+  s.answers({id_answer(), disk_answer(16376, 512, UINT64_MAX)});
   CHECK(error_id(s.target.identify()) == "device.protocol-violation");
+}
+
+TEST_CASE("numbers of zeros are none") {
+  auto options = device_options();
+  options.serial = {};
+  options.unique_id = {};
+  SimpleIoTarget target(connect(make_device(options)));
+  const auto identity = target.identify();
+  REQUIRE(identity);
+  CHECK(identity->serial.empty());
+  CHECK(identity->unique_id.empty());
+}
+
+TEST_CASE("identify tells what the device can, for the records") {
+  const auto details = [](std::size_t fast_byte) {
+    auto options = device_options();
+    if (fast_byte < options.capability.size()) options.capability[fast_byte] = 1;
+    return SimpleIoTarget(connect(make_device(options))).identify()->details;
+  };
+  using Details = std::vector<std::pair<std::string, std::string>>;
+  CHECK(details(99) ==
+        Details{{"fast flow", "no"}, {"command set", "version 2"}, {"disk transfer size", "131072 bytes"}});
+  CHECK(details(0)[0].second == "yes");
+  CHECK(details(15)[0].second == "yes, with fixed sizes");
+}
+
+TEST_CASE("a device that refuses to hear of its host is spoken to all the same") {
+  Scripted s;
+  s.script->stalls_line_state = true;
+  s.answers({id_answer(), disk_answer(16376, 512, 99)});
+  CHECK(s.target.identify());
+}
+
+TEST_CASE("answers that an earlier host did not fetch are not taken for this one's") {
+  Scripted s;
+  const core::ByteBuffer disk = disk_answer(16376, 512, 99);
+  SECTION("before the first question") {
+    s.script->leftovers.assign({one(Opcode::ack), id_answer(77), core::ByteBuffer(16384, 9), core::ByteBuffer{}});
+    s.answers({id_answer(), disk});
+  }
+  SECTION("an Ack behind the question: it is asked once more") {
+    s.answers({one(Opcode::ack), id_answer(77), silence(), id_answer(), disk});
+  }
+  SECTION("a Nack, a log record and an Err behind it") {
+    s.answers({one(Opcode::nack), simple_io::write_log(1, 1, Opcode::flash, "x"), one(Opcode::error), id_answer(77),
+               silence(), id_answer(), disk});
+  }
+  SECTION("something else behind it: the pipes are cleared first") {
+    s.answers({core::ByteBuffer(300, 9), id_answer(), disk});
+  }
+  const auto identity = s.target.identify();
+  REQUIRE(identity);
+  CHECK(identity->platform_id == "Imprint.Virtual.Board.1");
+  CHECK(identity->disk->size == 51200);
+  s.answers({id_answer(), one(Opcode::ack), one(Opcode::ack)});
+  CHECK(s.flash().empty());
+}
+
+TEST_CASE("answers out of turn without end are a protocol violation") {
+  Scripted s;
+  s.script->then_for_ever = GENERATE(one(Opcode::ack), one(Opcode::error));
+  CHECK(error_id(s.target.identify()) == "device.protocol-violation");
+}
+
+TEST_CASE("a device whose host was killed in the middle of a packet is flashed by the next one") {
+  const auto device = make_device();
+  const auto cable = cable_to(device);
+  const core::ByteBuffer file = small_image().file;
+  {
+    const auto killed = connect(cable);
+    const auto soon = core::Deadline::after(std::chrono::seconds(1));
+    REQUIRE(killed->write(one(Opcode::flash), soon));
+    const auto packets = GENERATE(0, 1);
+    core::ByteBuffer packet(file.begin(), file.begin() + simple_io::kPacketDataSize);
+    core::ByteWriter trailer;
+    trailer.bytes(packet);
+    trailer.le(std::uint32_t{simple_io::kPacketDataSize});
+    trailer.le(std::uint32_t{0});
+    trailer.le(core::crc32(trailer.buffer()));
+    if (packets == 1) REQUIRE(killed->write(trailer.buffer(), soon));  // its Ack is never fetched
+    REQUIRE(killed->write(core::ByteBuffer(1000, 7), soon));
+  }
+  SimpleIoTarget target(connect(cable));
+  REQUIRE(target.identify());
+  MemoryStream image(file);
+  RecordingObserver observer;
+  REQUIRE(target.flash(image, observer, {}));
+  CHECK(device->completed_images() == 1);
 }
 
 TEST_CASE("a rebooting device is gone for the target") {

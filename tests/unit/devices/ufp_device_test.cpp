@@ -33,9 +33,7 @@ struct Bench {
   }
   std::uint16_t payload(core::ByteView data) { return send(ufp::payload_head<ufp::PayloadV2>(size_of(data), 0), data); }
   static std::uint32_t size_of(core::ByteView data) { return static_cast<std::uint32_t>(data.size()); }
-  bool is_untouched() const {
-    return core::ByteBuffer(device->options().disk_size, 0xA5) == ufp_fixture::disk_of(*device);
-  }
+  bool is_untouched() const { return core::ByteBuffer(device->options().disk_size, 0xA5) == disk_of(*device); }
 };
 
 struct Parts {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every call of the transport to a UFP device goes wrong once, in every way, and so does every reply of the device:
-// never a false success, always a fitting error, and the device is good for another attempt.
-#include <set>
-
+// never a false success, always a fitting error, and the device is good for another attempt over the same connection,
+// where that was not what was lost.
 #include "devices/virtual/faulty_transport.hpp"
 #include "tests/unit/devices/ufp_fixture.hpp"
 
@@ -23,26 +22,11 @@ core::Status run_scenario(std::unique_ptr<devices::Transport> transport, MemoryS
   return target.flash(image, observer, {});
 }
 
-std::set<std::string> fitting_ids(TransportFault fault) {
-  switch (fault) {
-    case TransportFault::fail:
-      return {"device.transfer-failed"};
-    case TransportFault::cut_short:
-      return {"device.transfer-failed", "device.timed-out", "device.protocol-violation"};
-    case TransportFault::stall:
-      return {"device.stalled"};
-    case TransportFault::time_out:
-      return {"device.timed-out"};
-    case TransportFault::disconnect:
-      return {"device.disconnected"};
-  }
-  return {};
-}
-
 struct Scenario {
   ImageOptions image_options;
   UfpOptions options = ufp_options();
-  explicit Scenario(std::uint16_t protocol) {
+  explicit Scenario(std::uint16_t protocol, bool waits_for_closing = false) {
+    options.waits_for_closing = waits_for_closing;
     image_options.disk_size = 1U << 20;
     image_options.descriptors = simple_descriptors(14);
     options.disk_size = image_options.disk_size;
@@ -53,8 +37,9 @@ struct Scenario {
 
 }  // namespace
 
-TEST_CASE("no transfer to a UFP device can go wrong in any way and still give a success") {
-  const Scenario scenario(GENERATE(ufp::kSyncV1, ufp::kSyncV2));
+TEST_CASE("no transfer to a UFP device can go wrong in any way and give a false success") {
+  const Scenario scenario =
+      GENERATE(Scenario(ufp::kSyncV1), Scenario(ufp::kSyncV2), Scenario(ufp::kSyncV2, /*waits_for_closing=*/true));
   MemoryStream image(build_image(scenario.image_options).file);
   const core::ByteBuffer expected = expected_disk(scenario.image_options, 0xA5);
   const auto fault = GENERATE(TransportFault::fail, TransportFault::cut_short, TransportFault::stall,
@@ -68,21 +53,29 @@ TEST_CASE("no transfer to a UFP device can go wrong in any way and still give a 
     const auto done = run_scenario(std::make_unique<FaultyTransport>(connect(cable), plan, happened), image);
     if (!*happened) {
       CHECK(done);
-      CHECK(ufp_fixture::disk_of(*device) == expected);
+      CHECK(disk_of(*device) == expected);
       break;
     }
     INFO("call " << calls << ": " << error_id(done));
-    REQUIRE_FALSE(done);
+    if (done) {
+      // A greeting is repeated, and what the device says after its confirmation takes nothing from that.
+      REQUIRE(device->completed_images() == 1);
+      REQUIRE(disk_of(*device) == expected);
+      continue;
+    }
     REQUIRE(fitting_ids(fault).contains(error_id(done)));
-    cable->unplug();
-    REQUIRE(run_scenario(connect(device), image));
-    REQUIRE(ufp_fixture::disk_of(*device) == expected);
+    if (fault == TransportFault::disconnect) cable->unplug();
+    const auto again = run_scenario(connect(cable->plugged() ? cable : cable_to(device)), image);
+    INFO("the next attempt: " << (again ? "" : again.error().message()));
+    REQUIRE(again);
+    REQUIRE(disk_of(*device) == expected);
   }
   CHECK(calls > 30);
 }
 
-TEST_CASE("no reply of a UFP device can be wrong and still give a success") {
-  const Scenario scenario(GENERATE(ufp::kSyncV1, ufp::kSyncV2));
+TEST_CASE("no reply of a UFP device can be wrong and give a false success") {
+  const Scenario scenario =
+      GENERATE(Scenario(ufp::kSyncV1), Scenario(ufp::kSyncV2), Scenario(ufp::kSyncV2, /*waits_for_closing=*/true));
   MemoryStream image(build_image(scenario.image_options).file);
   const auto how = GENERATE(UfpFaults::Reply::garbage, UfpFaults::Reply::none, UfpFaults::Reply::cut_short);
   std::uint64_t replies = 0;
@@ -97,10 +90,12 @@ TEST_CASE("no reply of a UFP device can be wrong and still give a success") {
       break;
     }
     INFO("reply " << replies << ": " << error_id(done));
-    REQUIRE_FALSE(done);
+    if (done) {
+      REQUIRE(device->completed_images() == 1);
+      continue;
+    }
     REQUIRE((error_id(done) == "device.protocol-violation" || error_id(done) == "device.timed-out"));
-    cable->unplug();
-    REQUIRE(run_scenario(connect(device), image));
+    REQUIRE(run_scenario(connect(cable), image));
   }
   CHECK(replies > 15);
 }

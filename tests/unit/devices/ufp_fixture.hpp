@@ -12,11 +12,17 @@
 #include "devices/protocol/ufp_messages.hpp"
 #include "devices/virtual/in_process_transport.hpp"
 #include "devices/virtual/ufp_device.hpp"
-#include "tests/unit/fixtures/ffu_fixture.hpp"
+#include "tests/unit/devices/device_fixture.hpp"
 
 namespace imprint::ufp_fixture {
 
 namespace ufp = devices::ufp;
+using fixture::cable_to;
+using fixture::connect;
+using fixture::disk_of;
+using fixture::error_id;
+using fixture::Script;
+using fixture::ScriptedTransport;
 using virtual_device::UfpFaults;
 using virtual_device::UfpOptions;
 using virtual_device::VirtualUfpDevice;
@@ -35,32 +41,6 @@ inline std::shared_ptr<VirtualUfpDevice> make_ufp_device(UfpOptions options = uf
   auto device = VirtualUfpDevice::create(std::move(options));
   REQUIRE(device);
   return *device;
-}
-
-inline std::shared_ptr<virtual_device::VirtualCable> cable_to(std::shared_ptr<VirtualUfpDevice> device) {
-  return std::make_shared<virtual_device::VirtualCable>(std::move(device),
-                                                        virtual_device::IdleRule::no_reply_will_come);
-}
-
-inline std::unique_ptr<devices::Transport> connect(const std::shared_ptr<virtual_device::VirtualCable>& cable) {
-  auto transport = virtual_device::InProcessTransport::open(cable);
-  REQUIRE(transport);
-  return std::move(*transport);
-}
-
-inline std::unique_ptr<devices::Transport> connect(std::shared_ptr<VirtualUfpDevice> device) {
-  return connect(cable_to(std::move(device)));
-}
-
-inline core::ByteBuffer disk_of(const VirtualUfpDevice& device) {
-  auto bytes = device.storage()->read(0, device.storage()->size());
-  REQUIRE(bytes);
-  return std::move(*bytes);
-}
-
-template <class R>
-std::string error_id(const R& result) {
-  return result ? "" : std::string(result.error().id());
 }
 
 inline core::ByteBuffer bytes_of(std::string_view text) {
@@ -89,36 +69,6 @@ class KeepingTransport final : public devices::Transport {
  private:
   std::unique_ptr<devices::Transport> inner_;
   std::shared_ptr<std::vector<core::ByteBuffer>> sent_;
-};
-
-// Answers that were thought up beforehand, one for each read.
-struct UfpScript {
-  std::deque<core::ByteBuffer> answers;
-  std::optional<core::ByteBuffer> then_for_ever;
-  std::vector<core::ByteBuffer> sent;
-};
-
-class UfpScriptedTransport final : public devices::Transport {
- public:
-  explicit UfpScriptedTransport(std::shared_ptr<UfpScript> script) : script_(std::move(script)) {}
-  [[nodiscard]] core::Status write(core::ByteView data, core::Deadline) override {
-    script_->sent.emplace_back(data.begin(), data.end());
-    return {};
-  }
-  [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline) override {
-    if (script_->answers.empty() && !script_->then_for_ever) return devices::fail("device.timed-out");
-    const core::ByteBuffer answer = script_->answers.empty() ? *script_->then_for_ever : script_->answers.front();
-    if (!script_->answers.empty()) script_->answers.pop_front();
-    const std::size_t count = std::min(buffer.size(), answer.size());
-    std::copy_n(answer.begin(), count, buffer.begin());
-    return count;
-  }
-  [[nodiscard]] core::Status clear(core::Deadline) override { return {}; }
-  [[nodiscard]] core::Status control_line_state(core::Deadline) override { return {}; }
-  void cancel_at(core::Deadline) override {}
-
- private:
-  std::shared_ptr<UfpScript> script_;
 };
 
 inline ufp::DeviceInfo some_info() {
@@ -151,8 +101,8 @@ inline core::ByteBuffer payload_answer(std::uint32_t state, std::uint16_t code =
 }
 
 struct ScriptedUfp {
-  std::shared_ptr<UfpScript> script = std::make_shared<UfpScript>();
-  devices::UfpTarget target{std::make_unique<UfpScriptedTransport>(script)};
+  std::shared_ptr<Script> script = std::make_shared<Script>();
+  devices::UfpTarget target{std::make_unique<ScriptedTransport>(script)};
   fixture::MemoryStream image{fixture::small_image().file};
   fixture::RecordingObserver observer;
   void answers(std::initializer_list<core::ByteBuffer> list) { script->answers.assign(list); }

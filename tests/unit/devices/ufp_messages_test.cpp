@@ -133,8 +133,7 @@ TEST_CASE("information that lies is a protocol violation") {
     CHECK(error_id(ufp::parse_info(info_with(255, block(5, bytes_of("A.B.C.D"))))) == "device.protocol-violation");
   }
   SECTION("a value that is too short") {
-    const auto id = GENERATE(std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}, std::uint8_t{0x0F}, std::uint8_t{0x10},
-                             std::uint8_t{0x22});
+    const auto id = GENERATE(std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}, std::uint8_t{0x10}, std::uint8_t{0x22});
     CHECK(error_id(ufp::parse_info(info_with(1, block(id, core::ByteBuffer(2, 1))))) == "device.protocol-violation");
   }
   SECTION("a platform id without end") {
@@ -152,6 +151,16 @@ TEST_CASE("sub-blocks that are not known are passed over") {
   blocks.insert(blocks.end(), platform.begin(), platform.end());
   const auto info = ufp::parse_info(info_with(2, blocks));
   REQUIRE(info);
+  CHECK(info->platform_id == "A.B.C.D");
+}
+
+TEST_CASE("security flags of a form that is not known are passed over") {
+  core::ByteBuffer blocks = block(ufp::kSecurityBlock, core::ByteBuffer(7, 1));
+  const auto platform = block(ufp::kPlatformIdBlock, bytes_of("A.B.C.D"));
+  blocks.insert(blocks.end(), platform.begin(), platform.end());
+  const auto info = ufp::parse_info(info_with(2, blocks));
+  REQUIRE(info);
+  CHECK_FALSE(info->security);
   CHECK(info->platform_id == "A.B.C.D");
 }
 

@@ -9,9 +9,9 @@ using devices::UfpTarget;
 
 namespace {
 
-std::string detail(const UfpTarget& target, std::string_view name) {
-  const auto found = std::ranges::find(target.details(), name, [](const auto& pair) { return pair.first; });
-  return found == target.details().end() ? "" : found->second;
+std::string detail(const engine::DeviceIdentity& identity, std::string_view name) {
+  const auto found = std::ranges::find(identity.details, name, [](const auto& pair) { return pair.first; });
+  return found == identity.details.end() ? "" : found->second;
 }
 
 core::Status flash(const std::shared_ptr<VirtualUfpDevice>& device, const Image& image) {
@@ -36,16 +36,27 @@ TEST_CASE("identify tells a UFP device's platform, serial, unique id and disk") 
   CHECK(identity->disk->size == 4U << 20);
 }
 
-TEST_CASE("identify keeps what else a UFP device tells of itself") {
+TEST_CASE("identify tells what else a UFP device says of itself") {
   UfpTarget target(connect(make_ufp_device()));
-  REQUIRE(target.identify());
-  CHECK(detail(target, "USB speed") == "2 of 3");
-  CHECK(detail(target, "eMMC write speed") == "35000 KB/s");
-  CHECK(detail(target, "data verify speed") == "90000 KB/s");
-  CHECK(detail(target, "UEFI secure boot") == "yes");
-  CHECK(detail(target, "authenticated") == "no");
-  CHECK(detail(target, "flash protocols") == "0x05");
-  CHECK(detail(target, "write buffer") == "2097152 bytes");
+  const auto identity = target.identify();
+  REQUIRE(identity);
+  CHECK(detail(*identity, "USB speed") == "level 2 now, level 3 possible");
+  CHECK(detail(*identity, "eMMC write speed") == "35000 KB/s");
+  CHECK(detail(*identity, "UEFI secure boot") == "yes");
+  CHECK(detail(*identity, "authenticated") == "no");
+  CHECK(detail(*identity, "flash protocols") == "0x05");
+  CHECK(detail(*identity, "transfer size") == "2097152 bytes");
+  CHECK(detail(*identity, "write buffer") == "2097152 bytes");
+}
+
+TEST_CASE("a serial of sixteen characters is text, and sixteen other bytes are a GUID") {
+  CHECK(ufp::identifier_in(bytes_of("RM-1085 12345678")) == "RM-1085 12345678");
+  CHECK(ufp::identifier_in(bytes_of("0123456789abcdef")) == "0123456789abcdef");
+  const auto guid = core::Guid::from_name("serial").mixed_endian();
+  CHECK(ufp::identifier_in(guid) == core::Guid::from_name("serial").to_string());
+  core::ByteBuffer nearly = bytes_of("0123456789abcdef");
+  nearly[7] = 0x7F;
+  CHECK(ufp::identifier_in(nearly).size() == 36);
 }
 
 TEST_CASE("a UFP device that knows no parameter is identified all the same") {
@@ -56,7 +67,7 @@ TEST_CASE("a UFP device that knows no parameter is identified all the same") {
   REQUIRE(identity);
   CHECK(identity->serial.empty());
   CHECK(identity->disk);
-  CHECK(detail(target, "USB speed").empty());
+  CHECK(detail(*identity, "USB speed").empty());
 }
 
 TEST_CASE("platform and disk come from parameters where the information lacks them") {
@@ -93,6 +104,7 @@ TEST_CASE("a device flashed over UFP holds what the image describes and its old 
   SECTION("V1, the only one that it offers") { device_options.protocols = ufp::kSyncV1; }
   SECTION("V1, since it does not know V2 after all") { device_options.refuses_v2 = true; }
   SECTION("a device that does not say what it speaks") { device_options.protocols.reset(); }
+  SECTION("V2, done after the closing message only") { device_options.waits_for_closing = true; }
   ImageOptions options;
   options.descriptors = simple_descriptors(24);
   SECTION("blocks smaller than chunks, several places and a later write that wins") {
@@ -107,11 +119,11 @@ TEST_CASE("a device flashed over UFP holds what the image describes and its old 
   const auto done = target.flash(image, observer, {});
   INFO(error_id(done));
   REQUIRE(done);
-  CHECK(ufp_fixture::disk_of(*device) == expected_disk(options, 0xA5));
+  CHECK(disk_of(*device) == expected_disk(options, 0xA5));
   CHECK(device->completed_images() == 1);
   CHECK(observer.progress.back() == image.size());
   CHECK(std::ranges::is_sorted(observer.progress));
-  CHECK(observer.log.empty());
+  CHECK(observer.log == std::vector<std::string>{"data verify speed: 90000 KB/s"});
 }
 
 TEST_CASE("no option that skips a check is ever sent, and only the last message says 100 %") {
@@ -151,7 +163,7 @@ TEST_CASE("V2 sends whole chunks, as many as the write buffer holds") {
   }
 }
 
-TEST_CASE("no message holds more image bytes than the protocol's limit, whatever the device claims") {
+TEST_CASE("no message holds more than 1 MiB of an image with smaller chunks, whatever the device claims") {
   auto options = ufp_options();
   options.write_buffer_size = UINT32_MAX;
   ImageOptions image_options;
@@ -161,7 +173,7 @@ TEST_CASE("no message holds more image bytes than the protocol's limit, whatever
   MemoryStream image(build_image(image_options).file);
   RecordingObserver observer;
   REQUIRE(target.flash(image, observer, {}));
-  for (const core::ByteBuffer& message : *sent) CHECK(message.size() <= ufp::kMaxDataBytes + 0x3C);
+  for (const core::ByteBuffer& message : *sent) CHECK(message.size() <= (1U << 20) + 0x3C);
 }
 
 TEST_CASE("an image whose headers do not fit one V1 message is too large for V1, and not for V2") {
@@ -203,6 +215,17 @@ TEST_CASE("each status code of a device ends the flash with its own words and th
     CHECK(target.flash(stream, observer, {}));
     CHECK(device->completed_images() == 1);
   }
+}
+
+TEST_CASE("the log of a UFP device whose reply got lost is fetched all the same") {
+  auto options = ufp_options();
+  options.faults.reply_at = {4, UfpFaults::Reply::none};  // greeting, information, headers, payload
+  const auto device = make_ufp_device(options);
+  UfpTarget target(connect(device));
+  MemoryStream stream(small_image().file);
+  RecordingObserver observer;
+  CHECK(error_id(target.flash(stream, observer, {})) == "device.timed-out");
+  CHECK(observer.log == std::vector<std::string>{"reply 4 got lost"});
 }
 
 TEST_CASE("a stop request ends a UFP flash between messages, and the next flash starts over") {

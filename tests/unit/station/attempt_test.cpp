@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "tests/unit/station/bare_disk.hpp"
 #include "tests/unit/station/station_fixture.hpp"
 
 using namespace imprint;
@@ -107,4 +108,31 @@ TEST_CASE("recipes that differ in what they ask for have different digests") {
   one.layout = disk::DeviceLayout{};
   digests.insert(one.digest());
   CHECK(digests.size() == 6);
+}
+
+TEST_CASE("a bare disk is read back whatever the recipe says, and passes only when it holds the image") {
+  Line line;
+  auto trusting = recipe();
+  trusting.flash.read_back =
+      GENERATE(engine::FlashPolicy::ReadBack::off, engine::FlashPolicy::ReadBack::where_possible);
+  const bool keeps = GENERATE(true, false);
+  const auto storage = virtual_device::VirtualStorage::create(line.folder.path(), image_options().disk_size);
+  REQUIRE(storage.has_value());
+  BareDiskBus bus({*storage, keeps ? 0U : 512U});
+  SessionConfig config{trusting, armed_image(), {{"1", BareDiskBus::port()}}, line.folder.path(), true};
+  const auto session = Session::start(std::move(config), bus, *line.records, line.clock);
+  REQUIRE(session.has_value());
+  const AttemptResult result = Line::next(**session);
+  const auto steps = line.records->steps(line.rows().at(0).id);
+  REQUIRE(steps.has_value());
+  CHECK(steps->back().name == "read-back");
+  CHECK(steps->back().ok == keeps);
+  if (keeps) {
+    CHECK(result.verdict == db::AttemptVerdict::passed);
+    CHECK(result.proof == db::ProofLevel::read_back);
+  } else {
+    CHECK(result.verdict == db::AttemptVerdict::failed);
+    CHECK(result.proof == db::ProofLevel::none);
+    CHECK(result.error->id() == "readback.mismatch");
+  }
 }

@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "station/cli/flash_waiting.hpp"
 #include "tests/unit/station/station_fixture.hpp"
 
 using namespace imprint;
@@ -74,6 +75,47 @@ TEST_CASE("a cable that is pulled in the middle fails that attempt alone, and th
   CHECK(yield->at(0).final_pass == 2);
 }
 
+TEST_CASE("a device that lets its cable go and comes back is one attempt, which passes and says how often") {
+  Line line;
+  const auto session = line.start();
+  const auto loose = line.device(1, {.disconnect_at_byte = 300000});
+  REQUIRE(line.bus.plug(VirtualBus::port(1), loose, loose).has_value());
+  const AttemptResult result = Line::next(*session);
+  CHECK(result.verdict == db::AttemptVerdict::passed);
+  CHECK(result.proof == db::ProofLevel::read_back);
+  CHECK(result.recoveries == 1);
+  // Its coming back was no new device: nothing was begun with it again.
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(line.rows().size() == 1);
+  CHECK(loose->completed_images() == 1);
+  CHECK(session->snapshot().at(0).verdict == db::AttemptVerdict::passed);
+  // The slot is there for the next one.
+  REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(2)).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+  CHECK(line.rows().size() == 2);
+}
+
+TEST_CASE("another device that comes back never gets the first one's PASS, only an attempt of its own") {
+  Line line;
+  const auto session = line.start();
+  const auto loose = line.device(1, {.disconnect_at_byte = 300000});
+  virtual_device::DeviceOptions options = line.device(2)->options();
+  options.unique_id = core::Guid::from_name("another board");
+  const auto other = VirtualSimpleIoDevice::create(std::move(options)).value();
+  REQUIRE(line.bus.plug(VirtualBus::port(1), loose, other).has_value());
+  const AttemptResult broken = Line::next(*session);
+  CHECK(broken.verdict == db::AttemptVerdict::failed);
+  CHECK(broken.error->id() == "device.identity-changed");
+  CHECK(broken.serial == core::Guid::from_name("serial 1").to_string());
+  CHECK(loose->completed_images() == 0);
+  const AttemptResult own = Line::next(*session);
+  CHECK(own.verdict == db::AttemptVerdict::passed);
+  CHECK(own.serial == core::Guid::from_name("serial 2").to_string());
+  for (const db::AttemptRow& row : line.rows())
+    CHECK((row.close->verdict == db::AttemptVerdict::passed) == (row.id == own.id));
+}
+
 TEST_CASE("a device that comes back within the time of a reboot starts nothing, and is not shown as passed") {
   Line line;
   auto rebooting = recipe();
@@ -88,6 +130,41 @@ TEST_CASE("a device that comes back within the time of a reboot starts nothing, 
   CHECK(line.rows().size() == 1);
   CHECK(session->snapshot().at(0).phase == SlotPhase::latched);
   CHECK_FALSE(session->snapshot().at(0).verdict.has_value());
+}
+
+TEST_CASE("a device that reboots by itself after its PASS starts nothing when it comes back") {
+  Line line;
+  auto patient = recipe();
+  patient.reboot_time = std::chrono::hours(1);
+  const auto session = line.start(patient);
+  const auto device = line.device(1);
+  REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+  REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(1), device).has_value());
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(session->snapshot().at(0).phase == SlotPhase::latched);
+  CHECK(line.rows().size() == 1);
+}
+
+TEST_CASE("a session that takes one device a slot begins with no other") {
+  Line line;
+  const auto session = line.start_once();
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
+  REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(2)).has_value());
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(line.rows().size() == 1);
+}
+
+TEST_CASE("a session that was told to stop takes no device any more") {
+  Line line;
+  const auto session = line.start();
+  session->cancel_all();
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(line.rows().empty());
 }
 
 TEST_CASE("a unit that passed is refused when it is flashed again, and the next one is not") {
@@ -194,4 +271,37 @@ TEST_CASE("a slot map that names a slot or a port twice is refused") {
     const auto session = Session::start(std::move(config), line.bus, *line.records, line.clock);
     CHECK(session.error().id() == "station.slot-map-invalid");
   }
+}
+
+TEST_CASE("who waits for all slots does not wait for a device that left before its attempt") {
+  Line line;
+  const auto left = line.device(2);
+  REQUIRE(line.bus.plug(VirtualBus::port(2), left).has_value());
+  REQUIRE(line.bus.unplug(VirtualBus::port(2)).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
+  const auto session = line.start(recipe(), 2);
+  int shown = 0;
+  const auto results = cli::wait_for_all(*session, 2, [&](const auto&) { ++shown; }, {}, std::chrono::milliseconds(50));
+  REQUIRE(results.size() == 2);
+  CHECK(results[0].slot == "1");
+  CHECK(results[0].verdict == db::AttemptVerdict::passed);
+  CHECK(results[1].slot == "2");
+  CHECK(results[1].verdict == db::AttemptVerdict::failed);
+  CHECK(results[1].error->id() == "device.not-present");
+  CHECK(shown > 0);
+  CHECK(line.rows().size() == 1);
+}
+
+TEST_CASE("who waits for all slots is done when a stop has ended them, and nothing is called passed") {
+  Line line;
+  REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1, {}, 100'000)).has_value());
+  const auto session = line.start(recipe(), 2);
+  std::stop_source stop;
+  const auto stop_in_write = [&](const std::vector<SlotStatus>& slots) {
+    if (slots.at(0).phase == SlotPhase::write) stop.request_stop();
+  };
+  const auto results = cli::wait_for_all(*session, 2, stop_in_write, stop.get_token(), std::chrono::minutes(1));
+  REQUIRE(results.size() == 2);
+  for (const AttemptResult& result : results) CHECK(result.verdict != db::AttemptVerdict::passed);
+  CHECK(results[0].error->id() == "job.cancelled");
 }

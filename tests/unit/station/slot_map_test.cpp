@@ -54,8 +54,9 @@ TEST_CASE("a slot has a name and a port, and other ports have none") {
   CHECK(name_of(*map, "1-2.3").empty());
   CHECK(name_of(*map, "1-2").empty());
   CHECK(name_of(*map, "1-2.10").empty());
-  CHECK_FALSE(map->slot_of({"1-2.1"})->fixed_disk);
-  CHECK(map->slot_of({"1-2.2"})->fixed_disk);
+  CHECK(map->slot_of({"1-2.1"})->disks == devices::DisksAllowed::none);
+  CHECK(map->slot_of({"1-2.2"})->disks == devices::DisksAllowed::fixed);
+  CHECK(SlotMap::parse("1 = 1-2 disk", "a.conf")->slot_of({"1-2"})->disks == devices::DisksAllowed::removable);
   CHECK(map->port_of("2")->text == "1-2.2");
   CHECK_FALSE(map->port_of("3"));
 }

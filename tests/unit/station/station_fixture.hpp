@@ -39,6 +39,7 @@ inline Recipe recipe() {
   Recipe recipe;
   recipe.product = "test-product";
   recipe.policy = trust::Policy::none;
+  recipe.reboot_time = std::chrono::milliseconds(0);  // the next device may come at once
   return recipe;
 }
 
@@ -68,8 +69,15 @@ struct Line {
     return *made;
   }
 
-  [[nodiscard]] std::unique_ptr<Session> start(Recipe what = recipe(), unsigned slots = 8, bool training = true) {
-    SessionConfig config{std::move(what), armed_image(), {}, folder.path(), training};
+  [[nodiscard]] std::unique_ptr<Session> start_once() { return start(recipe(), 8, true, true); }
+  [[nodiscard]] std::unique_ptr<Session> start(Recipe what = recipe(), unsigned slots = 8, bool training = true,
+                                               bool once = false) {
+    SessionConfig config{.recipe = std::move(what),
+                         .image = armed_image(),
+                         .slots = {},
+                         .scratch = folder.path(),
+                         .training = training,
+                         .once = once};
     for (unsigned slot = 1; slot <= slots; ++slot)
       config.slots.push_back({std::to_string(slot), VirtualBus::port(slot)});
     auto session = Session::start(std::move(config), bus, *records, clock);

@@ -74,5 +74,5 @@ TEST_CASE("a node that keeps this user out is named with its mode, owner and gro
   CHECK((diagnosis.mode & 0777U) == (was_root ? 0600U : 0U));
   CHECK_FALSE(diagnosis.owner.empty());
   CHECK_FALSE(diagnosis.group.empty());
-  CHECK(diagnosis.remedy.find("70-imprint.rules") != std::string::npos);
+  CHECK(diagnosis.remedy.find("52-imprint.rules") != std::string::npos);
 }

@@ -2,6 +2,7 @@
 // The tree of ports out of a mocked sysfs.
 #include "devices/usb/usb_topology.hpp"
 
+#include "devices/usb/port_disk.hpp"
 #include "tests/unit/usb/mock_usb.hpp"
 
 using namespace imprint;
@@ -79,9 +80,9 @@ TEST_CASE("the disks of a device are found through its port, and those of others
   computer.plug({.path = "1-3"});
   computer.add_interface("1-3", 0x08, "usb-storage");
   computer.add_disk("1-3", "sda");
-  CHECK(usb::disks_at({"1-2.1"}) == std::vector<std::string>{"/dev/sdb"});
-  CHECK(usb::disks_at({"1-3"}) == std::vector<std::string>{"/dev/sda"});
-  CHECK(usb::disks_at({"1-2"}).empty());
-  CHECK(usb::disks_at({"1-2.2"}).empty());
-  CHECK(usb::disks_at({"../1-3"}).empty());
+  CHECK(usb::disk_at({"1-2.1"})->node == "/dev/sdb");
+  CHECK(usb::disk_at({"1-3"})->node == "/dev/sda");
+  CHECK(usb::kernel_disks_at({"1-2"}).empty());
+  CHECK(usb::kernel_disks_at({"1-2.2"}).empty());
+  CHECK(usb::kernel_disks_at({"../1-3"}).empty());
 }

@@ -161,16 +161,16 @@ TEST_CASE("a device says its ids and strings without being opened") {
   CHECK(device->calls().empty());
 }
 
-TEST_CASE("a device below vhci-hcd or dummy_hcd is simulated, and so is a port of which nothing is known") {
+TEST_CASE("a device below vhci-hcd or dummy_hcd is simulated, and an empty port is neither") {
   MockUsb computer;
   computer.add_controller(2, "platform/vhci_hcd.0", "vhci_hcd");
   computer.add_controller(3, "platform/dummy_hcd.0", "dummy_hcd");
   for (const char* path : {"1-1", "2-1", "3-1"}) computer.plug({.path = path});
   const auto bus = open_bus();
-  CHECK_FALSE(bus->is_simulated({"1-1"}));
-  CHECK(bus->is_simulated({"2-1"}));
-  CHECK(bus->is_simulated({"3-1"}));
-  CHECK(bus->is_simulated({"1-2"}));
+  CHECK_FALSE(*bus->is_simulated({"1-1"}));
+  CHECK(*bus->is_simulated({"2-1"}));
+  CHECK(*bus->is_simulated({"3-1"}));
+  CHECK(bus->is_simulated({"1-2"}).error().id() == "device.not-present");
 }
 
 TEST_CASE("a transport outlives the bus") {

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# In the guest (run_vm.sh attach_cycles.sh [CYCLES]): devices come and go on eight ports at once, at any moment of their
+# attempts, while a station takes each. What station and server hold on to (descriptors, threads, memory) is what they
+# held before, and every device still passes afterwards.
+set -uo pipefail
+# shellcheck source=tests/vm/guest_lib.sh
+. tests/vm/guest_lib.sh
+cycles=${1:-200}
+ports=8
+warm_up=24 # cycles after which libraries, arenas and the records' cache have their size
+work=$(mktemp -d)
+platform=Imprint.Virtual.Board.1
+declare -A pids=()
+
+make_image() {
+  truncate -s 4M "$work/disk.img" && dd if=/dev/urandom of="$work/disk.img" bs=64K count=8 conv=notrunc status=none &&
+    "$imprint" ffu create "$work/disk.img" "$work/image.ffu" --platform "$platform" >/dev/null
+}
+serve() {
+  "$imprint" virtual-device serve --count "$ports" --platform "$platform" --disk-size $((4 << 20)) --rate 2000000 >"$work/server.log" &
+  pids[server]=$!
+  within 20 grep -q SIMULATED "$work/server.log"
+}
+start_station() {
+  local bus number names=()
+  bus=$(grep -l '^480$' /sys/devices/platform/vhci_hcd.0/usb*/speed)
+  bus=${bus%/speed}
+  bus=${bus##*/usb}
+  for ((number = 1; number <= ports; ++number)); do names+=("$bus-$number"); done
+  "$programs/vm_station_line" "$work/image.ffu" "$work/station.db" "${names[@]}" >"$work/station.log" 2>&1 &
+  pids[station]=$!
+  within 20 grep -q running "$work/station.log"
+}
+plug() { "$programs/vm_plug_cycles" "$ports" "$1" 3240; }
+# descriptors, threads and anonymous memory in KiB
+held() {
+  local pid=${pids[$1]}
+  echo "$(find "/proc/$pid/fd" -mindepth 1 | wc -l) $(awk '/^Threads/ { t = $2 } /^RssAnon/ { m = $2 } END { print t, m }' "/proc/$pid/status")"
+}
+quiet() { # the last attempts are over and their threads gone
+  [ "$(held "$1" | awk '{ print $2 }')" -le "$2" ]
+}
+holds_no_more() { # who, what it held before
+  local now before fds threads memory
+  read -r fds threads memory <<<"$2"
+  within 30 quiet "$1" "$threads" || :
+  now=$(held "$1")
+  printf '       %s: descriptors, threads, KiB before %s, after %s\n' "$1" "$2" "$now"
+  before=$2
+  read -r f t m <<<"$now"
+  # A tenth of memory, and at least 2 MiB, for arenas and the records' pages.
+  [ "$f" -le "$fds" ] && [ "$t" -le "$threads" ] && [ "$m" -le $((memory + memory / 10 + 2048)) ] && [ -n "$before" ]
+}
+count_of() { grep -c "$1" "$work/station.log" || :; }
+every_attempt_ended() {
+  local attempts open
+  attempts=$(sqlite3 "$work/station.db" 'SELECT count(*) FROM attempts')
+  open=$(sqlite3 "$work/station.db" 'SELECT count(*) FROM attempts WHERE verdict IS NULL')
+  printf '       %s attempts in the records, %s of them open; %s\n' "$attempts" "$open" \
+    "$(sort "$work/station.log" | awk 'NF == 3 { count[$2 " " $3]++ } END { for (k in count) printf "%d %s; ", count[k], k }')"
+  [ "$open" -eq 0 ] && [ "$attempts" -ge $((2 * ports)) ]
+}
+no_wrong_pass() { # a unit passes once, and no disk of another content counts as passed
+  [ "$(sqlite3 "$work/station.db" "SELECT count(*) FROM (SELECT serial FROM attempts WHERE verdict = 'passed' GROUP BY serial HAVING count(*) > 1)")" -eq 0 ]
+}
+all_pass_or_have_passed() {
+  local before number
+  before=$(wc -l <"$work/station.log")
+  for ((number = 1; number <= ports; ++number)); do attach "$number" || return; done
+  within 60 all_are_through $((before + ports)) || return
+  tail -n "$ports" "$work/station.log" | awk '$2 != "passed" && $3 != "unit.serial-duplicate" { bad = 1 } END { exit bad }'
+}
+all_are_through() { [ "$(wc -l <"$work/station.log")" -ge "$1" ]; }
+stop_all() {
+  local who
+  for who in station server; do
+    kill "${pids[$who]}"
+    wait "${pids[$who]}"
+    [ $? -eq 143 ] && continue # it ends as the signal says
+    printf '       the %s ended with %s\n' "$who" $?
+    return 1
+  done
+}
+
+load_modules || exit 1
+fact "an image is made" make_image
+fact "$ports devices are served" serve
+fact "a station waits for them" start_station
+fact "$warm_up cycles to get warm" plug "$warm_up"
+station_before=$(held station)
+server_before=$(held server)
+for i in 1 2 3 4; do plug 150; printf "       SAMPLE station %s server %s\n" "$(held station)" "$(held server)"; done
+fact "$cycles cycles of attaching and detaching on $ports ports at once" plug "$cycles"
+fact "the station holds on to no more than before" holds_no_more station "$station_before"
+fact "the server holds on to no more than before" holds_no_more server "$server_before"
+fact "every attempt was closed" every_attempt_ended
+fact "no unit passed twice" no_wrong_pass
+fact "every device passes, or has passed" all_pass_or_have_passed
+fact "station and server end" stop_all
+facts_told
