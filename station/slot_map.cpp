@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "devices/protocol/port_path.hpp"
 #include "flash/core/block_io.hpp"
 #include "flash/core/text.hpp"
 #include "station/errors.hpp"
@@ -16,7 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxFileBytes = 1U << 20;
 constexpr std::size_t kMaxNameBytes = 32;  // what a screen shows at two metres
-constexpr std::size_t kMaxPortBytes = 64;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -29,37 +29,18 @@ bool is_name(std::string_view text) {
          std::ranges::count(text, '*') <= 1;
 }
 
-bool is_port_pattern(std::string_view text) {
-  const auto star = text.find('*');
-  if (star == std::string_view::npos) return is_port_path(text);
-  std::string without(text);
-  without[star] = '1';
-  return is_port_path(without);
-}
-
-// What the star of `pattern` stands for in `text`; nothing where they do not fit.
-std::optional<std::string> star_in(std::string_view pattern, std::string_view text) {
-  const auto star = pattern.find('*');
-  if (star == std::string_view::npos || text.size() < pattern.size()) return std::nullopt;
-  const std::string_view before = pattern.substr(0, star);
-  const std::string_view after = pattern.substr(star + 1);
-  if (!text.starts_with(before) || !text.ends_with(after)) return std::nullopt;
-  const std::string_view middle = text.substr(before.size(), text.size() - before.size() - after.size());
-  if (!std::ranges::all_of(middle, [](char c) { return is_digit(c) || c == '.'; })) return std::nullopt;
-  return std::string(middle);
-}
-
-std::string with_star(std::string_view pattern, std::string_view star) {
-  std::string out(pattern);
-  if (const auto at = out.find('*'); at != std::string::npos) out.replace(at, 1, star);
-  return out;
-}
-
 core::Failure invalid(const SlotRule& rule, std::string detail) {
   return fail("station.slot-map-invalid", std::move(detail)).with("file", rule.file.native()).with("line", rule.line);
 }
 
+// The usual way to mask a file.
+bool is_null_device(const fs::path& path) {
+  std::error_code error;
+  return fs::is_character_file(path, error) && fs::equivalent(path, "/dev/null", error);
+}
+
 core::Result<std::string> read_text(const fs::path& path) {
+  if (is_null_device(path)) return std::string();
   IMPRINT_TRY(const auto file, core::FileSource::open(path));
   if (file->size() > kMaxFileBytes)
     return fail("station.slot-map-invalid", "the file is too large").with("file", path.native());
@@ -67,30 +48,48 @@ core::Result<std::string> read_text(const fs::path& path) {
   return std::string(core::as_text(bytes));
 }
 
-}  // namespace
-
-bool is_port_path(std::string_view text) {
-  if (text.size() > kMaxPortBytes) return false;
-  const auto dash = text.find('-');
-  if (dash == std::string_view::npos || dash == 0) return false;
-  bool wants_digit = true;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool separator = i == dash || (i > dash && text[i] == '.');
-    if (separator ? wants_digit : !is_digit(text[i])) return false;
-    wants_digit = separator;
+// What stands behind the equals sign: ports, and what the slot does with disks.
+core::Status read_words(SlotRule& rule, std::string_view rest) {
+  while (!rest.empty()) {
+    const auto blank = std::min(rest.find_first_of(" \t"), rest.size());
+    const std::string_view word = rest.substr(0, blank);
+    rest = core::trimmed(rest.substr(blank));
+    if (word == "disk" || word == "fixed-disk") {
+      rule.disks = word == "disk" ? devices::DisksAllowed::removable : devices::DisksAllowed::fixed;
+      if (!rest.empty()) return invalid(rule, "disk or fixed-disk is the last word").with("actual", rest);
+    } else {
+      rule.ports.emplace_back(word);
+    }
   }
-  return !wants_digit;
+  return {};
 }
+
+bool contains(const std::vector<devices::PortPath>& ports, const devices::PortPath& port) {
+  return std::ranges::find(ports, port) != ports.end();
+}
+
+}  // namespace
 
 core::Status SlotMap::add(SlotRule rule) {
   if (!is_name(rule.name))
     return invalid(rule, "a slot's name is at most 32 letters, digits, '-', '_' and '.', with at most one '*'");
-  if (!is_port_pattern(rule.port)) return invalid(rule, "a port looks like 1-2.4, with at most one '*'");
-  if ((rule.name.find('*') == std::string::npos) != (rule.port.find('*') == std::string::npos))
-    return invalid(rule, "a '*' stands in the slot's name and in its port, or in neither");
+  if (rule.ports.empty()) return invalid(rule, "the slot has no port");
+  for (std::size_t i = 0; i < rule.ports.size(); ++i) {
+    const std::string& port = rule.ports[i];
+    if (!devices::is_port_pattern(port))
+      return invalid(rule, "a port looks like 1-2.4, with at most one '*', behind the '-'").with("actual", port);
+    if (rule.has_star() != (port.find('*') != std::string::npos))
+      return invalid(rule, "a '*' stands in the slot's name and in each of its ports, or nowhere");
+    if (std::find(rule.ports.begin(), rule.ports.begin() + static_cast<std::ptrdiff_t>(i), port) !=
+        rule.ports.begin() + static_cast<std::ptrdiff_t>(i))
+      return invalid(rule, "the line names a port twice").with("actual", port);
+  }
+  const auto is_taken_by = [&rule](const SlotRule& other) {
+    return std::ranges::find_first_of(rule.ports, other.ports) != rule.ports.end();
+  };
   for (const SlotRule& other : rules_) {
-    if (other.name == rule.name || other.port == rule.port)
-      return invalid(rule, other.name == rule.name ? "the slot has a port already" : "the port has a slot already")
+    if (other.name == rule.name || is_taken_by(other))
+      return invalid(rule, other.name == rule.name ? "the slot has its ports already" : "the port has a slot already")
           .with("first", other.file.native() + ":" + std::to_string(other.line));
   }
   rules_.push_back(std::move(rule));
@@ -113,14 +112,7 @@ core::Result<SlotMap> SlotMap::parse(std::string_view text, const fs::path& file
     const auto equals = line.find('=');
     if (equals == std::string_view::npos) return invalid(rule, "a line is NAME = PORT");
     rule.name = core::trimmed(line.substr(0, equals));
-    std::string_view rest = core::trimmed(line.substr(equals + 1));
-    const auto blank = std::min(rest.find_first_of(" \t"), rest.size());
-    rule.port = rest.substr(0, blank);
-    rest = core::trimmed(rest.substr(blank));
-    if (rest == "disk") rule.disks = devices::DisksAllowed::removable;
-    if (rest == "fixed-disk") rule.disks = devices::DisksAllowed::fixed;
-    if (!rest.empty() && rule.disks == devices::DisksAllowed::none)
-      return invalid(rule, "after the port, only disk or fixed-disk may stand").with("actual", rest);
+    IMPRINT_CHECK(read_words(rule, core::trimmed(line.substr(equals + 1))));
     IMPRINT_CHECK(map.add(std::move(rule)));
   }
   return map;
@@ -145,30 +137,45 @@ core::Result<SlotMap> SlotMap::load(const std::vector<fs::path>& folders) {
   return map;
 }
 
-std::optional<SlotOfPort> SlotMap::slot_of(const devices::PortPath& port) const {
+std::optional<SlotMap::Match> SlotMap::find(const devices::PortPath& port) const {
   for (const SlotRule& rule : rules_) {
-    if (rule.port == port.text) return SlotOfPort{rule.name, rule.disks};
+    if (std::ranges::find(rule.ports, port.text) != rule.ports.end()) return Match{&rule, {}};
   }
   for (const SlotRule& rule : rules_) {
-    if (const auto star = star_in(rule.port, port.text))
-      return SlotOfPort{with_star(rule.name, *star), rule.disks};
+    for (const std::string& pattern : rule.ports) {
+      if (auto star = devices::star_in(pattern, port.text)) return Match{&rule, std::move(*star)};
+    }
   }
   return std::nullopt;
 }
 
-std::optional<devices::PortPath> SlotMap::port_of(std::string_view slot) const {
+std::optional<SlotOfPort> SlotMap::slot_of(const devices::PortPath& port) const {
+  const auto match = devices::is_port_path(port) ? find(port) : std::nullopt;
+  if (!match) return std::nullopt;
+  SlotOfPort slot{devices::with_star_as(match->rule->name, match->star), match->rule->disks};
+  if (!contains(ports_of(slot.name), port)) return std::nullopt;
+  return slot;
+}
+
+std::vector<devices::PortPath> SlotMap::ports_of(std::string_view slot) const {
+  std::vector<devices::PortPath> ports;
   for (const SlotRule& rule : rules_) {
-    if (rule.name == slot) return devices::PortPath{rule.port};
+    if (rule.name != slot || rule.has_star()) continue;
+    for (const std::string& port : rule.ports) ports.push_back({port});
+    return ports;
   }
   for (const SlotRule& rule : rules_) {
-    const auto star = star_in(rule.name, slot);
+    const auto star = devices::star_in(rule.name, slot);
     if (!star) continue;
-    devices::PortPath port{with_star(rule.port, *star)};
-    // Another rule may have taken the port, or the star may stand for what no port is.
-    const auto back = is_port_path(port.text) ? slot_of(port) : std::nullopt;
-    if (back && back->name == slot) return port;
+    for (const std::string& pattern : rule.ports) {
+      devices::PortPath port{devices::with_star_as(pattern, *star)};
+      // Another line may have taken the port, or the star may stand for what no port is.
+      const auto match = devices::is_port_path(port) ? find(port) : std::nullopt;
+      if (match && match->rule == &rule && match->star == *star) ports.push_back(std::move(port));
+    }
+    if (!ports.empty()) return ports;
   }
-  return std::nullopt;
+  return ports;
 }
 
 }  // namespace imprint::station

@@ -13,30 +13,27 @@
 
 namespace imprint::capture::pcapng {
 
-enum BlockType : std::uint32_t {
-  kSection = 0x0A0D0D0A,  // the same in both byte orders
-  kInterface = 1,
-  kOldPacket = 2,
-  kSimplePacket = 3,
-  kStatistics = 5,
-  kPacket = 6
-};
+// Types of blocks.
+inline constexpr std::uint32_t kSection = 0x0A0D0D0A;  // the same in both byte orders
+inline constexpr std::uint32_t kInterface = 1;
+inline constexpr std::uint32_t kOldPacket = 2;
+inline constexpr std::uint32_t kSimplePacket = 3;
+inline constexpr std::uint32_t kStatistics = 5;
+inline constexpr std::uint32_t kPacket = 6;
 inline constexpr std::uint32_t kByteOrder = 0x1A2B3C4D;
 inline constexpr std::uint64_t kUnknownLength = UINT64_MAX;
 
 // An option is a code, a length and as many bytes, padded to four. Codes below 2 mean the same in every block.
-enum OptionCode : std::uint16_t {
-  kEndOfOptions = 0,
-  kComment = 1,
-  kSectionProgram = 4,
-  kInterfaceName = 2,
-  kInterfaceDescription = 3,
-  kInterfaceResolution = 9,
-  kPacketDropped = 4,       // 64 bits: packets of this interface that are missing before this one
-  kStatisticsReceived = 4,  // 64 bits
-  kStatisticsDropped = 5    // 64 bits
-};
-inline constexpr std::uint8_t kMicroseconds = 6;  // of kInterfaceResolution: a power of ten
+inline constexpr std::uint16_t kEndOfOptions = 0;
+inline constexpr std::uint16_t kComment = 1;
+inline constexpr std::uint16_t kSectionProgram = 4;
+inline constexpr std::uint16_t kInterfaceName = 2;
+inline constexpr std::uint16_t kInterfaceDescription = 3;
+inline constexpr std::uint16_t kInterfaceResolution = 9;
+inline constexpr std::uint16_t kPacketDropped = 4;       // 64 bits: packets of the interface missing before it
+inline constexpr std::uint16_t kStatisticsReceived = 4;  // 64 bits
+inline constexpr std::uint16_t kStatisticsDropped = 5;   // 64 bits
+inline constexpr std::uint8_t kMicroseconds = 6;         // of kInterfaceResolution: a power of ten
 
 // Each block ends with its length once more.
 struct SectionHead {
@@ -106,8 +103,11 @@ inline constexpr std::uint16_t kLinkUsbLinux = 189;
 inline constexpr std::uint16_t kLinkUsbLinuxMmapped = 220;
 inline constexpr std::size_t kShortHeaderSize = 48;
 
-enum EventType : std::uint8_t { kSubmit = 'S', kComplete = 'C', kError = 'E' };
-enum TransferType : std::uint8_t { kControl = 2, kBulk = 3 };
+// Types of events (there is also 'E', a submission that failed) and of transfers.
+inline constexpr std::uint8_t kSubmit = 'S';
+inline constexpr std::uint8_t kComplete = 'C';
+inline constexpr std::uint8_t kControl = 2;
+inline constexpr std::uint8_t kBulk = 3;
 inline constexpr std::uint8_t kDirectionIn = 0x80;  // of an endpoint
 inline constexpr std::uint8_t kPresent = 0;         // of the two flags
 inline constexpr std::uint8_t kNoSetup = '-';
@@ -144,18 +144,15 @@ struct Header {
 static_assert(core::kWireSize<Header> == 64);
 
 // Linux' errno values, which a recording has on every system.
-enum Status : std::int32_t {
-  kGood = 0,
-  kUnlinked = -2,  // ENOENT: taken back, because its time was up
-  kNoDevice = -19,
-  kStalled = -32,          // EPIPE
-  kBusError = -71,         // EPROTO
-  kOverflow = -75,         // EOVERFLOW
-  kCancelled = -104,       // ECONNRESET: taken back, because the job was told to stop
-  kDeviceShutDown = -108,  // ESHUTDOWN
-  kDeadlinePassed = -110,  // ETIMEDOUT
-  kInProgress = -115       // EINPROGRESS: of a submission
-};
+inline constexpr std::int32_t kUnlinked = -2;  // ENOENT: taken back, because its time was up
+inline constexpr std::int32_t kNoDevice = -19;
+inline constexpr std::int32_t kStalled = -32;          // EPIPE
+inline constexpr std::int32_t kBusError = -71;         // EPROTO
+inline constexpr std::int32_t kOverflow = -75;         // EOVERFLOW
+inline constexpr std::int32_t kCancelled = -104;       // ECONNRESET: taken back, because the job was told to stop
+inline constexpr std::int32_t kDeviceShutDown = -108;  // ESHUTDOWN
+inline constexpr std::int32_t kDeadlinePassed = -110;  // ETIMEDOUT
+inline constexpr std::int32_t kInProgress = -115;      // EINPROGRESS: of a submission
 
 }  // namespace imprint::capture::usbmon
 

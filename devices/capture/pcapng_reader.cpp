@@ -14,13 +14,14 @@ constexpr std::uint64_t kSmallestBlock = 12;
 constexpr std::uint64_t kAlignment = 4;
 constexpr std::uint64_t kTrailer = 4;
 constexpr std::size_t kMostText = 4096;
+constexpr std::size_t kMostName = 256;  // of an interface, since each device of a bus is named by it
 
 core::Failure malformed(std::string_view what, std::uint64_t at) {
   return fail("capture.malformed", std::string(what)).with("offset", at);
 }
 
-std::string text_of(const core::ByteBuffer& value) {
-  return core::printable(core::as_text(core::ByteView(value).first(std::min(value.size(), kMostText))));
+std::string name_of(const core::ByteBuffer& value) {
+  return core::printable(core::as_text(core::ByteView(value).first(std::min(value.size(), kMostName))));
 }
 
 }  // namespace
@@ -100,7 +101,7 @@ core::Status PcapngReader::begin_section(const Block& block) {
   if (head.major != 1) return fail("capture.not-a-recording", "its version is not known").with("version", head.major);
   IMPRINT_TRY(const auto options, read_options(block, block.at + core::kWireSize<pcapng::SectionHead>));
   for (const Option& option : options) {
-    if (sections_ == 0 && option.code == pcapng::kSectionProgram) program_ = text_of(option.value);
+    if (sections_ == 0 && option.code == pcapng::kSectionProgram) program_ = name_of(option.value);
   }
   ++sections_;
   interfaces_.clear();
@@ -113,7 +114,7 @@ core::Status PcapngReader::add_interface(const Block& block) {
   IMPRINT_TRY(const auto options, read_options(block, block.at + core::kWireSize<pcapng::InterfaceHead>));
   Interface added{.link_type = head.link_type, .name = {}};
   for (const Option& option : options) {
-    if (option.code == pcapng::kInterfaceName) added.name = text_of(option.value);
+    if (option.code == pcapng::kInterfaceName) added.name = name_of(option.value);
   }
   has_usb_ = has_usb_ || head.link_type == usbmon::kLinkUsbLinux || head.link_type == usbmon::kLinkUsbLinuxMmapped;
   interfaces_.push_back(std::move(added));

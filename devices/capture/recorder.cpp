@@ -165,7 +165,7 @@ class Recorder::State {
       at.history.clear();
     }
     if (content.empty()) return std::nullopt;
-    const fs::path path = *setup_.kept_folder / (std::string(kKeptPrefix) + outcome.attempt + std::string(kKeptSuffix));
+    fs::path path = *setup_.kept_folder / (std::string(kKeptPrefix) + outcome.attempt + std::string(kKeptSuffix));
     if (auto written = write_kept(path, content); !written) {
       remember(std::move(written).error());
       return std::nullopt;

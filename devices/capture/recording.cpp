@@ -60,7 +60,7 @@ class Assembly {
     Setup setup{};
   };
   static constexpr std::size_t kDescriptor = std::numeric_limits<std::size_t>::max();
-  using Key = std::tuple<std::string, std::uint32_t, std::uint64_t>;  // port, address, id
+  using Key = std::tuple<std::size_t, std::uint32_t, std::uint64_t>;  // attempt, address, id
 
   [[nodiscard]] std::string port_of(const UsbPacket& packet) const {
     const std::string& name = reader_.interfaces()[packet.interface].name;
@@ -84,8 +84,8 @@ class Assembly {
     if (header.transfer_type != usbmon::kBulk && header.transfer_type != usbmon::kControl) return {};
     const std::string port = port_of(packet);
     const std::uint32_t address = (std::uint32_t{header.bus} << 8) | header.device;
-    const Key key{port, address, header.id};
     Open& open = open_attempt(port);
+    const Key key{open.attempt, address, header.id};
     if (packet.dropped != 0) open.after_gap = true;
     if (header.type == usbmon::kSubmit) {
       submit(packet, key, open, address);
@@ -204,7 +204,7 @@ bool RecordedAttempt::has_gap() const {
 
 core::Result<std::shared_ptr<const Recording>> Recording::read(std::shared_ptr<const core::BlockSource> file) {
   PcapngReader reader(*file);
-  const std::shared_ptr<Recording> out(new Recording);
+  std::shared_ptr<Recording> out(new Recording);
   IMPRINT_TRY(out->attempts_, Assembly(*file, reader).run());
   if (!reader.has_usb()) return fail("capture.not-a-recording", "nothing in it is of USB");
   out->program_ = reader.program();

@@ -22,7 +22,7 @@ struct RecordedTransfer {
   TransferKind kind = TransferKind::bulk_out;
   bool has_ended = false;   // its completion is in the recording
   bool after_gap = false;   // transfers are missing before it
-  std::int32_t status = 0;  // a usbmon::Status
+  std::int32_t status = 0;  // one of usbmon's
   std::uint32_t asked = 0;
   std::uint32_t moved = 0;
   Setup setup{};

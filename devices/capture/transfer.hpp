@@ -21,7 +21,7 @@ enum class TransferKind : std::uint8_t { bulk_out, bulk_in, control_out, control
 
 struct TransferFacts {
   TransferKind kind = TransferKind::bulk_out;
-  std::int32_t status = 0;  // a usbmon::Status
+  std::int32_t status = 0;  // one of usbmon's
   std::uint32_t asked = 0;  // bytes: sent, or room for an answer
   std::uint32_t moved = 0;  // bytes
   Setup setup = {};         // of a control transfer

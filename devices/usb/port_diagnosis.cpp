@@ -14,7 +14,12 @@
 #include <algorithm>
 #include <array>
 
+#include "devices/protocol/errors.hpp"
+#include "devices/protocol/port_path.hpp"
+#include "devices/usb/kernel_descriptors.hpp"
+#include "devices/usb/port_disk.hpp"
 #include "devices/usb/sysfs.hpp"
+#include "devices/usb/usb_descriptors.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::usb {
@@ -23,6 +28,8 @@ namespace {
 using Problem = PortDiagnosis::Problem;
 
 constexpr std::size_t kNameBuffer = 16384;
+constexpr std::uint64_t kHubClass = 0x09;
+constexpr std::uint8_t kMassStorageClass = 0x08;
 
 std::string user_name(uid_t user) {
   std::array<char, kNameBuffer> buffer{};
@@ -63,13 +70,26 @@ PortDiagnosis explain_nobody(udev& handle, PortDiagnosis so_far) {
                "Check that the hub is plugged in and powered; `imprint devices` lists the ports that there are.");
 }
 
+PortDiagnosis refused(PortDiagnosis so_far, const core::Error& error) {
+  so_far.error_id = error.id();
+  return found(std::move(so_far), Problem::refused, error.message() + '.', std::string(error.row().remedy));
+}
+
+std::string remedy_for_permission(const PortDiagnosis& so_far) {
+  if (so_far.group == "imprint") return "Add the user to the group imprint and log in again.";
+  const std::string rules = so_far.is_disk ? "Install the rules of the slots' ports"
+                                           : "Install 52-imprint.rules and the rules of the slots' ports";
+  return rules +
+         " (`imprint devices --udev-rules`), run `udevadm control --reload`, and plug the device in again; the port "
+         "has to be a slot, and the user in the group imprint.";
+}
+
 PortDiagnosis explain_node(PortDiagnosis so_far) {
   struct stat status{};
   if (so_far.node.empty() || ::stat(so_far.node.c_str(), &status) != 0) {
     std::string why = fmt::format("The device is there, but its node {} is not.", so_far.node);
-    return found(
-        std::move(so_far), Problem::node_missing, std::move(why),
-        "Check that systemd-udevd runs, and that this program may see /dev/bus/usb (its unit, its container).");
+    return found(std::move(so_far), Problem::node_missing, std::move(why),
+                 "Check that systemd-udevd runs, and that this program may see /dev (its unit, its container).");
   }
   constexpr unsigned kPermissions = 07777;
   so_far.mode = status.st_mode & kPermissions;
@@ -78,17 +98,16 @@ PortDiagnosis explain_node(PortDiagnosis so_far) {
   if (::access(so_far.node.c_str(), R_OK | W_OK) != 0) {
     std::string why = fmt::format("{} has mode {:04o}, owner {} and group {}, which keep user {} out.", so_far.node,
                                   so_far.mode, so_far.owner, so_far.group, user_name(::geteuid()));
-    std::string remedy =
-        so_far.group == "imprint"
-            ? "Add the user to the group imprint and log in again."
-            : "Install 52-imprint.rules and the rules of the slots' ports (`imprint devices --udev-rules`), "
-              "run `udevadm control --reload`, and plug the device in again; the port has to be a "
-              "slot, and the user in the group imprint.";
+    std::string remedy = remedy_for_permission(so_far);
     return found(std::move(so_far), Problem::no_permission, std::move(why), std::move(remedy));
   }
   if (std::ranges::find(so_far.drivers, "usbfs") != so_far.drivers.end()) {
     return found(std::move(so_far), Problem::in_use, "A program has claimed the device already.",
                  "End the job at this port, or the other program that uses the device.");
+  }
+  if (so_far.is_disk) {
+    so_far.explanation = fmt::format("Its disk {} can be opened.", so_far.node);
+    return so_far;
   }
   so_far.explanation = "The device can be opened.";
   if (!so_far.drivers.empty()) {
@@ -98,9 +117,8 @@ PortDiagnosis explain_node(PortDiagnosis so_far) {
   return so_far;
 }
 
-}  // namespace
-
-PortDiagnosis explain(const devices::PortPath& port) {
+// What there is at the port, up to a device that the kernel has configured.
+PortDiagnosis look_at(const devices::PortPath& port) {
   PortDiagnosis so_far;
   so_far.port = port;
   if (!is_port_path(port)) {
@@ -117,20 +135,70 @@ PortDiagnosis explain(const devices::PortPath& port) {
   if (!device) return explain_nobody(*handle, std::move(so_far));
   const char* node = udev_device_get_devnode(device.get());
   so_far.node = node == nullptr ? "" : node;
+  so_far.identity = identity_of(*handle, *device);
+  so_far.is_disk = so_far.identity.interface_class == kMassStorageClass && !devices::protocol_of(so_far.identity);
+  so_far.is_simulated = is_simulated(*device);
   for (std::string& driver : interface_drivers(*handle, port.text)) {
     if (!driver.empty()) so_far.drivers.push_back(std::move(driver));
+  }
+  if (hexadecimal(*device, "bDeviceClass") == kHubClass) {
+    return found(std::move(so_far), Problem::hub, "A hub is plugged in here, and a slot takes a device.",
+                 "Name the hub's ports in the slot map, or plug the device in without the hub.");
   }
   if (decimal(*device, "authorized") == 0U) {
     return found(std::move(so_far), Problem::not_authorised,
                  "The kernel has not authorised the device, as is wanted at slot ports for what does not belong there.",
-                 "Check the device: it has another interface than those of a device to flash, or is a hub. One that "
-                 "belongs here needs its ids in 52-imprint.rules.");
+                 "Check the device: it has another interface than those of a device to flash. One that belongs here "
+                 "needs its ids in 52-imprint.rules.");
   }
   if (!decimal(*device, "bConfigurationValue")) {
     return found(std::move(so_far), Problem::not_configured, "The device has no active configuration.",
                  "Plug it in again; if that does not help, try a powered hub and another cable.");
   }
+  return so_far;
+}
+
+core::Status check_stream_device(const libusb_config_descriptor& config, const devices::UsbIdentity& identity) {
+  IMPRINT_CHECK(check_interfaces(config, identity));
+  IMPRINT_CHECK(find_endpoints(config));
+  return {};
+}
+
+// The disk's node, where it may be written.
+core::Result<std::string> check_disk(const devices::PortPath& port, devices::DisksAllowed disks,
+                                     const devices::SystemPaths& paths) {
+  if (disks == devices::DisksAllowed::none) return devices::fail("device.disk-not-expected");
+  IMPRINT_CHECK(check_active_config(port, check_is_only_a_disk));
+  IMPRINT_TRY(const devices::FoundDisk disk, disk_at(port));
+  IMPRINT_TRY(const devices::DiskFacts facts, devices::read_disk_facts_of(disk.number, paths));
+  IMPRINT_CHECK(devices::check_disk_is_free(facts, disks == devices::DisksAllowed::fixed, paths));
+  if (facts.is_read_only) return devices::fail("device.disk-read-only").with("disk", facts.name);
+  return disk.node.native();
+}
+
+}  // namespace
+
+PortDiagnosis check_port(const devices::PortPath& port, devices::DisksAllowed disks,
+                         const devices::SystemPaths& paths) {
+  PortDiagnosis so_far = look_at(port);
+  if (so_far.problem != Problem::none) return so_far;
+  if (!so_far.is_disk) {
+    const auto fits = check_active_config(port, [&so_far](const libusb_config_descriptor& config) {
+      return check_stream_device(config, so_far.identity);
+    });
+    return fits ? explain_node(std::move(so_far)) : refused(std::move(so_far), fits.error());
+  }
+  so_far.node.clear();
+  auto node = check_disk(port, disks, paths);
+  if (!node) return refused(std::move(so_far), node.error());
+  so_far.node = std::move(*node);
   return explain_node(std::move(so_far));
+}
+
+PortDiagnosis explain(const devices::PortPath& port) {
+  PortDiagnosis so_far = look_at(port);
+  so_far.is_disk = false;
+  return so_far.problem == Problem::none ? explain_node(std::move(so_far)) : so_far;
 }
 
 }  // namespace imprint::usb

@@ -24,8 +24,6 @@ struct EnumerateDeleter {
 };
 using Enumeration = std::unique_ptr<udev_enumerate, EnumerateDeleter>;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 std::string_view text_or_empty(const char* text) { return text == nullptr ? std::string_view() : text; }
 
 std::optional<std::uint64_t> number(std::string_view text, int base) {
@@ -55,20 +53,6 @@ void UdevDeleter::operator()(udev* handle) const { udev_unref(handle); }
 void UdevDeleter::operator()(udev_device* device) const { udev_device_unref(device); }
 
 Udev open_udev() { return Udev(udev_new()); }
-
-bool is_port_path(const devices::PortPath& port) {
-  const std::string& text = port.text;
-  const std::size_t dash = text.find('-');
-  constexpr std::size_t kLongest = 64;  // seven hubs deep is the most that USB allows
-  if (dash == std::string::npos || dash == 0 || text.size() > kLongest) return false;
-  if (!std::ranges::all_of(text.substr(0, dash), is_digit)) return false;
-  bool after_digit = false;
-  for (const char c : std::string_view(text).substr(dash + 1)) {
-    if (!is_digit(c) && (c != '.' || !after_digit)) return false;
-    after_digit = is_digit(c);
-  }
-  return after_digit;
-}
 
 std::string hub_of(const devices::PortPath& port) {
   const std::size_t dot = port.text.rfind('.');

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "devices/protocol/device_bus.hpp"
+#include "devices/protocol/port_path.hpp"
 #include "devices/protocol/usb_identity.hpp"
 
 struct udev;
@@ -27,8 +28,6 @@ using UdevDevice = std::unique_ptr<udev_device, UdevDeleter>;
 // a null handle as a system without devices.
 [[nodiscard]] Udev open_udev();
 
-// "1-2.4" and the like: bus, then port by port. Anything else must not become a part of a path.
-[[nodiscard]] bool is_port_path(const devices::PortPath& port);
 // "1-2" for "1-2.4", "usb1" for "1-2": the hub that the port is on. For a valid path.
 [[nodiscard]] std::string hub_of(const devices::PortPath& port);
 // The port's number on that hub.

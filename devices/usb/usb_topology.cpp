@@ -6,10 +6,10 @@
 #include <libudev.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <set>
 
+#include "devices/usb/port_peer.hpp"
 #include "devices/usb/sysfs.hpp"
 
 namespace imprint::usb {
@@ -95,23 +95,17 @@ class TreeReader {
     const std::uint64_t ports = std::min(decimal(*device, "maxchild").value_or(0), kMostPorts);
     const std::string prefix = name.starts_with("usb") ? name.substr(3) + "-" : name + ".";
     for (std::uint64_t number = 1; number <= ports; ++number) {
-      const std::uint32_t best = std::max(node.speed_now, peer_speed(*device, name, number));
-      node.ports.push_back(read_device(fmt::format("{}{}", prefix, number), best, depth + 1));
+      const std::string port = fmt::format("{}{}", prefix, number);
+      node.ports.push_back(read_device(port, std::max(node.speed_now, peer_speed(port)), depth + 1));
     }
     return node;
   }
 
-  // A USB 3 socket is two ports, one for each generation of wires; sysfs links them as peers.
-  std::uint32_t peer_speed(udev_device& hub, const std::string& name, std::uint64_t number) {
-    const std::string interface = name.starts_with("usb") ? fmt::format("{}-0:1.0", name.substr(3)) : name + ":1.0";
-    const std::filesystem::path link =
-        fmt::format("{}/{}/{}-port{}/peer", udev_device_get_syspath(&hub), interface, name, number);
-    std::error_code none;
-    const auto target = std::filesystem::read_symlink(link, none);
-    if (none) return 0;
-    const std::string port = target.filename();  // "usb2-port1"
-    const UdevDevice peer = find_usb_device(udev_, port.substr(0, port.rfind("-port")));
-    return peer ? speed_of(*peer) : 0;
+  // Of the other set of wires in the same socket.
+  std::uint32_t peer_speed(const std::string& port) {
+    const auto peer = peer_of({port});
+    const UdevDevice hub = peer ? find_usb_device(udev_, hub_of(*peer)) : nullptr;
+    return hub ? speed_of(*hub) : 0;
   }
 
   udev& udev_;

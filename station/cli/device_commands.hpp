@@ -15,11 +15,14 @@ namespace imprint::station::cli {
 // Where slot files are looked for unless --slots names folders: the installed ones, then the station's own.
 [[nodiscard]] std::vector<std::filesystem::path> default_slot_folders();
 
+// What --learn writes unless it is given a file.
+inline constexpr const char* kLearnedSlots = "/etc/imprint/slots.d/learned.conf";
+
 struct DevicesOptions {
   std::vector<std::filesystem::path> slot_folders = default_slot_folders();
   std::optional<std::string> why;  // a port
   bool udev_rules = false;
-  std::optional<std::filesystem::path> learn;  // the file to write
+  std::optional<std::filesystem::path> learn;  // the file to write or to add to
   bool json = false;
 };
 ExitStatus list_devices(const DevicesOptions& options);

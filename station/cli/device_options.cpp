@@ -20,11 +20,17 @@ void add_devices(CLI::App& app, Chosen& chosen) {
   command->add_option("--slots", options->slot_folders, kSlotsHelp);
   auto* why = command->add_option("--why", options->why, "Why the device at this port (1-2.4) cannot be used");
   auto* rules = command->add_flag("--udev-rules", options->udev_rules, "Print the udev rules for the slots' ports");
-  auto* learn = command->add_option("--learn", options->learn,
-                                    "Write this slot file from devices that are plugged in one by one");
+  auto* learn = command
+                    ->add_option_function<std::string>(
+                        "--learn", [options](const std::string& file) { options->learn = file; },
+                        "Write a slot file from devices that are plugged in one by one")
+                    ->type_name("[FILE]")
+                    ->expected(0, 1)
+                    ->default_str(kLearnedSlots);
+  auto* json = command->add_flag("--json", options->json, "One JSON object");
   why->excludes(rules)->excludes(learn);
   rules->excludes(learn);
-  command->add_flag("--json", options->json, "One JSON object");
+  learn->excludes(json);
   command->callback([&chosen, options] { chosen = [options] { return list_devices(*options); }; });
 }
 

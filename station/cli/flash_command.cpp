@@ -17,6 +17,7 @@
 #include "station/cli/device_commands.hpp"
 #include "station/cli/flash_waiting.hpp"
 #include "station/cli/scratch.hpp"
+#include "station/cli/slot_choice.hpp"
 #include "station/cli/slot_lines.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/cli/tables.hpp"
@@ -34,30 +35,6 @@ using ReadBack = engine::FlashPolicy::ReadBack;
 
 fs::path default_records(bool training) {
   return training ? "/var/lib/imprint/training.db" : "/var/lib/imprint/station.db";
-}
-
-// The slots that have to finish: those that were asked for, or all that hold a device now.
-core::Result<std::vector<SlotConfig>> choose_slots(const FlashOptions& options, const SlotMap& map,
-                                                   const devices::DeviceBus& bus) {
-  if (map.empty())
-    return fail("station.slot-map-invalid", "no slot file names a port; imprint devices --learn FILE writes one");
-  const auto occupied = bus.occupied();
-  std::vector<SlotConfig> slots;
-  if (options.all) {
-    for (const devices::PortPath& port : occupied) {
-      if (const auto slot = map.slot_of(port)) slots.push_back({slot->name, port});
-    }
-    if (slots.empty()) return devices::fail("device.not-present", "no slot holds a device");
-    return slots;
-  }
-  for (const std::string& name : options.slots) {
-    const auto port = map.port_of(name);
-    if (!port) return fail("usage.invalid", "no slot file names this slot").with("slot", name);
-    if (std::ranges::find(occupied, *port) == occupied.end())
-      return devices::fail("device.not-present").with("slot", name).with("port", port->text);
-    slots.push_back({name, *port});
-  }
-  return slots;
 }
 
 struct Bench {
@@ -94,7 +71,7 @@ core::Result<Bench> make_bench(const FlashOptions& options, devices::TransportTa
   };
   bus.tap = std::move(tap);
   IMPRINT_TRY(bench.bus, usb::UsbBus::open(std::move(bus)));
-  IMPRINT_TRY(bench.slots, choose_slots(options, map, *bench.bus));
+  IMPRINT_TRY(bench.slots, choose_slots(map, options.slots, bench.bus->occupied()));
   return bench;
 }
 

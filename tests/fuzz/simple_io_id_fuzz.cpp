@@ -69,6 +69,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   devices::SimpleIoTarget target(std::make_unique<ReplayTransport>(bytes), std::move(options));
   const auto identity = target.identify();
   if (identity && identity->platform_id.size() > 4096) __builtin_trap();
+  if (identity) {
+    for (const auto& [name, value] : identity->details) {
+      if (value.empty() || value.size() > 64) __builtin_trap();
+    }
+  }
   if (const auto disk = target.open_disk()) {
     core::ByteBuffer buffer(1000);
     if ((*disk)->size() > 2000) static_cast<void>((*disk)->read_at((*disk)->size() - 1500, buffer));

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A hostile UFP device and a hostile UFP host: the bytes are what one of them says, cut into transfers. The host has to
-// come back with an error or a sound result; the virtual device must not confirm an image that it was not given.
+// come back with an error or a sound result; the virtual device must not confirm an image that the station would not
+// flash. And a wire that fails as the bytes say between an honest host and an honest device: what the host calls a
+// success the device has to have completed.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 
+#include "device_fuzz.hpp"
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/ufp.hpp"
 #include "devices/protocol/ufp_messages.hpp"
+#include "devices/virtual/in_process_transport.hpp"
 #include "devices/virtual/ufp_device.hpp"
+#include "tests/unit/fixtures/ffu_fixture.hpp"
 
 namespace {
 
@@ -89,8 +94,10 @@ void run_target(core::ByteView bytes) {
   devices::UfpTarget target(std::make_unique<ReplayTransport>(bytes));
   const auto identity = target.identify();
   if (identity && (!is_printable(identity->platform_id) || !is_printable(identity->serial))) __builtin_trap();
-  for (const auto& [name, value] : target.details()) {
-    if (!is_printable(value)) __builtin_trap();
+  if (identity) {
+    for (const auto& [name, value] : identity->details) {
+      if (!is_printable(value)) __builtin_trap();
+    }
   }
   ZeroStream image;
   CheckingObserver observer;
@@ -98,21 +105,61 @@ void run_target(core::ByteView bytes) {
   static_cast<void>(target.reboot());
 }
 
-void run_device(core::ByteView rest) {
+std::shared_ptr<virtual_device::VirtualUfpDevice> make_device(bool waits_for_closing) {
   virtual_device::UfpOptions options;
   options.platform_id = "Imprint.Virtual.Board.1";
-  options.disk_size = 1U << 20;
+  options.disk_size = 4U << 20;
   options.storage_folder = std::filesystem::temp_directory_path();
-  const auto device = virtual_device::VirtualUfpDevice::create(options);
+  options.waits_for_closing = waits_for_closing;
+  auto device = virtual_device::VirtualUfpDevice::create(options);
+  return device ? *device : nullptr;
+}
+
+// What comes as messages: the image bytes in them are what the device confirms.
+void run_device(core::ByteView rest) {
+  const auto device = make_device(false);
   if (!device) return;
-  const std::size_t given = rest.size();
   core::ByteBuffer buffer(ufp::kReplyBufferSize);
+  core::ByteBuffer given;
   while (!rest.empty()) {
-    static_cast<void>((*device)->receive(next_transfer(rest)));
-    static_cast<void>((*device)->reply(buffer));
+    const core::ByteView transfer = next_transfer(rest);
+    given.insert(given.end(), transfer.begin(), transfer.end());
+    static_cast<void>(device->receive(transfer));
+    static_cast<void>(device->reply(buffer));
   }
+  // Smaller than its own headers and hash table no image is.
   constexpr std::size_t kSecurityHeader = 32;
-  if ((*device)->completed_images() != 0 && given < kSecurityHeader) __builtin_trap();
+  if (device->completed_images() != 0 && given.size() < kSecurityHeader) __builtin_trap();
+}
+
+core::Status flash_over(const std::shared_ptr<virtual_device::VirtualUfpDevice>& device, core::ByteView file,
+                        core::ByteView failures) {
+  const auto cable =
+      std::make_shared<virtual_device::VirtualCable>(device, virtual_device::IdleRule::no_reply_will_come);
+  IMPRINT_TRY(auto transport, virtual_device::InProcessTransport::open(cable));
+  devices::UfpTarget target(std::make_unique<fuzz::FailingTransport>(std::move(transport), failures));
+  fuzz::FileStream image(file);
+  CheckingObserver observer;
+  return target.flash(image, observer, {});
+}
+
+// From a host that checks nothing itself.
+void flash_changed_image(core::ByteView changes) {
+  const auto device = make_device(false);
+  if (!device) return;
+  const core::ByteBuffer file = fuzz::changed_image(changes);
+  const auto done = flash_over(device, file, {});
+  if (!done) return;
+  if (device->completed_images() == 0) __builtin_trap();
+  fuzz::require_sound_image(file);
+}
+
+void flash_over_failing_wire(core::ByteView bytes) {
+  static const core::ByteBuffer kFile = fixture::small_image().file;
+  if (bytes.empty()) return;
+  const auto device = make_device(bytes[0] % 2 != 0);
+  if (!device) return;
+  if (flash_over(device, kFile, bytes.subspan(1)) && device->completed_images() == 0) __builtin_trap();
 }
 
 }  // namespace
@@ -121,15 +168,21 @@ void run_device(core::ByteView rest) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const core::ByteView bytes(data + 1, size - 1);
-  switch (data[0] % 3) {
+  switch (data[0] % 5) {
     case 0:
       parse_replies(bytes);
       break;
     case 1:
       run_target(bytes);
       break;
-    default:
+    case 2:
       run_device(bytes);
+      break;
+    case 3:
+      flash_changed_image(bytes);
+      break;
+    default:
+      flash_over_failing_wire(bytes);
       break;
   }
   return 0;

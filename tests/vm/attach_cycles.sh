@@ -48,8 +48,9 @@ holds_no_more() { # who, what it held before
   now=$(held "$1")
   printf '       %s: descriptors, threads, KiB before %s, after %s\n' "$1" "$2" "$now"
   read -r f t m <<<"$now"
-  # 2 MiB for the allocator and the records' pages: a buffer left behind by each cycle would be more.
-  [ "$f" -le "$fds" ] && [ "$t" -le "$threads" ] && [ "$m" -le $((memory + 2048)) ]
+  # 4 MiB for the allocator, which keeps what sessions had in use at the same time or gives it back, and for the
+  # records' pages: a transfer buffer left behind by each cycle would be more.
+  [ "$f" -le "$fds" ] && [ "$t" -le "$threads" ] && [ "$m" -le $((memory + 4096)) ]
 }
 count_of() { grep -c "$1" "$work/station.log" || :; }
 every_attempt_ended() {

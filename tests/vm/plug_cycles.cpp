@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Attaches and detaches devices of a USB/IP server, on several ports of vhci_hcd at once:
 // vm_plug_cycles PORTS CYCLES TCP_PORT. Each cycle imports a device, waits until the kernel has enumerated it, lets it
-// stand for up to 800 ms, and takes it away again, whatever is being done with it. The tool usbip does one at a time, and
-// refuses while another is being enumerated.
+// stand for up to 800 ms, and takes it away again, whatever is being done with it. The tool usbip does one at a time,
+// and refuses while another is being enumerated.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,11 +11,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -34,10 +36,31 @@ constexpr std::chrono::seconds kLimit{60};
 constexpr std::size_t kDeviceEntryBytes = 312;
 constexpr unsigned kMostStanding = 800;  // ms
 
+// Once one port is in trouble, nobody waits any longer.
+class Trouble {
+ public:
+  void happened() {
+    const std::scoped_lock lock(mutex_);
+    is_there_ = true;
+    changed_.notify_all();
+  }
+  // True when there was some before the time was over.
+  bool within(milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, time, [this] { return is_there_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_there_ = false;
+};
+Trouble trouble;
+
 bool within_limit(const std::function<bool()>& is_so) {
   for (const auto end = Clock::now() + kLimit; !is_so();) {
-    if (Clock::now() > end) return false;
-    std::this_thread::sleep_for(milliseconds(10));  // the kernel tells of nothing that could be waited for
+    // The kernel tells of nothing that could be waited for.
+    if (Clock::now() > end || trouble.within(milliseconds(10))) return false;
   }
   return true;
 }
@@ -76,8 +99,9 @@ int import(unsigned device, std::uint16_t tcp_port) {
   address.sin_port = htons(tcp_port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   imprint::core::ByteWriter request;
-  usbip::write(request, usbip::OperationHeader{.version = usbip::kVersion,
-                                               .operation = static_cast<std::uint16_t>(usbip::Operation::request_import)});
+  usbip::write(request,
+               usbip::OperationHeader{.version = usbip::kVersion,
+                                      .operation = static_cast<std::uint16_t>(usbip::Operation::request_import)});
   request.bytes(usbip::to_field<32>("1-" + std::to_string(device)));
   const int yes = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -102,19 +126,21 @@ class Port {
     int socket = -1;
     // The server may still be taking leave of the last connection.
     if (!within_limit([&] { return (socket = import(number_ + 1, tcp_port_)) >= 0; })) return failed("not imported");
-    const auto text = std::to_string(number_) + " " + std::to_string(socket) + " 65537 " + std::to_string(usbip::kSpeedHigh);
+    const auto text =
+        std::to_string(number_) + " " + std::to_string(socket) + " 65537 " + std::to_string(usbip::kSpeedHigh);
     // The port may still be busy with the last device.
     const bool attached = within_limit([&] { return write_line("attach", text); });
     ::close(socket);  // the kernel has it now
     if (!attached) return failed("not attached");
     if (!within_limit([&] { return fs::exists(device_ / "bConfigurationValue"); })) return failed("not enumerated");
-    std::this_thread::sleep_for(standing);
+    if (trouble.within(standing)) return false;
     if (!write_line("detach", std::to_string(number_))) return failed("not detached");
     return within_limit([&] { return !fs::exists(device_); }) || failed("not gone");
   }
 
  private:
   bool failed(const char* what) const {
+    trouble.happened();
     std::printf("       port %u: %s\n", number_ + 1, what);
     return false;
   }
