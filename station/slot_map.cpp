@@ -29,6 +29,12 @@ bool is_name(std::string_view text) {
          std::ranges::count(text, '*') <= 1;
 }
 
+bool can_be_shown(std::string_view line) {
+  std::string text(line);
+  std::ranges::replace(text, '\t', ' ');
+  return core::printable(text) == text;
+}
+
 core::Failure invalid(const SlotRule& rule, std::string detail) {
   return fail("station.slot-map-invalid", std::move(detail)).with("file", rule.file.native()).with("line", rule.line);
 }
@@ -36,7 +42,7 @@ core::Failure invalid(const SlotRule& rule, std::string detail) {
 // The usual way to mask a file.
 bool is_null_device(const fs::path& path) {
   std::error_code error;
-  return fs::is_character_file(path, error) && fs::equivalent(path, "/dev/null", error);
+  return fs::canonical(path, error) == "/dev/null";
 }
 
 core::Result<std::string> read_text(const fs::path& path) {
@@ -108,7 +114,7 @@ core::Result<SlotMap> SlotMap::parse(std::string_view text, const fs::path& file
     start = end + 1;
     line = core::trimmed(line.substr(0, line.find('#')));
     if (line.empty()) continue;
-    if (core::printable(line) != line) return invalid(rule, "the line holds characters that cannot be shown");
+    if (!can_be_shown(line)) return invalid(rule, "the line holds characters that cannot be shown");
     const auto equals = line.find('=');
     if (equals == std::string_view::npos) return invalid(rule, "a line is NAME = PORT");
     rule.name = core::trimmed(line.substr(0, equals));

@@ -54,19 +54,23 @@ PortDiagnosis found(PortDiagnosis so_far, Problem problem, std::string explanati
   return so_far;
 }
 
+std::string no_such_port(const std::string& hub, bool is_there, std::uint64_t ports, unsigned number) {
+  if (is_there) return fmt::format("The hub {} has {} ports, and no port {}.", hub, ports, number);
+  if (hub.starts_with("usb")) return fmt::format("There is no USB bus {} now.", hub.substr(3));
+  return fmt::format("There is no hub {} now.", hub);
+}
+
 PortDiagnosis explain_nobody(udev& handle, PortDiagnosis so_far) {
-  const std::string& port = so_far.port.text;
   const std::string hub_name = hub_of(so_far.port);
   const UdevDevice hub = find_usb_device(handle, hub_name);
   const std::uint64_t ports = hub ? decimal(*hub, "maxchild").value_or(0) : 0;
   const unsigned number = port_number(so_far.port);
   if (number >= 1 && number <= ports) {
-    return found(std::move(so_far), Problem::empty, fmt::format("Nothing is plugged in at port {}.", port),
+    std::string why = fmt::format("Nothing is plugged in at port {}.", so_far.port.text);
+    return found(std::move(so_far), Problem::empty, std::move(why),
                  "Plug a device in, and check its cable and its power.");
   }
-  std::string why = hub ? fmt::format("The hub {} has {} ports, and no port {}.", hub_name, ports, number)
-                        : fmt::format("There is no hub {} now.", hub_name);
-  return found(std::move(so_far), Problem::no_such_port, std::move(why),
+  return found(std::move(so_far), Problem::no_such_port, no_such_port(hub_name, hub != nullptr, ports, number),
                "Check that the hub is plugged in and powered; `imprint devices` lists the ports that there are.");
 }
 

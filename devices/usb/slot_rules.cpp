@@ -8,7 +8,7 @@
 #include <set>
 
 #include "devices/protocol/errors.hpp"
-#include "devices/usb/sysfs.hpp"
+#include "devices/protocol/port_path.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::usb {
@@ -80,17 +80,6 @@ SUBSYSTEM=="block", GROUP:="imprint", MODE:="0660"
 LABEL="imprint_slots_end"
 )";
 
-std::string with_star_as(std::string_view pattern, std::string_view replacement) {
-  std::string out(pattern);
-  if (const auto star = out.find('*'); star != std::string::npos) out.replace(star, 1, replacement);
-  return out;
-}
-
-// With its bus: "*-1" would take a port of every bus, the keyboard's and the system disk's too.
-bool is_port_pattern(std::string_view text) {
-  return text.find('*') >= text.find('-') && is_port_path(devices::PortPath{with_star_as(text, "1")});
-}
-
 // Behind a hub at "3-4.1" all is at ports of "3-4.*" again, so that a hub there opens no way around the slots. A hub
 // at "3-4" is between the computer and the slots where another slot lies below it; elsewhere it does not belong there.
 bool lets_hubs_in(const std::string& port, std::span<const std::string> ports) {
@@ -100,7 +89,7 @@ bool lets_hubs_in(const std::string& port, std::span<const std::string> ports) {
 
 std::string rules_of_port(const std::string& port, bool hubs_too) {
   // The slot map's star is one character at least; udev's may be none.
-  const std::string device = with_star_as(port, "?*");
+  const std::string device = devices::with_star_as(port, "?*");
   return fmt::format(kPort, device, hubs_too ? kHubsToo : "");
 }
 
@@ -109,7 +98,8 @@ std::string rules_of_port(const std::string& port, bool hubs_too) {
 core::Result<std::string> make_slot_rules(std::span<const std::string> ports) {
   std::set<std::string> buses;
   for (const std::string& port : ports) {
-    if (!is_port_pattern(port)) return devices::fail("device.port-invalid").with("port", core::printable(port));
+    if (!devices::is_port_pattern(port))
+      return devices::fail("device.port-invalid").with("port", core::printable(port));
     buses.insert(port.substr(0, port.find('-')));
   }
   std::string rules(kHead);

@@ -88,12 +88,16 @@ ExitStatus print_rows(const std::vector<PortRow>& rows, bool as_json) {
 
 // Of a port that is no slot: the station does nothing there, whatever else is to be said of the device.
 void add_unlisted(PortDiagnosis& why) {
-  const bool is_good = why.problem == PortDiagnosis::Problem::none;
+  using Problem = PortDiagnosis::Problem;
   why.explanation = "No slot file names this port, so the station leaves it alone. " + why.explanation;
-  const std::string line =
-      fmt::format("To make it a slot, add the line NAME = {}{} to a slot file, or run imprint devices --learn.",
-                  why.port.text, why.is_disk ? " disk" : "");
-  why.remedy = is_good ? line : line + " " + why.remedy;
+  if (why.problem == Problem::hub) return;  // what to do is about its ports
+  std::string remedy = fmt::format(
+      "Nothing, unless it is to be a slot: then add the line NAME = {}{} to a slot file, or run imprint devices "
+      "--learn.",
+      why.port.text, why.is_disk ? " disk" : "");
+  // What belongs elsewhere need not go: it is somebody's keyboard.
+  if (!why.remedy.empty() && why.problem != Problem::refused) remedy += " " + why.remedy;
+  why.remedy = std::move(remedy);
 }
 
 ExitStatus print_diagnosis(const PortDiagnosis& why, const std::optional<SlotOfPort>& slot, bool as_json) {

@@ -15,10 +15,10 @@ namespace imprint::station::cli {
 // What was plugged in while slots are learned.
 struct Newcomer {
   devices::PortPath port;
-  std::optional<devices::PortPath> peer;  // the other port of the same socket
-  std::string product;                    // printable
+  std::optional<devices::PortPath> peer = {};  // the other port of the same socket
+  std::string product = {};                    // printable
   bool is_disk = false;
-  std::string refusal;  // a sentence: why no slot is learned from it; empty where one is
+  std::string refusal = {};  // a sentence: why no slot is learned from it; empty where one is
 };
 
 // One thread at a time.

@@ -94,7 +94,7 @@ the_two_pass() {
     within 30 ready_is $((simple_io + ufp + disks + 2)) || return
   late=$(usb_device_with_serial "$late_serial") && pulled=$(usb_device_with_serial "$pulled_serial") || return
   devices
-  flash again --slot "$(slot_of "$late")" --slot "$(slot_of "$pulled")"
+  flash again --slot "$(slot_of "$late")" --slot "$(slot_of "$pulled")" --capture "$work/again.pcapng"
   local status=$?
   table again
   [ "$status" -eq 0 ] && count_is again 2 '.verdict == "passed" and .proof == "read-back"'
@@ -108,6 +108,34 @@ attach_single() { # TCP port; prints its serial
   attach 1 "$1" && within 30 serials_are $((before + 1)) && serials | comm -13 "$work/before" -
 }
 serials_are() { [ "$(serials | wc -l)" -eq "$1" ]; }
+recording_agrees() {
+  "$imprint" replay "$work/again.pcapng" "$work/image.ffu" >"$work/replay.txt" 2>&1
+  local status=$?
+  sed 's/^/       /' "$work/replay.txt"
+  return $status
+}
+failed_one_was_kept() { # what the pulled device did is a recording, and its replay comes to the same end
+  local recording
+  recording=$(jq -r '.results[] | select(.verdict == "failed") | .recording' "$work/line.json")
+  [ -s "$recording" ] && "$imprint" replay "$recording" "$work/image.ffu" --json >"$work/kept.json" && jq -c . "$work/kept.json" | cut -c 1-300
+}
+by_node() { # name of the result, serial
+  "$imprint" flash "$work/image.ffu" --device "/dev/$(disk_of 0)" --serial "$2" --policy none --training \
+    --db "$work/training.db" --json >"$work/$1.json" 2>"$work/$1.err"
+}
+disk_passes_by_node() {
+  by_node node CARD-7 && count_is node 1 '.serial == "CARD-7" and .verdict == "passed" and .proof == "read-back"'
+}
+mounted_disk_is_refused() {
+  local disk status
+  disk=$(disk_of 0)
+  blockdev --rereadpt "/dev/$disk" && udevadm settle && mkfs.vfat "/dev/${disk}1" >/dev/null && mkdir -p /run/card &&
+    mount "/dev/${disk}1" /run/card || return
+  by_node mounted CARD-8
+  status=$?
+  umount /run/card
+  [ "$status" -eq 1 ] && count_is mounted 1 '.error == "device.disk-in-use" and .bytes_written == 0'
+}
 records_are_whole() { # attempts
   [ "$(sqlite3 "$work/training.db" 'SELECT count(*), count(verdict) FROM attempts')" = "$1|$1" ]
 }
@@ -154,7 +182,11 @@ fact "the UFP devices hold the image" server_disks_hold_the_image ufp "$ufp"
 fact "the Simple I/O devices hold the image" server_disks_hold_the_image simple-io "$simple_io"
 fact "the disks hold the image" eval "cmp -s -n $((9 << 20)) '$work/disk.img' '$work/disk0' && cmp -s -n $((9 << 20)) '$work/disk.img' '$work/disk1'"
 fact "the late one and the pulled one, attached again, pass" the_two_pass
-fact "the records hold an attempt of each, and none is open" records_are_whole $((simple_io + ufp + disks + 1 + 2))
+fact "their recording is replayed to the same end" recording_agrees
+fact "what the pulled one did was kept, and is replayed" failed_one_was_kept
+fact "a disk passes by its node, with a serial that was given" disk_passes_by_node
+fact "a disk that is mounted is refused" mounted_disk_is_refused
+fact "the records hold an attempt of each, and none is open" records_are_whole $((simple_io + ufp + disks + 1 + 2 + 2))
 fact "the servers end" stop_servers
 fact "the disks are taken away" eval "remove_gadget 0 && remove_gadget 1"
 facts_told

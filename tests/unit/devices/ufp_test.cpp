@@ -345,3 +345,22 @@ TEST_CASE("every UFP call after a disconnect fails the same way") {
   CHECK(error_id(target.flash(image, observer, {})) == "device.disconnected");
   CHECK(error_id(target.reboot()) == "device.disconnected");
 }
+
+TEST_CASE("a UFP device whose host was killed in the middle of a message is flashed by the next one") {
+  const auto device = make_ufp_device();
+  const auto cable = cable_to(device);
+  const core::ByteBuffer file = small_image().file;
+  {
+    const auto size = static_cast<std::uint32_t>(file.size());
+    core::ByteBuffer message = ufp::message(ufp::header_v2(2, size, 0, size, 0));
+    message.insert(message.end(), file.begin(), file.end());
+    const auto killed = connect(cable);
+    REQUIRE(killed->write(core::ByteView(message).first(4096), core::Deadline::after(std::chrono::seconds(1))));
+  }
+  UfpTarget target(connect(cable));
+  REQUIRE(target.identify());
+  MemoryStream image(file);
+  RecordingObserver observer;
+  REQUIRE(target.flash(image, observer, {}));
+  CHECK(device->completed_images() == 1);
+}

@@ -3,6 +3,7 @@
 #include "devices/virtual/usbip_server.hpp"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@ using virtual_device::UsbIpServer;
 
 namespace {
 
+constexpr std::chrono::seconds kLong{30};
 constexpr int kTestSeconds = 30;  // longer than any answer takes, so that a test fails instead of hanging
 
 // A kernel's end of one connection.
@@ -62,22 +64,34 @@ class Client {
     if (out->at(7) == 0 && !receive(312)) return std::nullopt;
     return out->at(7);
   }
-  // Sends a transfer and waits for its reply; one that does not come is nothing.
-  [[nodiscard]] std::optional<UrbReply> transfer(Urb urb) {
+  // Sends a transfer and waits for its reply; one that does not come is nothing. At the deadline the transfer is taken
+  // back, and the reply is the one to that: the transfer's own never comes then.
+  [[nodiscard]] std::optional<UrbReply> transfer(Urb urb, core::Deadline deadline) {
     urb.sequence = ++sequence_;
     const bool in = urb.direction == usbip::Direction::in;
     if (!send(submit_message(urb))) return std::nullopt;
-    do {
+    for (bool taken_back = false;;) {
       core::ByteReader reader(received_);
-      const auto reply = read_reply(reader, [&](std::uint32_t) { return in; });
-      if (!reply) continue;
-      received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(reader.position()));
-      return reply;
-    } while (receive_some());
-    return std::nullopt;
+      if (const auto reply = read_reply(reader, [&](std::uint32_t) { return in; })) {
+        received_.erase(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(reader.position()));
+        const bool is_own = reply->command == usbip::Command::reply_submit;
+        if (is_own && taken_back) continue;  // it was done by itself just then: the answer to taking it back follows
+        return reply;
+      }
+      if (!taken_back && !can_receive(deadline)) {
+        taken_back = true;
+        if (!send(unlink_message(++sequence_, urb.sequence))) return std::nullopt;
+      }
+      if (!receive_some()) return std::nullopt;
+    }
   }
 
  private:
+  bool can_receive(core::Deadline deadline) const {
+    pollfd wanted{.fd = socket_, .events = POLLIN, .revents = 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.left()).count();
+    return ::poll(&wanted, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, kTestSeconds * 1000))) > 0;
+  }
   bool receive_some() {
     core::ByteBuffer buffer(65536);
     errno = 0;
@@ -98,12 +112,12 @@ class UsbIpTransport final : public devices::Transport {
     REQUIRE(client_.import_status(UsbIpServer::bus_id(number)) == 0U);
     REQUIRE(run(control(0, kSetConfiguration)));
   }
-  [[nodiscard]] core::Status write(core::ByteView data, core::Deadline) override {
-    IMPRINT_CHECK(run(bulk_out(0, core::ByteBuffer(data.begin(), data.end()))));
+  [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline) override {
+    IMPRINT_CHECK(run(bulk_out(0, core::ByteBuffer(data.begin(), data.end())), deadline));
     return {};
   }
-  [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline) override {
-    IMPRINT_TRY(const UrbReply reply, run(bulk_in(0, static_cast<std::uint32_t>(buffer.size()))));
+  [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline) override {
+    IMPRINT_TRY(const UrbReply reply, run(bulk_in(0, static_cast<std::uint32_t>(buffer.size())), deadline));
     std::ranges::copy(reply.data, buffer.begin());
     return reply.data.size();
   }
@@ -119,9 +133,10 @@ class UsbIpTransport final : public devices::Transport {
   void cancel_at(core::Deadline) override {}
 
  private:
-  core::Result<UrbReply> run(const Urb& urb) {
-    auto reply = client_.transfer(urb);
+  core::Result<UrbReply> run(const Urb& urb, core::Deadline deadline = core::Deadline::after(kLong)) {
+    auto reply = client_.transfer(urb, deadline);
     if (!reply) return devices::fail("device.disconnected");
+    if (reply->command == usbip::Command::reply_unlink) return devices::fail("device.timed-out");
     if (reply->status == TransferStatus::stalled) return devices::fail("device.stalled");
     if (reply->status != TransferStatus::good) return devices::fail("device.transfer-failed");
     return std::move(*reply);
@@ -223,7 +238,7 @@ TEST_CASE("more clients than there can be are turned away, and the devices stay 
   std::vector<std::unique_ptr<Client>> idle;
   for (int i = 0; i < 40; ++i) idle.push_back(std::make_unique<Client>(*server));
   CHECK(idle.back()->closed_by_server());
-  CHECK(host.transfer(control(0, kSetConfiguration)));
+  CHECK(host.transfer(control(0, kSetConfiguration), core::Deadline::after(kLong)));
 }
 
 TEST_CASE("a server that stops closes what hangs on it, whatever it waits for") {
@@ -233,11 +248,11 @@ TEST_CASE("a server that stops closes what hangs on it, whatever it waits for") 
   Client silent(*server);
   Client waiting(*server);
   CHECK(waiting.import_status("1-1") == 0U);
-  CHECK(waiting.transfer(control(0, kSetConfiguration)));
+  CHECK(waiting.transfer(control(0, kSetConfiguration), core::Deadline::after(kLong)));
   CHECK(waiting.send(submit_message(bulk_in(9))));
   Client slow(*server);
   CHECK(slow.import_status("1-2") == 0U);
-  CHECK(slow.transfer(control(0, kSetConfiguration)));
+  CHECK(slow.transfer(control(0, kSetConfiguration), core::Deadline::after(kLong)));
   CHECK(slow.send(submit_message(bulk_out(9, core::ByteBuffer(1000)))));
   server.reset();
   CHECK(silent.closed_by_server());

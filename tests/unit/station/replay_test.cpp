@@ -230,6 +230,7 @@ TEST_CASE("a byte of an answer that was changed in the file makes the replay dif
     core::ByteBuffer changed = bytes;
     changed[transfer.data_at] ^= 0x40;
     const ReplayReport report = line.replay(std::move(changed), &line.image);
+    INFO("frame " << transfer.frame << " of " << report.transfers);
     CHECK(report.result == ReplayResult::differs);
     if (report.difference) transfers.insert(std::string(report.difference->context_value("transfer")));
   }

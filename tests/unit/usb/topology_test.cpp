@@ -3,6 +3,7 @@
 #include "devices/usb/usb_topology.hpp"
 
 #include "devices/usb/port_disk.hpp"
+#include "devices/usb/port_peer.hpp"
 #include "tests/unit/usb/mock_usb.hpp"
 
 using namespace imprint;
@@ -59,6 +60,18 @@ TEST_CASE("a device that could be faster at a port that could be faster is shown
   CHECK_FALSE(usb::is_slower_than_possible(ports[1]));
   CHECK(ports[2].speed_now == 12'000);
   CHECK_FALSE(usb::is_slower_than_possible(ports[2]));
+}
+
+TEST_CASE("the other half of a socket is known where the kernel knows it") {
+  MockUsb computer;
+  computer.add_controller(2, "pci0000:00/0000:00:15.0", "xhci_hcd", "5000");
+  computer.link_peers("usb1", "usb1-port1", "usb2", "usb2-port3");
+  computer.link_peers("usb1", "usb1-port2", "usb2", "nonsense");
+  CHECK(usb::peer_of({"1-1"}) == devices::PortPath{"2-3"});
+  CHECK_FALSE(usb::peer_of({"1-2"}));
+  CHECK_FALSE(usb::peer_of({"1-3"}));
+  CHECK_FALSE(usb::peer_of({"1-1.1"}));
+  CHECK_FALSE(usb::peer_of({"../1-1"}));
 }
 
 TEST_CASE("a hub that claims more ports than USB has, and one that claims nothing, are read all the same") {
