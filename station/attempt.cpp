@@ -81,6 +81,10 @@ class AttemptRun {
       // Out of memory in the middle of closing, say. What is not in the records is never called passed.
       result_.error = fail("station.internal-error", exception.what()).error();
       if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+      disk_.reset();
+      target_.reset();
+      if (result_.id)
+        keep_recording();  // noexcept where it writes; else the next attempt's would begin with this one's
       return std::move(result_);
     }
   }
@@ -98,7 +102,7 @@ class AttemptRun {
     if (target_) result_.recoveries = target_->recoveries();
     // Whoever was opened to find out that it is another device is still to be begun with.
     const bool is_another = result_.error && result_.error->id() == "device.identity-changed";
-    if (target_ && !is_another && context_.bus.is_held(port_)) observer_.on_device_kept();
+    if (target_ && !is_another && target_->is_sure_of_device()) observer_.on_work_done();
     // The device is let go before the slot is called done.
     disk_.reset();
     target_.reset();
@@ -144,15 +148,14 @@ class AttemptRun {
     const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
-    const bool readable = is_read_back();
-    if (readable) {
+    if (reads_back_) {
       IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
                          [this](StepNotes& notes) { return read_back(notes); }));
       result_.proof = db::ProofLevel::read_back;
     }
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
       IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
-      if (readable) result_.proof = db::ProofLevel::inspected;
+      if (reads_back_) result_.proof = db::ProofLevel::inspected;
     }
     return {};
   }
@@ -162,14 +165,12 @@ class AttemptRun {
     return identity_.is_bare_disk ? ReadBack::required : context_.recipe.flash.read_back;
   }
 
-  // A disk that could be read, but cannot be now, is a failure of the step that reads it back.
-  bool is_read_back() {
+  // Settled before a byte is written: a device that could be read then and cannot be afterwards has failed.
+  core::Result<bool> will_read_back() {
     if (read_back_rule() != ReadBack::where_possible) return read_back_rule() == ReadBack::required;
-    auto disk = target_->open_disk();
-    if (disk) disk_ = std::move(*disk);
-    if (disk || disk.error().id() != "device.read-back-unsupported") return true;
-    result_.note = "not read back: this device cannot be read";
-    return false;
+    IMPRINT_TRY(const bool readable, target_->is_readable());
+    if (!readable) result_.note = "not read back: this device cannot be read";
+    return readable;
   }
 
   // With all that a replay has to know of what was asked for.
@@ -253,12 +254,14 @@ class AttemptRun {
     if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
     IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
     described_bytes_ = map_->described_bytes();
-    observer_.on_plan(read_back_rule() == ReadBack::off ? 0 : described_bytes_);
+    IMPRINT_TRY(reads_back_, will_read_back());
+    observer_.on_plan(reads_back_ ? described_bytes_ : 0);
     return {};
   }
 
   core::Status write(StepNotes& notes) {
-    engine::Pace pace(context_.recipe.flash.least_pace, stop_, std::chrono::steady_clock::now());
+    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *map_);
+    engine::Pace pace(context_.recipe.flash.least_pace, due, stop_, std::chrono::steady_clock::now());
     WriteObserver observer(observer_, pace);
     auto status = engine::write_image(*target_, *context_.image.image, *map_, observer, pace.token());
     notes.bytes = observer.done();
@@ -270,7 +273,7 @@ class AttemptRun {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
-    engine::Pace pace(context_.recipe.flash.least_pace, stop_, std::chrono::steady_clock::now());
+    engine::Pace pace(context_.recipe.flash.least_pace, described_bytes_, stop_, std::chrono::steady_clock::now());
     return pace.judge(engine::read_back(
         *context_.image.image, *disk_,
         [&](std::uint64_t done, std::uint64_t) {
@@ -355,6 +358,7 @@ class AttemptRun {
   std::shared_ptr<const core::BlockSource> disk_;
   std::optional<ffu::DiskMap> map_;  // set by admission
   std::uint64_t described_bytes_ = 0;
+  bool reads_back_ = false;  // set by admission, too
   bool claimed_ = false;
 };
 

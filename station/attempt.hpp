@@ -74,9 +74,9 @@ class AttemptObserver {
   virtual void on_progress(std::uint64_t done) = 0;               // bytes of the phase
   virtual void on_identity(const engine::DeviceIdentity& identity) = 0;
   virtual void on_plan(std::uint64_t read_back_due) = 0;  // bytes that will be read back, known once admitted
-  // The work is done, and the device that stands at the port now is the one that it was done with, whether it had left
-  // and come back meanwhile or not.
-  virtual void on_device_kept() = 0;
+  // The work is done, and it was done with one device throughout: if that is the one that the bus still holds at the
+  // port, it is nobody new, however often it left and came back meanwhile.
+  virtual void on_work_done() = 0;
   // The PASS is in the records; what the recipe wants done with the device afterwards comes now.
   virtual void on_passed() = 0;
 };

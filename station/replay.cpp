@@ -21,9 +21,14 @@ class NobodyWatches final : public AttemptObserver {
   void on_progress(std::uint64_t /*done*/) override {}
   void on_identity(const engine::DeviceIdentity& /*identity*/) override {}
   void on_plan(std::uint64_t /*read_back_due*/) override {}
-  void on_device_kept() override {}
+  void on_work_done() override {}
   void on_passed() override {}
 };
+
+// The last transfers are of the recipe's rules, which a replay does not have.
+bool has_rules(const std::optional<Outcome>& outcome) {
+  return outcome && outcome->proof == db::to_string(db::ProofLevel::inspected);
+}
 
 // What the recorded attempt was asked for, as far as the wire shows it.
 Recipe recipe_of(const std::optional<Outcome>& outcome) {
@@ -34,12 +39,18 @@ Recipe recipe_of(const std::optional<Outcome>& outcome) {
   for (const ReadBack rule : {ReadBack::required, ReadBack::where_possible, ReadBack::off}) {
     if (engine::to_string(rule) == outcome->read_back) recipe.flash.read_back = rule;
   }
-  recipe.after_pass = outcome->reboot ? AfterPass::reboot : AfterPass::nothing;
+  recipe.after_pass = outcome->reboot && !has_rules(outcome) ? AfterPass::reboot : AfterPass::nothing;
   return recipe;
 }
 
 std::string outcome_text(std::string_view verdict, std::string_view error) {
   return std::string(verdict) + (error.empty() ? "" : ": " + std::string(error));
+}
+
+std::string transfers_text(std::uint64_t count) { return std::to_string(count) + " transfers"; }
+
+void add_note(ReplayReport& report, const std::string& note) {
+  report.note += (report.note.empty() ? "" : "; ") + note;
 }
 
 core::Error other_outcome(const ReplayBus& bus, const std::string& expected, const std::string& actual) {
@@ -50,23 +61,48 @@ core::Error other_outcome(const ReplayBus& bus, const std::string& expected, con
       .error();
 }
 
-// After a whole attempt.
-void judge(const ReplayBus& bus, const Outcome& recorded, ReplayReport& report) {
+// After a whole attempt whose end the device decided.
+void judge_outcome(const ReplayBus& bus, const Outcome& recorded, ReplayReport& report) {
   const std::string_view verdict = db::to_string(*report.verdict);
   const std::string_view error = report.error ? report.error->id() : std::string_view{};
-  const bool is_same = verdict == recorded.verdict && error == recorded.error;
-  if (!capture::is_decided_by_device(recorded)) {
-    report.note = "the recorded outcome (" + outcome_text(recorded.verdict, recorded.error) +
-                  ") is not the device's doing; only the transfers were compared";
-    return;
-  }
-  if (!is_same) {
+  if (verdict != recorded.verdict || error != recorded.error) {
     report.difference =
         other_outcome(bus, outcome_text(recorded.verdict, recorded.error), outcome_text(verdict, error));
+  } else if (bus.state().left() != 0 && has_rules(recorded)) {
+    add_note(report, "the rules of the recipe are not replayed: the last " + std::to_string(bus.state().left()) +
+                         " transfers, which are theirs, were not compared");
   } else if (bus.state().left() != 0) {
-    report.difference = other_outcome(bus, std::to_string(bus.state().attempt().transfers()) + " transfers",
-                                      std::to_string(bus.state().replayed()) + " transfers");
+    report.difference =
+        other_outcome(bus, transfers_text(bus.state().attempt().transfers()), transfers_text(bus.state().replayed()));
   }
+}
+
+// Neither a difference in the transfers nor the recording's end was met.
+void judge(const ReplayBus& bus, ReplayReport& report) {
+  const std::optional<Outcome>& recorded = bus.state().attempt().outcome;
+  const bool is_decided = recorded && capture::is_decided_by_device(*recorded);
+  if (is_decided && report.verdict) return judge_outcome(bus, *recorded, report);
+  if (report.error) {
+    const std::string_view error = report.error->id();
+    if (bus.state().left() != 0) {
+      report.difference = other_outcome(bus, "to go on for " + transfers_text(bus.state().attempt().transfers()),
+                                        std::string(error) + " after " + transfers_text(bus.state().replayed()));
+    } else if (is_decided && error != recorded->error) {
+      report.difference = other_outcome(bus, outcome_text(recorded->verdict, recorded->error), std::string(error));
+    }
+  }
+  if (recorded && !is_decided) {
+    add_note(report, "the recorded outcome (" + outcome_text(recorded->verdict, recorded->error) +
+                         ") is not the device's doing; only the transfers were compared");
+  }
+}
+
+// The recording's end was met: the attempt's own where the device stayed away when it was recorded, too.
+bool is_same_end(const ReplayBus& bus, const ReplayReport& report) {
+  const std::optional<Outcome>& recorded = bus.state().attempt().outcome;
+  return bus.state().how_ended() == capture::ReplayEnd::stayed_away && bus.state().left() == 0 && recorded &&
+         report.verdict && report.error && recorded->error == report.error->id() &&
+         recorded->verdict == db::to_string(*report.verdict);
 }
 
 core::Status run(ReplayBus& bus, const ArmedImage& image, const std::filesystem::path& scratch,
@@ -121,19 +157,20 @@ core::Result<ReplayReport> replay_attempt(const std::shared_ptr<const capture::R
   }
   if (stop.stop_requested()) return core::fail("job.cancelled");
   report.transfers = bus.state().replayed();
+  report.uncompared = bus.state().uncompared();
   report.difference = bus.state().difference();
   const auto ended = bus.state().ended();
-  if (!report.difference && !ended && image != nullptr && recorded.outcome) judge(bus, *recorded.outcome, report);
-  if (!report.difference && !recorded.outcome) report.note = "no outcome is recorded; only the transfers were compared";
+  if (!report.difference && !ended) judge(bus, report);
   if (report.difference) {
     report.result = ReplayResult::differs;
-  } else if (ended) {
-    // Where the device stayed away when it was recorded, too, that is how the attempt ended.
-    const bool is_same =
-        image != nullptr && recorded.outcome && report.error && recorded.outcome->error == report.error->id();
-    if (!is_same) report.result = ReplayResult::agrees_to_end;
-    if (!is_same) report.note = ended->message();
+  } else if (ended && !is_same_end(bus, report)) {
+    report.result = ReplayResult::agrees_to_end;
+    add_note(report, ended->message());
   }
+  if (!report.difference && !recorded.outcome)
+    add_note(report, "no outcome is recorded; only the transfers were compared");
+  if (report.uncompared != 0)
+    add_note(report, std::to_string(report.uncompared) + " bytes that were sent are not in it, and were not compared");
   return report;
 }
 

@@ -27,6 +27,7 @@ enum class ReplayResult : std::uint8_t {
 struct ReplayReport {
   ReplayResult result = ReplayResult::agrees;
   std::uint64_t transfers = 0;                // that were replayed
+  std::uint64_t uncompared = 0;               // bytes sent in them that the recording does not have
   std::optional<db::AttemptVerdict> verdict;  // nothing where only the identification was replayed
   std::optional<core::Error> error;           // of the replayed attempt
   std::optional<core::Error> difference;      // the first one: `capture.replay-differs`
@@ -34,8 +35,10 @@ struct ReplayReport {
 };
 
 // Only the protocol is replayed: the records are new and empty, no signature is asked for, and the recipe's rules over
-// the disk are not there. Outcomes that such things decided are not compared. Without `image` only the identification
-// is replayed. `attempt`: an index of recording->attempts(), whose device speaks a protocol of ours
+// the disk are not there. Outcomes that such things decided are not compared, and a PASS of an attempt with rules is
+// compared up to where they begin. An attempt that gives up while the recorded one went on always differs. Without
+// `image` only the identification is replayed. `attempt`: an index of recording->attempts(), whose device speaks a
+// protocol of ours
 // (`capture.nothing-to-replay` otherwise). `scratch`: an empty folder. Errors of the records.
 [[nodiscard]] core::Result<ReplayReport> replay_attempt(const std::shared_ptr<const capture::Recording>& recording,
                                                         std::size_t attempt, const ArmedImage* image,

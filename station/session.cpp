@@ -83,8 +83,10 @@ class Session::Slot final : public AttemptObserver {
     read_back_due_ = read_back_due;
   }
 
-  void on_device_kept() override {
+  void on_work_done() override {
+    // Asked with the lock held, which departures and arrivals wait for: what the bus knows by then is told later.
     const std::scoped_lock lock(mutex_);
+    if (!session_.context_.bus.is_held(config_.port)) return;
     waiting_ = false;
     departed_.reset();
   }

@@ -65,8 +65,17 @@ bool is_decided_by_device(const Outcome& outcome) {
 core::Result<std::size_t> ReplayState::connect() {
   const std::scoped_lock lock(mutex_);
   if (difference_ || ended_) return devices::fail("device.disconnected");
+  if (connections_ != 0) {
+    if (const RecordedTransfer* next = peek(connections_ - 1)) {
+      if (next->after_gap) {
+        static_cast<void>(end("transfers before the next one were not kept"));
+        return devices::fail("device.disconnected");
+      }
+      return differ(*next, "the device is given up earlier", describe(*next), "a new connection");
+    }
+  }
   if (connections_ == attempt_.connections.size()) {
-    static_cast<void>(end("the device did not come back in it"));
+    static_cast<void>(end("the device did not come back in it", ReplayEnd::stayed_away));
     return devices::fail("device.disconnected", "the recording has no further connection");
   }
   position_ = 0;
@@ -110,9 +119,12 @@ core::Failure ReplayState::differ(const RecordedTransfer& transfer, const std::s
   return failure;
 }
 
-core::Failure ReplayState::end(std::string why) {
+core::Failure ReplayState::end(std::string why, ReplayEnd how) {
   auto failure = fail("capture.recording-ended", std::move(why)).with("transfer", replayed_ + 1);
-  if (!ended_) ended_ = failure.error();
+  if (!ended_) {
+    ended_ = failure.error();
+    how_ended_ = how;
+  }
   return failure;
 }
 
@@ -124,6 +136,10 @@ core::Failure ReplayState::end_at_last(const Call& call) {
   if (!transfers.empty() && transfers.back().has_ended && transfers.back().status == usbmon::kNoDevice)
     return devices::fail("device.disconnected");
   const bool is_last = connections_ == attempt_.connections.size();
+  if (!is_last) {
+    const auto& next = attempt_.connections[connections_].transfers;
+    if (!next.empty() && next.front().after_gap) return end("transfers before the next one were not kept");
+  }
   if (is_last && (!attempt_.outcome || !is_decided_by_device(*attempt_.outcome)))
     return end("nothing was recorded after transfer " + std::to_string(replayed_));
   RecordedTransfer none;
@@ -159,6 +175,7 @@ core::Status ReplayState::compare(const RecordedTransfer& transfer, const Call& 
     difference_->add_context("offset", std::to_string(at + offset));
     return core::Failure(*difference_);
   }
+  uncompared_ += transfer.asked - transfer.kept;
   return {};
 }
 
@@ -179,9 +196,9 @@ core::Result<std::size_t> ReplayState::receive(const Call& call, core::ByteSpan 
   std::size_t done = 0;
   while (true) {
     IMPRINT_TRY(const RecordedTransfer* transfer, take(call));
-    const bool fits = transfer->moved <= buffer.size() - done;
+    const bool fits = is_own_ ? transfer->asked == call.room : transfer->moved <= buffer.size() - done;
     if (!fits) {
-      return differ(*transfer, "there is less room for the answer", fmt::format("room for {} bytes", transfer->asked),
+      return differ(*transfer, "there is other room for the answer", fmt::format("room for {} bytes", transfer->asked),
                     fmt::format("room for {} bytes", call.room));
     }
     if (transfer->status == 0 && transfer->kept < transfer->moved)
@@ -194,6 +211,7 @@ core::Result<std::size_t> ReplayState::receive(const Call& call, core::ByteSpan 
     ++replayed_;
     if (transfer->status != 0) return error_of(transfer->status);
     done += transfer->moved;
+    if (is_own_) return done;
     const bool is_full =
         transfer->moved == transfer->asked && transfer->moved != 0 && transfer->moved % kWholePacket == 0;
     const RecordedTransfer* next = peek(call.connection);
@@ -209,6 +227,18 @@ std::optional<core::Error> ReplayState::difference() const {
 std::optional<core::Error> ReplayState::ended() const {
   const std::scoped_lock lock(mutex_);
   return ended_;
+}
+ReplayEnd ReplayState::how_ended() const {
+  const std::scoped_lock lock(mutex_);
+  return how_ended_;
+}
+std::uint64_t ReplayState::uncompared() const {
+  const std::scoped_lock lock(mutex_);
+  return uncompared_;
+}
+void ReplayState::leave(std::string why) {
+  const std::scoped_lock lock(mutex_);
+  if (!difference_) static_cast<void>(end(std::move(why)));
 }
 std::uint64_t ReplayState::replayed() const {
   const std::scoped_lock lock(mutex_);

@@ -27,9 +27,7 @@ std::string words(int error) { return std::generic_category().message(error); }
 
 int errno_of(const std::expected<void, int>& done) { return done ? 0 : done.error(); }
 
-bool means_gone(int error) {
-  return error == ENODEV || error == ENXIO || error == ENOMEDIUM || error == ESHUTDOWN;
-}
+bool means_gone(int error) { return error == ENODEV || error == ENXIO || error == ENOMEDIUM || error == ESHUTDOWN; }
 
 core::Failure failed_to_open(int error, const std::string& node) {
   if (error == EBUSY) return fail("device.disk-in-use", words(error)).with("disk", node);
@@ -58,7 +56,11 @@ class DirectDisk::Worker {
       if (end) {
         file_.reset();
       } else {
-        error = work();
+        try {
+          error = work();
+        } catch (const std::bad_alloc&) {
+          error = ENOMEM;  // one disk's, and not the end of the program
+        }
       }
       lock.lock();
       error_ = error;

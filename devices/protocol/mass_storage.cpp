@@ -37,7 +37,7 @@ core::Result<engine::DeviceIdentity> MassStorageTarget::identify() {
   IMPRINT_TRY(const FoundDisk found, setup_.find());
   IMPRINT_TRY(DiskFacts disk, read_disk_facts_of(found.number, setup_.paths));
   IMPRINT_CHECK(check_disk_is_free(disk, setup_.fixed_allowed, setup_.paths));
-  if (disk.is_read_only) return fail("device.disk-read-only").with("disk", disk.name);
+  if (disk.is_read_only && setup_.access == DiskAccess::write) return fail("device.disk-read-only").with("disk", disk.name);
   engine::DeviceIdentity identity;
   identity.protocol = "mass-storage";
   identity.serial = setup_.serial.empty() ? disk.serial : setup_.serial;
@@ -80,26 +80,31 @@ core::Result<std::shared_ptr<DirectDisk>> MassStorageTarget::open(DiskAccess acc
 }
 
 core::Result<std::unique_ptr<core::BlockSink>> MassStorageTarget::open_for_writing() {
+  if (setup_.access == DiskAccess::read) return fail("device.disk-read-only", "it is there to be read alone");
   held_.reset();
   IMPRINT_TRY(held_, open(DiskAccess::write));
   return std::make_unique<DiskSink>(held_);
 }
 
 core::Result<std::shared_ptr<const core::BlockSource>> MassStorageTarget::open_disk() {
-  if (!held_) {
-    IMPRINT_TRY(auto disk, open(DiskAccess::read));
-    return std::make_shared<const DiskSource>(std::move(disk));
+  // What is open is open exclusively, so it is not opened once more.
+  std::shared_ptr<DirectDisk> disk = held_ ? held_ : reading_.lock();
+  if (disk) {
+    IMPRINT_CHECK(check_same());
+  } else {
+    IMPRINT_TRY(disk, open(DiskAccess::read));
+    reading_ = disk;
   }
-  IMPRINT_CHECK(check_same());
-  return std::make_shared<const DiskSource>(held_);
+  return std::make_shared<const DiskSource>(std::move(disk));
 }
 
 core::Status MassStorageTarget::reboot() {
-  if (!held_) {
-    IMPRINT_TRY(held_, open(DiskAccess::read));
+  std::shared_ptr<DirectDisk> disk = held_ ? held_ : reading_.lock();
+  if (!disk) {
+    IMPRINT_TRY(disk, open(DiskAccess::read));
   }
   IMPRINT_CHECK(check_same());
-  return held_->eject();
+  return disk->eject();
 }
 
 }  // namespace imprint::devices

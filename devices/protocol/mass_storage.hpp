@@ -26,6 +26,7 @@ struct MassStorageSetup {
   std::function<core::Result<FoundDisk>()> find;
   std::string serial;          // of the unit, where somebody else knows it; else the disk's is taken
   bool fixed_allowed = false;  // the slot takes a disk that does not call itself removable
+  DiskAccess access = DiskAccess::write;  // read: it may be write-protected, and is never opened for writing
   std::chrono::milliseconds limit = std::chrono::seconds(60);  // of each call to the disk
   SystemPaths paths = {};
   OpenDiskFile open = open_block_device;
@@ -40,7 +41,7 @@ class MassStorageTarget final : public engine::BlockTarget {
   // `device.disk-in-use`, `device.disk-not-removable`, `device.disk-read-only`, `device.not-present`; a disk is
   // identified only when it may be written.
   [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override;
-  // `device.disk-changed` when another disk or medium stands there than was identified.
+  // `device.disk-changed` when another disk or medium stands there than was identified; `device.disk-read-only`.
   [[nodiscard]] core::Result<std::unique_ptr<core::BlockSink>> open_for_writing() override;
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
   // A disk cannot be told to reboot: it is ejected, so that it may be pulled.
@@ -53,6 +54,7 @@ class MassStorageTarget final : public engine::BlockTarget {
   std::filesystem::path node_;  // when it was identified last
   std::optional<DiskFacts> disk_;
   std::shared_ptr<DirectDisk> held_;
+  std::weak_ptr<DirectDisk> reading_;  // opened to be read, while somebody does
 };
 
 }  // namespace imprint::devices

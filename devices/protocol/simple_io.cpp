@@ -45,17 +45,23 @@ core::Result<engine::DeviceIdentity> SimpleIoTarget::identify() {
   identity.serial = text_of(who.serial);
   identity.details.emplace_back("fast flow", describe_fast_flow(id.capabilities));
   identity.details.emplace_back("command set", fmt::format("version {}", id.capabilities.client_version));
-  IMPRINT_TRY(const bool has_disk, connection_->knows(Opcode::get_disk_info));
-  if (has_disk) {
-    auto disk = connection_->disk();
-    if (!disk && disk.error().id() != "device.unsupported-command") return std::unexpected(std::move(disk).error());
-    if (disk) {
-      identity.disk = disk->geometry;
-      identity.details.emplace_back("disk transfer size", fmt::format("{} bytes", disk->transfer_size));
-    }
+  IMPRINT_TRY(const auto disk, ask_for_disk());
+  if (disk) {
+    identity.disk = disk->geometry;
+    identity.details.emplace_back("disk transfer size", fmt::format("{} bytes", disk->transfer_size));
   }
   identified_ = who;
   return identity;
+}
+
+core::Result<std::optional<Connection::Disk>> SimpleIoTarget::ask_for_disk() {
+  IMPRINT_TRY(const bool known, connection_->knows(Opcode::get_disk_info));
+  if (!known) return std::nullopt;
+  auto disk = connection_->disk();
+  if (!disk && disk.error().id() == "device.unsupported-command") return std::nullopt;
+  if (!disk) return std::unexpected(std::move(disk).error());
+  geometry_ = disk->geometry;
+  return *disk;
 }
 
 core::Result<SimpleIoTarget::Present> SimpleIoTarget::require_present() {
@@ -97,6 +103,8 @@ core::Status SimpleIoTarget::run_flow(const simple_io::FlowJob& job) {
     const unsigned reopened = recovery.reopened();
     auto place = recovery.run(std::move(done).error(), flow, handed_out);
     recoveries_ += recovery.reopened() - reopened;
+    // Opened is not known: one that did not answer to its name may be another.
+    if (recovery.reopened() != reopened) is_sure_ = place.has_value();
     if (!place) return std::unexpected(std::move(place).error());
     from = *place;
   }
@@ -121,16 +129,55 @@ core::Status SimpleIoTarget::flash(engine::ImageStream& image, engine::TransferO
 
 core::Result<std::shared_ptr<const core::BlockSource>> SimpleIoTarget::open_disk() {
   const std::scoped_lock lock(connection_->mutex());
+  if (no_disk_) return core::Failure(*no_disk_);
+  if (disk_) return open_block_disk();
   IMPRINT_TRY(Present present, require_present());
-  IMPRINT_TRY(const bool has_disk, connection_->knows(Opcode::get_disk_info));
+  IMPRINT_TRY(const auto disk, ask_for_disk());
   IMPRINT_TRY(const bool can_read, connection_->knows(Opcode::read_disk));
-  if (!has_disk || !can_read) return fail("device.read-back-unsupported");
-  auto disk = connection_->disk();
-  if (!disk && disk.error().id() == "device.unsupported-command") {
-    return fail("device.read-back-unsupported").caused_by(std::move(disk).error());
+  if (disk && can_read)
+    return std::make_shared<const simple_io::DiskSource>(connection_, *disk, std::move(present.who));
+  IMPRINT_TRY(const bool can_switch, connection_->knows(Opcode::mass_storage));
+  if (!can_switch || !options_.await_disk) return fail("device.read-back-unsupported");
+  IMPRINT_CHECK(become_disk());
+  return open_block_disk();
+}
+
+core::Result<bool> SimpleIoTarget::is_readable() {
+  const std::scoped_lock lock(connection_->mutex());
+  IMPRINT_CHECK(require_present());
+  IMPRINT_TRY(const bool can_read, connection_->knows(Opcode::read_disk));
+  if (can_read) return true;
+  IMPRINT_TRY(const bool can_switch, connection_->knows(Opcode::mass_storage));
+  return can_switch && static_cast<bool>(options_.await_disk);
+}
+
+core::Status SimpleIoTarget::become_disk() {
+  auto switched = connection_->switch_to_mass_storage();
+  if (!switched && switched.error().id() == "device.unsupported-command")
+    return fail("device.read-back-unsupported").caused_by(std::move(switched).error());
+  IMPRINT_CHECK(switched);
+  // The kernel's driver takes the device only when nobody else holds it.
+  connection_->release(fail("device.disconnected", "the device was switched to mass storage").error());
+  auto disk = options_.await_disk(core::Deadline::after(simple_io::kReturnLimit));
+  if (!disk) {
+    is_sure_ = false;
+    no_disk_ = core::Failure(std::move(disk).error()).with("during", "waiting for the device as a disk").error();
+    return core::Failure(*no_disk_);
   }
-  if (!disk) return std::unexpected(std::move(disk).error());
-  return std::make_shared<const simple_io::DiskSource>(connection_, *disk, std::move(present.who));
+  disk_ = std::move(*disk);
+  ++recoveries_;
+  return {};
+}
+
+core::Result<std::shared_ptr<const core::BlockSource>> SimpleIoTarget::open_block_disk() {
+  IMPRINT_TRY(auto source, disk_->open_disk());
+  // A disk tells no platform and no unique id: its size is what the device itself said of it.
+  if (geometry_ && source->size() != geometry_->size) {
+    return fail("device.identity-changed", "the disk has another size than the device said")
+        .with("expected", geometry_->size)
+        .with("actual", source->size());
+  }
+  return source;
 }
 
 core::Status SimpleIoTarget::require(Opcode command, std::string_view purpose) {
@@ -143,6 +190,7 @@ core::Status SimpleIoTarget::require(Opcode command, std::string_view purpose) {
 
 core::Status SimpleIoTarget::reboot() {
   const std::scoped_lock lock(connection_->mutex());
+  if (disk_) return disk_->reboot();
   IMPRINT_CHECK(require(Opcode::reboot, "rebooting the device"));
   return connection_->send(Opcode::reboot);
 }

@@ -21,7 +21,9 @@ struct SimpleIoOptions {
   // flash() with `device.confirmation-missing` until the normal flow is asked for.
   enum class Flow : std::uint8_t { by_capability, normal } flow = Flow::by_capability;
   // From the bus; without it a bus error ends the job.
-  Reconnect reconnect;
+  Reconnect reconnect = {};
+  // From the bus; without it a device that does not know ReadDisk cannot be read back.
+  AwaitDisk await_disk = {};
   std::chrono::milliseconds settle = simple_io::kSettleTime;  // see simple_io::Recovery
 };
 
@@ -43,12 +45,18 @@ class SimpleIoTarget final : public engine::StreamTarget {
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
                                    std::stop_token stop) override;
   // A read that stalls, comes short or too late is repeated once, after the pipes were cleared and the same device
-  // answered; `device.identity-changed` otherwise.
+  // answered; `device.identity-changed` otherwise. A device that does not know ReadDisk is switched to mass storage and
+  // awaited as a disk at its port, of the size that it told before; all but open_disk() and
+  // reboot() is `device.disconnected` from then on. A disk that was not given is not asked for again.
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
 
+  // By ReadDisk, or as a disk where the bus has a way to that.
+  [[nodiscard]] core::Result<bool> is_readable() override;
+  [[nodiscard]] bool is_sure_of_device() const override { return is_sure_; }
   [[nodiscard]] unsigned recoveries() const override { return recoveries_; }
 
-  // The four below: `device.unsupported-command` when the device says that it cannot.
+  // The four below: `device.unsupported-command` when the device says that it cannot. Of a disk: it is ejected, by
+  // which such devices come back.
   [[nodiscard]] core::Status reboot() override;
   // The device leaves flashing mode and starts what it holds.
   [[nodiscard]] core::Status skip();
@@ -66,6 +74,10 @@ class SimpleIoTarget final : public engine::StreamTarget {
   };
   [[nodiscard]] core::Result<Present> require_present();
   [[nodiscard]] core::Result<Present> prepare();
+  // What the device says of its disk, where it says anything.
+  [[nodiscard]] core::Result<std::optional<simple_io::Connection::Disk>> ask_for_disk();
+  [[nodiscard]] core::Status become_disk();
+  [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_block_disk();
   [[nodiscard]] core::Result<simple_io::Flow> choose_flow(const simple_io::IdReply& id);
   [[nodiscard]] core::Status run_flow(const simple_io::FlowJob& job);
   // Connected, identified, and the command is one that the device knows.
@@ -74,7 +86,11 @@ class SimpleIoTarget final : public engine::StreamTarget {
   std::shared_ptr<simple_io::Connection> connection_;
   SimpleIoOptions options_;
   std::optional<simple_io::Identity> identified_;
+  std::optional<engine::DiskGeometry> geometry_;  // as it was told last
+  std::unique_ptr<engine::BlockTarget> disk_;     // since the device was switched to mass storage
+  std::optional<core::Error> no_disk_;            // why it is none although it was
   unsigned recoveries_ = 0;
+  bool is_sure_ = true;
 };
 
 }  // namespace imprint::devices

@@ -34,6 +34,7 @@ class UfpTarget final : public engine::StreamTarget {
   // `device.image-too-large`, `device.unsupported-command`, `device.unknown`, `device.protocol-violation`.
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
                                    std::stop_token stop) override;
+  [[nodiscard]] core::Result<bool> is_readable() override { return false; }
   // `device.read-back-unsupported`: the device's own confirmation is the most that UFP gives.
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
   // `device.unsupported-command` when the device cannot.

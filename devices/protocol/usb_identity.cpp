@@ -47,11 +47,9 @@ std::optional<Protocol> protocol_of(const UsbIdentity& identity) {
 }
 
 std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol, std::unique_ptr<Transport> transport,
-                                                  Reconnect reconnect, SimpleIoOptions::Flow flow,
-                                                  std::chrono::milliseconds settle) {
+                                                  SimpleIoOptions options) {
   if (protocol == Protocol::ufp) return std::make_unique<UfpTarget>(std::move(transport));
-  return std::make_unique<SimpleIoTarget>(
-      std::move(transport), SimpleIoOptions{.flow = flow, .reconnect = std::move(reconnect), .settle = settle});
+  return std::make_unique<SimpleIoTarget>(std::move(transport), std::move(options));
 }
 
 }  // namespace imprint::devices

@@ -2,7 +2,6 @@
 // What a device's USB descriptors say that it is, and which of our protocols that means.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,12 +32,10 @@ enum class Protocol : std::uint8_t { simple_io, ufp };
 // Nothing where the ids are not those of a device that this station speaks to.
 [[nodiscard]] std::optional<Protocol> protocol_of(const UsbIdentity& identity);
 
-// The host's side of the protocol over a transport that is claimed already. The rest is for Simple I/O, which goes its
-// normal flow, whose end the device acknowledges, unless told, and where `reconnect` is given goes on after a bus
-// error.
+// The host's side of the protocol over a transport that is claimed already. The options are for Simple I/O, which goes
+// its normal flow, whose end the device acknowledges, unless told.
 [[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(
-    Protocol protocol, std::unique_ptr<Transport> transport, Reconnect reconnect = {},
-    SimpleIoOptions::Flow flow = SimpleIoOptions::Flow::normal,
-    std::chrono::milliseconds settle = simple_io::kSettleTime);
+    Protocol protocol, std::unique_ptr<Transport> transport,
+    SimpleIoOptions options = {.flow = SimpleIoOptions::Flow::normal});
 
 }  // namespace imprint::devices

@@ -79,6 +79,7 @@ void PortTable::remember(const devices::PortPath& port, const DeviceRef& device,
   Entry& entry = entries_[port];
   entry.opened = device;
   entry.was_opened = true;
+  entry.opened_arrival = entry.arrivals;
   entry.identity = identity;
   entry.link = std::move(link);
 }
@@ -93,7 +94,7 @@ std::optional<PortTable::Opened> PortTable::last_opened(const devices::PortPath&
   const std::scoped_lock lock(mutex_);
   const auto found = entries_.find(port);
   if (found == entries_.end() || !found->second.was_opened) return std::nullopt;
-  return Opened{.identity = found->second.identity, .link = found->second.link.lock()};
+  return Opened{.identity = found->second.identity, .link = found->second.link.lock(), .arrival = found->second.opened_arrival};
 }
 
 }  // namespace imprint::usb

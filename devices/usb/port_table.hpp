@@ -51,6 +51,7 @@ class PortTable {
   struct Opened {
     devices::UsbIdentity identity;
     std::shared_ptr<UsbLink> link;  // null where no transport holds it any more
+    std::uint64_t arrival = 0;      // the number of its arrival at the port
   };
   // The last one that was opened there.
   [[nodiscard]] std::optional<Opened> last_opened(const devices::PortPath& port) const;
@@ -61,6 +62,7 @@ class PortTable {
     std::uint64_t arrivals = 0;
     std::weak_ptr<libusb_device> opened;
     bool was_opened = false;
+    std::uint64_t opened_arrival = 0;
     devices::UsbIdentity identity;
     std::weak_ptr<UsbLink> link;
   };

@@ -34,6 +34,7 @@ struct ConfigDeleter {
 };
 // From a device's arrival to its disk.
 constexpr std::chrono::seconds kDiskLimit{10};
+constexpr std::chrono::seconds kConfigureLimit{3};
 constexpr std::chrono::milliseconds kBusyPause{50};
 
 using Config = std::unique_ptr<libusb_config_descriptor, ConfigDeleter>;
@@ -77,10 +78,29 @@ core::Failure failed_to_open(core::Error error, const PortPath& port) {
   return core::Failure(std::move(error));
 }
 
+bool is_storage(const devices::UsbIdentity& identity) {
+  return identity.interface_class == LIBUSB_CLASS_MASS_STORAGE && !devices::protocol_of(identity);
+}
+
+// The kernel tells of a device before it has configured it, and what it is for can be seen only then.
+core::Result<devices::UsbIdentity> configured_identity(const PortPath& port, libusb_device* device,
+                                                       core::Deadline deadline) {
+  const auto limit = core::Deadline::after(std::min<std::chrono::milliseconds>(kConfigureLimit, deadline.left()));
+  while (true) {
+    const Udev handle = open_udev();
+    const UdevDevice entry = device != nullptr && handle ? sysfs_of(*handle, port, device) : nullptr;
+    if (!entry) return devices::fail("device.disconnected", "it left again").with("port", port.text);
+    devices::UsbIdentity identity = identity_of(*handle, *entry);
+    const bool is_known = identity.interface_class != LIBUSB_CLASS_VENDOR_SPEC || devices::protocol_of(identity);
+    if (is_known || limit.passed()) return identity;
+    std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(kBusyPause, limit.left()));
+  }
+}
+
 }  // namespace
 
 // Shared with the subscriptions, which may outlive the bus.
-class UsbBus::Ports {
+class UsbBus::Ports : public std::enable_shared_from_this<Ports> {
  public:
   Ports(std::shared_ptr<UsbContext> context, devices::TransportTap tap)
       : context_(std::move(context)), tap_(std::move(tap)) {}
@@ -113,11 +133,13 @@ class UsbBus::Ports {
   }
 
   [[nodiscard]] const PortTable& table() const { return table_; }
-  // A disk, which has no link.
-  void note_opened(const PortPath& port, const DeviceRef& device) { table_.remember(port, device, {}, {}); }
   core::Result<std::unique_ptr<devices::Transport>> open(const PortPath& port, devices::Protocol& protocol,
                                                          core::Deadline deadline);
   core::Result<std::unique_ptr<devices::Transport>> reconnect(const PortPath& port, core::Deadline deadline);
+  core::Result<std::unique_ptr<engine::BlockTarget>> open_disk(const PortPath& port, const DeviceRef& device,
+                                                               devices::MassStorageSetup setup,
+                                                               core::Deadline deadline);
+  core::Result<std::unique_ptr<engine::BlockTarget>> await_disk(const PortPath& port, core::Deadline deadline);
 
  private:
   // On libusb's event thread, which must not wait for observers.
@@ -126,7 +148,9 @@ class UsbBus::Ports {
     if (arrived) {
       const auto port = port_of(device);
       if (!port || is_hub(device)) return;
-      news = table_.arrive(*port, DeviceRef(libusb_ref_device(device), &libusb_unref_device));
+      news = table_.arrive(*port, DeviceRef(libusb_ref_device(device), [context = context_](libusb_device* held) {
+        libusb_unref_device(held);  // before the context goes
+      }));
     } else {
       news = table_.leave(device);
     }
@@ -211,7 +235,8 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::reconnect(const
   while (table_.wait_for_arrival(port, seen, deadline)) {
     seen = table_.arrivals(port);
     devices::Protocol protocol{};
-    auto transport = open(port, protocol, deadline);
+    // The deadline is that of its coming: one that came at the last moment still has to be claimed.
+    auto transport = open(port, protocol, core::Deadline::after(kOpenLimit));
     if (transport) {
       const auto now = table_.last_opened(port);
       const bool is_same =
@@ -237,6 +262,55 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::Ports::reconnect(const
     if (id != "device.not-present" && id != "device.disconnected") return std::unexpected(std::move(transport).error());
   }
   return devices::fail("device.disconnected").with("port", port.text).with("waited_for", "the device to come back");
+}
+
+// The kernel drives it; what belongs to us is the disk that it makes of the device at this port, for as long as that is
+// the device that stands there now.
+core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::Ports::open_disk(const PortPath& port,
+                                                                            const DeviceRef& device,
+                                                                            devices::MassStorageSetup setup,
+                                                                            core::Deadline deadline) {
+  IMPRINT_TRY(const Config config, active_config(device.get(), port));
+  if (auto only_disk = check_is_only_a_disk(*config); !only_disk)
+    return failed_to_open(std::move(only_disk).error(), port);
+  const auto is_there = [ports = weak_from_this(), port, device] {
+    const auto alive = ports.lock();
+    return alive && alive->table_.find(port) == device;
+  };
+  const auto first = wait_for_disk([&port] { return kernel_disks_at(port); }, is_there, deadline);
+  if (!first) return failed_to_open(core::Error(first.error()), port);  // what it is now is asked again at each use
+  table_.remember(port, device, {}, {});
+  setup.find = [port, is_there]() -> core::Result<devices::FoundDisk> {
+    auto found = disk_at(port);
+    if (!is_there()) return devices::fail("device.disconnected").with("port", port.text);
+    return found;
+  };
+  return std::make_unique<devices::MassStorageTarget>(std::move(setup));
+}
+
+core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::Ports::await_disk(const PortPath& port,
+                                                                             core::Deadline deadline) {
+  const auto before = table_.last_opened(port);
+  if (!before || !table_.wait_for_arrival(port, before->arrival, deadline))
+    return devices::fail("device.disconnected").with("port", port.text).with("waited_for", "the device as a disk");
+  const DeviceRef device = table_.find(port);
+  const bool is_next = table_.arrivals(port) == before->arrival + 1;
+  IMPRINT_TRY(const devices::UsbIdentity now, configured_identity(port, device.get(), deadline));
+  const std::string& serial = before->identity.serial;
+  const bool is_same = serial.empty() || now.serial.empty() || now.serial == serial;
+  if (!is_next || !is_same || !is_storage(now)) {
+    table_.remember(port, nullptr, before->identity, {});
+    return devices::fail("device.identity-changed")
+        .with("port", port.text)
+        .with("expected", "the disk of " + serial)
+        .with("actual", fmt::format("{:04x}:{:04x} {}", now.vendor_id, now.product_id, now.serial));
+  }
+  // From here on it is this attempt's device, whatever comes of its disk.
+  table_.remember(port, device, now, {});
+  devices::MassStorageSetup setup;
+  setup.fixed_allowed = true;
+  setup.access = devices::DiskAccess::read;
+  return open_disk(port, device, std::move(setup), deadline);
 }
 
 class UsbBus::Subscription final : public devices::BusSubscription {
@@ -270,45 +344,35 @@ std::vector<PortPath> UsbBus::occupied() const { return ports_->table().occupied
 
 core::Result<std::unique_ptr<engine::Target>> UsbBus::open(const PortPath& port) {
   IMPRINT_TRY(const devices::UsbIdentity identity, identify(port));
-  if (identity.interface_class == LIBUSB_CLASS_MASS_STORAGE && !devices::protocol_of(identity)) return open_disk(port);
+  if (is_storage(identity)) {
+    const auto allowed = disks_allowed_ ? disks_allowed_(port) : devices::DisksAllowed::none;
+    if (allowed == devices::DisksAllowed::none)
+      return devices::fail("device.disk-not-expected").with("port", port.text);
+    const DeviceRef device = ports_->table().find(port);
+    if (!device) return not_present(port);
+    devices::MassStorageSetup setup;
+    setup.fixed_allowed = allowed == devices::DisksAllowed::fixed;
+    return ports_->open_disk(port, device, std::move(setup), core::Deadline::after(kDiskLimit));
+  }
   devices::Protocol protocol{};
   IMPRINT_TRY(auto transport, ports_->open(port, protocol, core::Deadline::after(kOpenLimit)));
-  return devices::make_target(
-      protocol, std::move(transport),
-      [ports = std::weak_ptr(ports_),
-       port](core::Deadline deadline) -> core::Result<std::unique_ptr<devices::Transport>> {
-        const auto alive = ports.lock();
-        if (!alive) return devices::fail("device.disconnected", "the bus is gone").with("port", port.text);
-        return alive->reconnect(port, deadline);
-      });
-}
-
-// The kernel drives it; what belongs to us is the disk that it makes of the device at this port, for as long as that is
-// the device that stands there now.
-core::Result<std::unique_ptr<engine::Target>> UsbBus::open_disk(const PortPath& port) {
-  const auto allowed = disks_allowed_ ? disks_allowed_(port) : devices::DisksAllowed::none;
-  if (allowed == devices::DisksAllowed::none) return devices::fail("device.disk-not-expected").with("port", port.text);
-  const DeviceRef device = ports_->table().find(port);
-  if (!device) return not_present(port);
-  IMPRINT_TRY(const Config config, active_config(device.get(), port));
-  if (auto only_disk = check_is_only_a_disk(*config); !only_disk)
-    return failed_to_open(std::move(only_disk).error(), port);
-  const auto is_there = [ports = std::weak_ptr(ports_), port, device] {
+  const auto bus_gone = [port] {
+    return devices::fail("device.disconnected", "the bus is gone").with("port", port.text);
+  };
+  devices::SimpleIoOptions options{.flow = devices::SimpleIoOptions::Flow::normal};
+  options.reconnect = [ports = std::weak_ptr(ports_), port,
+                       bus_gone](core::Deadline deadline) -> core::Result<std::unique_ptr<devices::Transport>> {
     const auto alive = ports.lock();
-    return alive && alive->table().find(port) == device;
+    if (!alive) return bus_gone();
+    return alive->reconnect(port, deadline);
   };
-  const auto first =
-      wait_for_disk([&port] { return kernel_disks_at(port); }, is_there, core::Deadline::after(kDiskLimit));
-  if (!first) return failed_to_open(core::Error(first.error()), port);  // what it is now is asked again at each use
-  ports_->note_opened(port, device);
-  devices::MassStorageSetup setup;
-  setup.find = [port, is_there]() -> core::Result<devices::FoundDisk> {
-    auto found = disk_at(port);
-    if (!is_there()) return devices::fail("device.disconnected").with("port", port.text);
-    return found;
+  options.await_disk = [ports = std::weak_ptr(ports_), port,
+                        bus_gone](core::Deadline deadline) -> core::Result<std::unique_ptr<engine::BlockTarget>> {
+    const auto alive = ports.lock();
+    if (!alive) return bus_gone();
+    return alive->await_disk(port, deadline);
   };
-  setup.fixed_allowed = allowed == devices::DisksAllowed::fixed;
-  return std::make_unique<devices::MassStorageTarget>(std::move(setup));
+  return devices::make_target(protocol, std::move(transport), std::move(options));
 }
 
 core::Result<std::unique_ptr<devices::Transport>> UsbBus::open_transport(const PortPath& port) {
@@ -319,6 +383,10 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::open_transport(const P
 
 core::Result<std::unique_ptr<devices::Transport>> UsbBus::reconnect(const PortPath& port, core::Deadline deadline) {
   return ports_->reconnect(port, deadline);
+}
+
+core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::await_disk(const PortPath& port, core::Deadline deadline) {
+  return ports_->await_disk(port, deadline);
 }
 
 bool UsbBus::is_held(const PortPath& port) const { return ports_->table().is_held(port); }

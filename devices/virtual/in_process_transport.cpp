@@ -31,6 +31,23 @@ void VirtualCable::disconnect() {
   changed_.notify_all();
 }
 
+void VirtualCable::lose(Lock& lock) {
+  disconnect();
+  lock.unlock();
+  if (lost_) lost_();
+}
+
+void VirtualCable::eject() {
+  Lock lock(mutex_);
+  if (plugged_) lose(lock);
+}
+
+core::Status VirtualCable::carry(std::size_t bytes, core::Deadline deadline) {
+  Lock lock(mutex_);
+  IMPRINT_CHECK(require_usable());
+  return pace(lock, bytes, deadline);
+}
+
 bool VirtualCable::plugged() const {
   const std::scoped_lock lock(mutex_);
   return plugged_;
@@ -99,9 +116,7 @@ core::Status VirtualCable::write(core::ByteView data, core::Deadline deadline) {
   const VirtualDevice::Outcome outcome = device_->receive(data);
   if (outcome == VirtualDevice::Outcome::taken) return {};
   if (outcome == VirtualDevice::Outcome::busy) return wait_idle(lock, deadline, "the device to take data");
-  disconnect();
-  lock.unlock();
-  if (lost_) lost_();
+  lose(lock);
   if (outcome == VirtualDevice::Outcome::rebooting) return {};
   return devices::fail("device.disconnected");
 }
@@ -114,6 +129,7 @@ core::Result<std::size_t> VirtualCable::read(core::ByteSpan buffer, core::Deadli
   switch (reply.kind) {
     case Kind::data: {
       IMPRINT_CHECK(pace(lock, reply.size, deadline));
+      if (reply.leaves && plugged_) lose(lock);
       return reply.size;
     }
     case Kind::stall:

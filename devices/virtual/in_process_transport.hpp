@@ -32,8 +32,8 @@ class VirtualCable {
   // One host at a time; false when there is one.
   [[nodiscard]] bool claim();
   void release();
-  // Called once, without a lock held, when the device itself breaks the connection (its fault script, a reboot): from
-  // the thread that talks to it. Set it before the cable is used.
+  // Called once, without a lock held, when the device itself breaks the connection (its fault script, a reboot, an
+  // eject): from the thread that talks to it. Set it before the cable is used.
   void on_lost(std::function<void()> callback) { lost_ = std::move(callback); }
   [[nodiscard]] const std::shared_ptr<VirtualDevice>& device() const { return device_; }
 
@@ -41,6 +41,10 @@ class VirtualCable {
   [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline);
   [[nodiscard]] core::Status clear();
   [[nodiscard]] core::Status control_line_state();
+  // Of a disk, whose transfers nobody sees: good when that many bytes went over the link.
+  [[nodiscard]] core::Status carry(std::size_t bytes, core::Deadline deadline);
+  // Of a disk: the device was told to go.
+  void eject();
   // Of the host that has claimed the cable; see devices::Transport.
   void cancel_at(core::Deadline grace);
 
@@ -54,6 +58,8 @@ class VirtualCable {
   [[nodiscard]] core::Failure wait_idle(Lock& lock, core::Deadline deadline, std::string_view waited_for);
   [[nodiscard]] core::Status pace(Lock& lock, std::size_t bytes, core::Deadline deadline);
   void disconnect();
+  // The device broke the connection.
+  void lose(Lock& lock);
 
   std::shared_ptr<VirtualDevice> device_;
   IdleRule idle_;

@@ -85,6 +85,11 @@ devices::UsbIdentity VirtualSimpleIoDevice::usb_identity() const {
   return identity;
 }
 
+std::optional<VirtualDevice::Disk> VirtualSimpleIoDevice::disk() const {
+  if (mode() != Mode::mass_storage) return std::nullopt;
+  return Disk{storage_, options_.sector_size};
+}
+
 std::uint64_t VirtualSimpleIoDevice::bytes_per_second() const {
   const std::scoped_lock lock(mutex_);
   const std::uint64_t link = options_.bytes_per_second;
@@ -127,6 +132,7 @@ VirtualSimpleIoDevice::Reply VirtualSimpleIoDevice::reply(core::ByteSpan buffer)
     front.sent = front.bytes.size();
   }
   if (front.sent == front.bytes.size() && front.disk.count == 0) waiting_.pop_front();
+  out.leaves = leaving_ && waiting_.empty();
   return out;
 }
 

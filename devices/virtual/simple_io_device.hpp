@@ -86,6 +86,7 @@ class VirtualSimpleIoDevice final : public VirtualDevice {
   [[nodiscard]] Reply reply(core::ByteSpan buffer) override;
   void clear_halt() override;
   void power_cut() override;
+  [[nodiscard]] std::optional<Disk> disk() const override;
   [[nodiscard]] devices::UsbIdentity usb_identity() const override;
   [[nodiscard]] std::uint64_t bytes_per_second() const override;
   void set_faults(FaultScript faults);
@@ -97,8 +98,9 @@ class VirtualSimpleIoDevice final : public VirtualDevice {
   // How many images were taken to their end and confirmed.
   [[nodiscard]] std::uint64_t completed_images() const;
   enum class Mode : std::uint8_t { simple_io, mass_storage };
-  // After SwitchToMassStorage and the loss of the connection that follows, usb_identity() is that of a disk, until the
-  // connection is lost once more. What a disk answers is not this class's: as one it takes no transfer.
+  // After SwitchToMassStorage and the loss of the connection that follows, usb_identity() is that of a disk and disk()
+  // the storage, until the connection is lost once more. The commands of a disk are not this class's: as one it takes
+  // no transfer.
   [[nodiscard]] Mode mode() const;
   struct BootMode {
     std::uint32_t mode = 0;
@@ -166,7 +168,7 @@ class VirtualSimpleIoDevice final : public VirtualDevice {
   std::uint64_t written_ = 0;
   Mode mode_ = Mode::simple_io;
   Mode next_mode_ = Mode::simple_io;
-  bool leaving_ = false;  // gone with the host's next transfer
+  bool leaving_ = false;  // gone once the host has the last answer, or sends what is not expected any more
   bool dead_ = false;
   std::optional<BootMode> boot_mode_;
   std::deque<Waiting> waiting_;

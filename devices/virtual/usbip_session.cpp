@@ -326,6 +326,7 @@ bool UsbIpSession::move_in(Time now) {
   }
   ins_.pop_front();
   use_link(reply.size, now);
+  if (reply.leaves) lose_device();
   return true;
 }
 

@@ -10,6 +10,7 @@
 
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/usb_identity.hpp"
+#include "devices/virtual/virtual_disk.hpp"
 
 namespace imprint::virtual_device {
 
@@ -65,7 +66,7 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
     const std::scoped_lock lock(mutex_);
     const auto there = plugged_.find(port);
     const auto opened = opened_.find(port);
-    return there != plugged_.end() && opened != opened_.end() && opened->second.lock() == there->second.cable;
+    return there != plugged_.end() && opened != opened_.end() && opened->second.arrival == there->second.arrival;
   }
 
   // Whatever comes back is in its port as soon as the device has left, so nothing is waited for here.
@@ -79,12 +80,24 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
     return alive->connect(port, std::move(cable));
   }
 
+  // The device that came to the port right after the one that was opened there last.
+  static core::Result<std::unique_ptr<engine::BlockTarget>> await_disk(const std::weak_ptr<Ports>& ports,
+                                                                       const PortPath& port) {
+    const auto alive = ports.lock();
+    IMPRINT_TRY(auto cable, alive ? alive->next_disk(port)
+                                  : devices::fail("device.disconnected", "the bus is gone").with("port", port.text));
+    alive->note_opened(port, *cable);
+    return VirtualDisk::open(std::move(cable), devices::DiskAccess::read);
+  }
+
+  core::Result<std::unique_ptr<engine::Target>> open_disk(const PortPath& port, std::shared_ptr<VirtualCable> cable) {
+    note_opened(port, *cable);
+    return VirtualDisk::open(std::move(cable), devices::DiskAccess::write);
+  }
+
   core::Result<std::unique_ptr<devices::Transport>> connect(const PortPath& port, std::shared_ptr<VirtualCable> cable) {
     const devices::UsbIdentity identity = cable->device()->usb_identity();
-    {
-      const std::scoped_lock lock(mutex_);
-      opened_[port] = cable;
-    }
+    note_opened(port, *cable);
     IMPRINT_TRY(std::unique_ptr<devices::Transport> transport, InProcessTransport::open(std::move(cable)));
     return tap_ ? tap_(port, identity, std::move(transport)) : std::move(transport);
   }
@@ -93,7 +106,38 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
   struct Plugged {
     std::shared_ptr<VirtualCable> cable;
     std::shared_ptr<VirtualDevice> comes_back;
+    std::uint64_t arrival = 0;  // counted from 1 over all arrivals at the port
   };
+  struct Opened {
+    std::uint64_t arrival = 0;
+    std::string serial;
+  };
+
+  void note_opened(const PortPath& port, const VirtualCable& cable) {
+    std::string serial = cable.device()->usb_identity().serial;
+    const std::scoped_lock lock(mutex_);
+    const auto there = plugged_.find(port);
+    if (there == plugged_.end() || there->second.cable.get() != &cable) return;  // opening it will fail
+    opened_[port] = {there->second.arrival, std::move(serial)};
+  }
+
+  [[nodiscard]] core::Result<std::shared_ptr<VirtualCable>> next_disk(const PortPath& port) const {
+    const std::scoped_lock lock(mutex_);
+    const auto there = plugged_.find(port);
+    const auto before = opened_.find(port);
+    if (there == plugged_.end() || before == opened_.end() || there->second.arrival == before->second.arrival)
+      return devices::fail("device.disconnected").with("port", port.text).with("waited_for", "the device as a disk");
+    const devices::UsbIdentity now = there->second.cable->device()->usb_identity();
+    const bool is_next = there->second.arrival == before->second.arrival + 1;
+    const bool is_same = now.serial.empty() || before->second.serial.empty() || now.serial == before->second.serial;
+    if (!is_next || !is_same || !there->second.cable->device()->disk()) {
+      return devices::fail("device.identity-changed")
+          .with("port", port.text)
+          .with("expected", before->second.serial)
+          .with("actual", now.serial);
+    }
+    return there->second.cable;
+  }
 
   // With events_ held.
   core::Status put_in(const PortPath& port, std::shared_ptr<VirtualDevice> device,
@@ -107,7 +151,7 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
       cable->on_lost([ports = weak_from_this(), port, which = cable.get()] {
         if (const auto alive = ports.lock()) alive->lost(port, which);
       });
-      plugged_.emplace(port, Plugged{std::move(cable), std::move(comes_back)});
+      plugged_.emplace(port, Plugged{std::move(cable), std::move(comes_back), ++arrivals_[port]});
     }
     for (BusObserver* observer : observers_) observer->on_arrival(port);
     return {};
@@ -140,7 +184,8 @@ class VirtualBus::Ports : public std::enable_shared_from_this<Ports> {
   std::vector<BusObserver*> observers_;
   mutable std::mutex mutex_;
   std::map<PortPath, Plugged> plugged_;
-  std::map<PortPath, std::weak_ptr<VirtualCable>> opened_;  // last at each port
+  std::map<PortPath, std::uint64_t> arrivals_;
+  std::map<PortPath, Opened> opened_;  // last at each port
 };
 
 class VirtualBus::Subscription final : public devices::BusSubscription {
@@ -178,14 +223,18 @@ bool VirtualBus::is_held(const PortPath& port) const { return ports_->is_held(po
 core::Result<std::unique_ptr<engine::Target>> VirtualBus::open(const PortPath& port) {
   auto cable = ports_->find(port);
   if (!cable) return devices::fail("device.not-present").with("port", port.text);
+  if (cable->device()->disk()) return ports_->open_disk(port, std::move(cable));
   const auto protocol = devices::protocol_of(cable->device()->usb_identity());
   if (!protocol) return devices::fail("device.unknown").with("port", port.text);
   IMPRINT_TRY(auto transport, ports_->connect(port, std::move(cable)));
   // What each device can is shown here; and a virtual one needs no time to come to itself.
+  const auto ports = std::weak_ptr(ports_);
   return devices::make_target(
       *protocol, std::move(transport),
-      [ports = std::weak_ptr(ports_), port](core::Deadline) { return Ports::reconnect(ports, port); },
-      devices::SimpleIoOptions::Flow::by_capability, std::chrono::milliseconds(0));
+      {.flow = devices::SimpleIoOptions::Flow::by_capability,
+       .reconnect = [ports, port](core::Deadline) { return Ports::reconnect(ports, port); },
+       .await_disk = [ports, port](core::Deadline) { return Ports::await_disk(ports, port); },
+       .settle = std::chrono::milliseconds(0)});
 }
 
 }  // namespace imprint::virtual_device

@@ -12,7 +12,8 @@ namespace imprint::virtual_device {
 
 // Thread-safe. A device that breaks its own connection (fault script, reboot) leaves its port, as one on USB does, and
 // stays away until it is plugged in again, unless it was plugged in with what comes back. Targets may outlive the bus.
-// A Simple I/O target that lost its device gets the one that came back; it does not wait for one that stays away.
+// A Simple I/O target that lost its device, or switched it to mass storage, gets what came back; it does not wait for
+// one that stays away. A device in mass-storage mode is a disk here, at every port.
 class VirtualBus final : public devices::DeviceBus {
  public:
   // `tap` gets the transports of all ports.

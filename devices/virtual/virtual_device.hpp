@@ -5,12 +5,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "devices/protocol/usb_identity.hpp"
 #include "flash/core/bytes.hpp"
 
 namespace imprint::virtual_device {
+
+class VirtualStorage;
 
 // Thread-safe.
 class VirtualDevice {
@@ -32,6 +36,7 @@ class VirtualDevice {
   struct Reply {
     enum class Kind { none, data, stall, overflow } kind = Kind::none;
     std::size_t size = 0;  // bytes put into the buffer
+    bool leaves = false;   // the device is gone once the host has this
   };
   // One IN transfer. As on USB, one that does not fit goes on in the next read where the buffer is a multiple of the
   // endpoint's packet, and is lost as an overflow where it is not.
@@ -40,6 +45,13 @@ class VirtualDevice {
   virtual void clear_halt() = 0;
   // Power was lost: everything is forgotten but the disk.
   virtual void power_cut() = 0;
+
+  // In mass-storage mode: what the host's kernel would make a disk of.
+  struct Disk {
+    std::shared_ptr<VirtualStorage> storage;
+    std::uint32_t sector_size = 0;  // bytes
+  };
+  [[nodiscard]] virtual std::optional<Disk> disk() const { return std::nullopt; }
 
   // What its descriptors say.
   [[nodiscard]] virtual devices::UsbIdentity usb_identity() const = 0;

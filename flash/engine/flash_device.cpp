@@ -142,6 +142,14 @@ std::string_view to_string(FlashPolicy::ReadBack read_back) {
   return "required";
 }
 
+std::optional<FlashPolicy::ReadBack> parse_read_back(std::string_view text) {
+  using enum FlashPolicy::ReadBack;
+  for (const auto one : {required, where_possible, off}) {
+    if (to_string(one) == text) return one;
+  }
+  return std::nullopt;
+}
+
 std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const ffu::DiskMap& map) {
   return target.as_block() != nullptr ? map.described_bytes() : image.size();
 }

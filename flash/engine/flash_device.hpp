@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string_view>
 
@@ -27,6 +28,7 @@ struct FlashPolicy {
 };
 // "required", "where-possible", "off".
 [[nodiscard]] std::string_view to_string(FlashPolicy::ReadBack read_back);
+[[nodiscard]] std::optional<FlashPolicy::ReadBack> parse_read_back(std::string_view text);
 
 // May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
 // `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.compressed`,

@@ -7,12 +7,12 @@
 
 namespace imprint::engine {
 
-Pace::Pace(LeastPace least, std::stop_token outer, Time now)
-    : least_(least), window_start_(now), forward_(std::move(outer), Forward{stop_}) {}
+Pace::Pace(LeastPace least, std::uint64_t due, std::stop_token outer, Time now)
+    : least_(least), due_(due), window_start_(now), forward_(std::move(outer), Forward{stop_}) {}
 
 void Pace::on_bytes(std::uint64_t done, Time now) {
   done_ = done;
-  if (least_.bytes == 0 || now - window_start_ < least_.within) return;
+  if (least_.bytes == 0 || done >= due_ || now - window_start_ < least_.within) return;
   if (done - window_done_ < least_.bytes) {
     too_slow_ = true;
     stop_.request_stop();

@@ -21,8 +21,9 @@ struct LeastPace {
 class Pace {
  public:
   using Time = std::chrono::steady_clock::time_point;
+  // `due`: bytes of the whole phase, whose last ones are not judged: the device may take its time to confirm them.
   // `outer`: stops the phase, too.
-  Pace(LeastPace least, std::stop_token outer, Time now);
+  Pace(LeastPace least, std::uint64_t due, std::stop_token outer, Time now);
 
   // `done`: bytes since the phase began.
   void on_bytes(std::uint64_t done, Time now);
@@ -32,6 +33,7 @@ class Pace {
 
  private:
   LeastPace least_;
+  std::uint64_t due_;
   Time window_start_;
   std::uint64_t window_done_ = 0;
   std::uint64_t done_ = 0;

@@ -73,6 +73,12 @@ class Target {
   virtual ~Target() = default;
 
   [[nodiscard]] virtual core::Result<DeviceIdentity> identify() = 0;
+  // Can its disk be read back at all? Asked before anything is written: a device that could be read and cannot any more
+  // has failed.
+  [[nodiscard]] virtual core::Result<bool> is_readable() { return true; }
+  // The device that it speaks to is the one that was identified: not so once another came back to the port, or one that
+  // could not be asked who it is.
+  [[nodiscard]] virtual bool is_sure_of_device() const { return true; }
   // The device's disk, for read-back and the rules, around any cache; `device.read-back-unsupported`. The target
   // outlives the source.
   [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;

@@ -85,13 +85,6 @@ core::Result<ArmedImage> arm(const FlashOptions& options, trust::Policy policy) 
                    [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
 }
 
-ReadBack parse_read_back(std::string_view text) {
-  for (const ReadBack one : {ReadBack::required, ReadBack::where_possible, ReadBack::off}) {
-    if (engine::to_string(one) == text) return one;
-  }
-  return ReadBack::required;
-}
-
 double write_rate(const AttemptResult& result) {  // bytes a second
   const std::chrono::duration<double> time = result.write_time;
   return time.count() > 0 ? static_cast<double>(result.written) / time.count() : 0;
@@ -165,7 +158,7 @@ core::Result<bool> flash(const FlashOptions& options, const std::stop_token& sto
   if (stop.stop_requested()) return core::fail("job.cancelled");
   config.recipe.product = options.product;
   config.recipe.policy = policy;
-  config.recipe.flash.read_back = parse_read_back(options.read_back);
+  config.recipe.flash.read_back = engine::parse_read_back(options.read_back).value_or(ReadBack::required);
   config.recipe.after_pass = options.reboot ? AfterPass::reboot : AfterPass::nothing;
   config.slots = bench.slots;
   config.scratch = scratch.path();

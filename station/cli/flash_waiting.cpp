@@ -48,6 +48,7 @@ std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected,
     if (finished.contains(slot.slot)) continue;
     AttemptResult missing;
     missing.slot = slot.slot;
+    if (stop.stop_requested()) missing.verdict = db::AttemptVerdict::aborted;
     missing.error = stop.stop_requested()
                         ? core::fail("job.cancelled").error()
                         : devices::fail("device.not-present", "it left before anything was begun with it").error();

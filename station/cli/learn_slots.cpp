@@ -46,15 +46,6 @@ std::set<std::string> hubs_now() {
   return hubs;
 }
 
-void tell_new_hubs(std::set<std::string>& known) {
-  std::set<std::string> now = hubs_now();
-  for (const std::string& hub : now) {
-    if (!known.contains(hub))
-      print_line(fmt::format("Port {}: a hub is no slot. What is plugged into it has ports of its own.", hub));
-  }
-  known = std::move(now);
-}
-
 // Standard input: a line ends the learning. One that ended (or is /dev/null) does not, so that a script may go by
 // signals.
 class Terminal {
@@ -88,6 +79,16 @@ core::Status handle(const PlugEvents::Event& event, SlotLearner& learner) {
   return {};
 }
 
+// The bus does not announce hubs.
+core::Status handle_new_hubs(std::set<std::string>& known, SlotLearner& learner) {
+  std::set<std::string> now = hubs_now();
+  for (const std::string& hub : now) {
+    if (!known.contains(hub)) IMPRINT_CHECK(handle({{hub}, true, SlotLearner::Clock::now()}, learner));
+  }
+  known = std::move(now);
+  return {};
+}
+
 core::Status listen(PlugEvents& events, SlotLearner& learner, const std::stop_token& stop) {
   Terminal terminal;
   std::set<std::string> hubs = hubs_now();
@@ -99,7 +100,7 @@ core::Status listen(PlugEvents& events, SlotLearner& learner, const std::stop_to
     events.clear_wake();
     ended = ended || stop.stop_requested();
     while (const auto event = events.take()) IMPRINT_CHECK(handle(*event, learner));
-    if (!ended) tell_new_hubs(hubs);
+    IMPRINT_CHECK(handle_new_hubs(hubs, learner));
   }
   return {};
 }

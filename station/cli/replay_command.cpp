@@ -116,6 +116,7 @@ json::object to_json(const Line& line) {
   out["result"] = std::string(to_string(report.result));
   out["replayed"] = json::object{
       {"transfers", report.transfers},
+      {"bytes_not_compared", report.uncompared},
       {"verdict", report.verdict ? json::value(std::string(db::to_string(*report.verdict))) : json::value(nullptr)},
       {"error", report.error ? json::value(std::string(report.error->id())) : json::value(nullptr)}};
   out["difference"] = report.difference ? json::value(to_json(*report.difference)) : json::value(nullptr);

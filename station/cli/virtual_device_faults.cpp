@@ -72,6 +72,7 @@ core::Status add(FaultScript& script, const Word& fault, const std::string& word
   if (fault.kind == "disconnect") return put(script.disconnect_at_byte, *fault.number, word);
   if (fault.kind == "bad-sector") return put(script.bad_sector, *fault.number, word);
   if (fault.kind == "slow-write") {
+    if (*fault.number == 0) return wrong(word, "a device that takes nothing is no-reply");
     if (script.slow_write != 0) return wrong(word, "a device has one fault of this kind");
     script.slow_write = *fault.number;
     return {};

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "db/records.hpp"
+#include "devices/capture/recorder.hpp"
 #include "devices/virtual/simple_io_device.hpp"
 #include "devices/virtual/ufp_device.hpp"
 #include "devices/virtual/virtual_bus.hpp"
@@ -84,8 +85,10 @@ class Line {
     const fixture::ScratchFolder scratch(folder_);
     const core::SystemClock clock;
     const auto records = must(db::Records::open(scratch / "training.db", clock));
-    VirtualBus bus;
+    const auto recorder = must(capture::Recorder::open({.kept_folder = scratch / "kept", .program = "imprint bench"}));
+    VirtualBus bus(virtual_device::IdleRule::wait_for_deadline, recorder->tap());
     station::SessionConfig config;
+    config.recorder = recorder.get();
     config.image = must(
         station::arm_image(image_, trust::Policy::none, trust::TrustStore::empty(), clock.now(), [](auto, auto) {}));
     config.recipe.product = "benchmark";

@@ -78,16 +78,7 @@ pulled_one_failed() {
   count_is line 1 '.verdict == "failed"' &&
     count_is line 1 ".slot == \"$slot\" and .error == \"device.disconnected\" and .proof == \"none\""
 }
-# What the device applied, looked at from outside: the server keeps each device's disk as a file without a name.
-server_disks_hold_the_image() { # server
-  local fd found=0 first=$((1 << 20)) size=$((8 << 20))
-  for fd in "/proc/${servers[$1]}/fd"/*; do
-    [[ $(readlink "$fd") = *deleted* ]] || continue
-    found=$((found + 1))
-    cmp -s -i "$first" -n "$size" "$work/disk.img" "$fd" || return
-  done
-  [ "$found" -eq "$2" ]
-}
+server_disks_hold_the_image() { server_disks_hold "${servers[$1]}" "$2" "$work/disk.img" $((1 << 20)) $((8 << 20)); }
 the_two_pass() {
   local late
   attach 1 3242 && within 30 usb_device_with_serial "$pulled_serial" >/dev/null &&
@@ -112,7 +103,8 @@ recording_agrees() {
   "$imprint" replay "$work/again.pcapng" "$work/image.ffu" >"$work/replay.txt" 2>&1
   local status=$?
   sed 's/^/       /' "$work/replay.txt"
-  return $status
+  [ "$status" -eq 0 ] && "$imprint" replay "$work/again.pcapng" "$work/image.ffu" --json >"$work/replay.json" &&
+    [ "$(jq '[.attempts[] | select(.result == "agrees" and .replayed.transfers > 500)] | length' "$work/replay.json")" -eq 2 ]
 }
 failed_one_was_kept() { # what the pulled device did is a recording, and its replay comes to the same end
   local recording

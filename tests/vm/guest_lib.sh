@@ -59,6 +59,17 @@ usb_device_with_serial() { # prints the kernel's name of it
 
 # ---- disks
 
+# What devices applied, looked at from outside: a server keeps each device's disk as a file without a name.
+server_disks_hold() { # the server's process, how many, file, its first byte and bytes
+  local fd found=0
+  for fd in "/proc/$1/fd"/*; do
+    [[ $(readlink "$fd") = *deleted* ]] || continue
+    found=$((found + 1))
+    cmp -s -i "$4" -n "$5" "$3" "$fd" || return
+  done
+  [ "$found" -eq "$2" ]
+}
+
 gadgets=/sys/kernel/config/usb_gadget
 make_gadget() { # number from 0, file, bytes
   local gadget=$gadgets/disk$1

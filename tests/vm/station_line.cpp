@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "db/records.hpp"
+#include "devices/capture/recorder.hpp"
 #include "devices/usb/usb_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "station/armed_image.hpp"
@@ -24,9 +25,13 @@ core::Status run(int count, char** words, const std::stop_token& stop) {
   config.recipe.policy = trust::Policy::none;
   config.recipe.reboot_time = std::chrono::milliseconds(0);
   for (int i = 3; i < count; ++i) config.slots.push_back({words[i], {words[i]}});
+  const std::filesystem::path kept = std::string(words[2]) + ".transfers";
+  IMPRINT_TRY(const auto recorder,
+              capture::Recorder::open({.kept_folder = kept, .program = "imprint vm_station_line"}));
+  config.recorder = recorder.get();
   config.scratch = std::filesystem::temp_directory_path();
   config.training = true;
-  IMPRINT_TRY(const auto bus, usb::UsbBus::open());
+  IMPRINT_TRY(const auto bus, usb::UsbBus::open({.tap = recorder->tap()}));
   IMPRINT_TRY(const auto session, station::Session::start(std::move(config), *bus, *records, clock));
   std::puts("running");
   while (!stop.stop_requested()) {

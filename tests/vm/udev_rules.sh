@@ -30,7 +30,9 @@ install_rivals() {
     printf 'SUBSYSTEM=="usb|block", SUBSYSTEMS=="usb", KERNELS=="%s-1", GROUP="plugdev", MODE="0666"\n' "$line" "$slot" >"$rules/61-rival.rules"
 }
 no_complaint() { # udev tells of rules that it cannot read
-  ! udevadm test /sys/class/mem/null 2>&1 | grep -E '[0-9]+-imprint[^ ]*:[0-9]+ ' || return
+  udevadm test /sys/class/mem/null >"$work/udevadm" 2>&1
+  grep -q 'Reading rules file: .*53-imprint-slots.rules' "$work/udevadm" || return
+  ! grep -E '[0-9]+-imprint[^ ]*:[0-9]+ ' "$work/udevadm" || return
   # From udev 254 on.
   ! udevadm verify --help >/dev/null 2>&1 || udevadm verify --resolve-names=early "$rules"/*imprint*.rules
 }

@@ -34,15 +34,15 @@ TEST_CASE("a UFP device on the virtual bus is opened as what it is") {
 
 TEST_CASE("a Simple I/O device goes the normal flow unless another one is asked for") {
   using Flow = devices::SimpleIoOptions::Flow;
-  const auto computes_crc = [](auto... flow) {
+  const auto computes_crc = [](auto... options) {
     const auto device = fixture::make_device(fixture::fast_device_options());
-    const auto target = devices::make_target(devices::Protocol::simple_io, connect(device), {}, flow...);
+    const auto target = devices::make_target(devices::Protocol::simple_io, connect(device), options...);
     fixture::MemoryStream image(fixture::small_image().file);
     fixture::RecordingObserver observer;
     REQUIRE(target->flash(image, observer, {}));
     return image.computed != 0;
   };
   CHECK(computes_crc());
-  CHECK(computes_crc(Flow::normal));
-  CHECK_FALSE(computes_crc(Flow::by_capability));
+  CHECK(computes_crc(devices::SimpleIoOptions{.flow = Flow::normal}));
+  CHECK_FALSE(computes_crc(devices::SimpleIoOptions{.flow = Flow::by_capability}));
 }

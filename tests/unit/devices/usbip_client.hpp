@@ -31,7 +31,7 @@ class ScriptedDevice final : public virtual_device::VirtualDevice {
     answers.pop_front();
     if (answer.size() > buffer.size()) return {Reply::Kind::overflow, 0};
     std::ranges::copy(answer, buffer.begin());
-    return {Reply::Kind::data, answer.size()};
+    return {Reply::Kind::data, answer.size(), leaves && answers.empty()};
   }
   void clear_halt() override {
     stalls = false;
@@ -53,6 +53,7 @@ class ScriptedDevice final : public virtual_device::VirtualDevice {
   std::vector<core::ByteBuffer> received;
   Outcome next_outcome = Outcome::taken;
   bool stalls = false;
+  bool leaves = false;  // with its last answer
   std::uint64_t rate = 0;
   int cleared_halts = 0;
   int power_cuts = 0;

@@ -370,6 +370,17 @@ TEST_CASE("a device that reboots answers, and then the connection ends") {
   CHECK_FALSE(host.exports->claimed(0));
 }
 
+TEST_CASE("a device that leaves with an answer gives it, and then the connection ends") {
+  Host host;
+  ScriptedDevice& device = host.plug_in();
+  device.answers = {{3}};
+  device.leaves = true;
+  CHECK(host.reply_to(bulk_in(1)).data == core::ByteBuffer{3});
+  CHECK(host.session->over());
+  CHECK(device.power_cuts == 1);
+  CHECK_FALSE(host.exports->claimed(0));
+}
+
 TEST_CASE("what is not USB/IP ends the connection without an answer") {
   Host host;
   SECTION("another version") { host.send(operation(usbip::Operation::request_device_list, 0x0106)); }

@@ -13,6 +13,7 @@ using std::chrono::seconds;
 namespace {
 
 constexpr Pace::Time kStart{};
+constexpr std::uint64_t kDue = 100000;
 constexpr engine::LeastPace kLeast{.bytes = 1000, .within = seconds(10)};
 
 core::Status cancelled() { return core::fail("job.cancelled"); }
@@ -20,7 +21,7 @@ core::Status cancelled() { return core::fail("job.cancelled"); }
 }  // namespace
 
 TEST_CASE("a phase that moves enough in each window goes on, however uneven it is") {
-  Pace pace(kLeast, {}, kStart);
+  Pace pace(kLeast, kDue, {}, kStart);
   pace.on_bytes(1, kStart + seconds(9));
   pace.on_bytes(1000, kStart + seconds(10));
   pace.on_bytes(1001, kStart + seconds(19));
@@ -30,7 +31,7 @@ TEST_CASE("a phase that moves enough in each window goes on, however uneven it i
 }
 
 TEST_CASE("a phase that moves less than enough in a window is stopped, and is too slow") {
-  Pace pace(kLeast, {}, kStart);
+  Pace pace(kLeast, kDue, {}, kStart);
   pace.on_bytes(1500, kStart + seconds(10));
   pace.on_bytes(2499, kStart + seconds(20));
   CHECK(pace.token().stop_requested());
@@ -40,7 +41,7 @@ TEST_CASE("a phase that moves less than enough in a window is stopped, and is to
 }
 
 TEST_CASE("a slow phase that ends otherwise ends as it did") {
-  Pace pace(kLeast, {}, kStart);
+  Pace pace(kLeast, kDue, {}, kStart);
   pace.on_bytes(1, kStart + seconds(10));
   CHECK(pace.judge({}));
   CHECK(pace.judge(core::fail("io.read-failed")).error().id() == "io.read-failed");
@@ -48,7 +49,7 @@ TEST_CASE("a slow phase that ends otherwise ends as it did") {
 
 TEST_CASE("a stop from outside stops the phase and stays what it is") {
   std::stop_source outer;
-  Pace pace(kLeast, outer.get_token(), kStart);
+  Pace pace(kLeast, kDue, outer.get_token(), kStart);
   CHECK_FALSE(pace.token().stop_requested());
   outer.request_stop();
   CHECK(pace.token().stop_requested());
@@ -56,7 +57,14 @@ TEST_CASE("a stop from outside stops the phase and stays what it is") {
 }
 
 TEST_CASE("a pace of nothing is never too slow") {
-  Pace pace({.bytes = 0, .within = seconds(1)}, {}, kStart);
+  Pace pace({.bytes = 0, .within = seconds(1)}, kDue, {}, kStart);
   pace.on_bytes(0, kStart + std::chrono::hours(1));
+  CHECK_FALSE(pace.token().stop_requested());
+}
+
+TEST_CASE("the last bytes of a phase are not judged, however long they took") {
+  Pace pace(kLeast, 1500, {}, kStart);
+  pace.on_bytes(1000, kStart + seconds(10));
+  pace.on_bytes(1500, kStart + seconds(1000));
   CHECK_FALSE(pace.token().stop_requested());
 }

@@ -58,7 +58,7 @@ TEST_CASE("a recipe that reads back where it is possible holds whoever can be re
   options.serial = core::Guid::from_name("mute");
   options.disk_size = image_options().disk_size;
   options.storage_folder = line.folder.path();
-  options.without = {devices::simple_io::Opcode::read_disk};
+  options.without = {devices::simple_io::Opcode::read_disk, devices::simple_io::Opcode::mass_storage};
   REQUIRE(line.bus.plug(VirtualBus::port(2), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
   const AttemptResult mute = Line::next(*session);
   CHECK(mute.verdict == db::AttemptVerdict::passed);
@@ -84,7 +84,7 @@ TEST_CASE("a device that cannot show its disk leaves the attempt incomplete and 
   options.serial = core::Guid::from_name("mute");
   options.disk_size = image_options().disk_size;
   options.storage_folder = line.folder.path();
-  options.without = {devices::simple_io::Opcode::read_disk};
+  options.without = {devices::simple_io::Opcode::read_disk, devices::simple_io::Opcode::mass_storage};
   const auto session = line.start();
   REQUIRE(line.bus.plug(VirtualBus::port(1), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
   const AttemptResult result = Line::next(*session);

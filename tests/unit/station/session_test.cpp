@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "devices/protocol/simple_io.hpp"
 #include "station/cli/flash_waiting.hpp"
 #include "tests/unit/station/station_fixture.hpp"
 
@@ -114,6 +115,71 @@ TEST_CASE("another device that comes back never gets the first one's PASS, only 
   CHECK(own.serial == core::Guid::from_name("serial 2").to_string());
   for (const db::AttemptRow& row : line.rows())
     CHECK((row.close->verdict == db::AttemptVerdict::passed) == (row.id == own.id));
+}
+
+TEST_CASE("a device that is switched to mass storage for its read-back stays one attempt in one slot, and passes") {
+  Line line;
+  auto what = recipe();
+  const bool reboots = GENERATE(false, true);
+  if (reboots) what.after_pass = AfterPass::reboot;
+  what.reboot_time = std::chrono::hours(1);
+  const auto session = line.start(what);
+  auto options = line.device(1)->options();
+  options.without = {devices::simple_io::Opcode::read_disk};
+  const auto device = VirtualSimpleIoDevice::create(std::move(options)).value();
+  REQUIRE(line.bus.plug(VirtualBus::port(1), device, device).has_value());
+  const AttemptResult result = Line::next(*session);
+  INFO((result.error ? result.error->message() : result.note));
+  CHECK(result.verdict == db::AttemptVerdict::passed);
+  CHECK(result.proof == db::ProofLevel::read_back);
+  CHECK(result.note.empty());
+  // Neither the disk nor the device that came back from being one was begun with again.
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(line.rows().size() == 1);
+  CHECK((device->mode() == VirtualSimpleIoDevice::Mode::simple_io) == reboots);
+  CHECK(session->snapshot().at(0).phase == (reboots ? SlotPhase::latched : SlotPhase::done));
+  if (reboots) return;  // the slot stays latched until it was empty for the time of a reboot
+  CHECK(session->snapshot().at(0).verdict == db::AttemptVerdict::passed);
+}
+
+TEST_CASE("the slot of a device that was read back as a disk is there for the next one") {
+  Line line;
+  const auto session = line.start();
+  for (unsigned number = 1; number <= 2; ++number) {
+    auto options = line.device(number)->options();
+    options.without = {devices::simple_io::Opcode::read_disk};
+    const auto device = VirtualSimpleIoDevice::create(std::move(options)).value();
+    REQUIRE(line.bus.plug(VirtualBus::port(1), device, device).has_value());
+    const AttemptResult result = Line::next(*session);
+    CHECK(result.verdict == db::AttemptVerdict::passed);
+    CHECK(result.serial == core::Guid::from_name("serial " + std::to_string(number)).to_string());
+    REQUIRE(line.bus.unplug(VirtualBus::port(1)).has_value());
+  }
+  CHECK(line.rows().size() == 2);
+}
+
+TEST_CASE(
+    "a disk that does not hold the image fails the attempt that waited for it, is not written, and begins none") {
+  Line line;
+  const auto session = line.start();
+  auto options = line.device(1)->options();
+  options.without = {devices::simple_io::Opcode::read_disk};
+  const auto device = VirtualSimpleIoDevice::create(options).value();
+  // The same serial number and size, and a disk already: only its contents tell that it was not flashed.
+  const auto blank = VirtualSimpleIoDevice::create(options).value();
+  {
+    auto cable = virtual_device::InProcessTransport::open(std::make_shared<virtual_device::VirtualCable>(blank));
+    REQUIRE(cable.has_value());
+    REQUIRE(devices::SimpleIoTarget(std::move(*cable)).mass_storage().has_value());
+  }
+  REQUIRE(line.bus.plug(VirtualBus::port(1), device, blank).has_value());
+  const AttemptResult result = Line::next(*session);
+  CHECK(result.verdict == db::AttemptVerdict::failed);
+  CHECK(result.error->id() == "readback.mismatch");
+  CHECK(result.proof == db::ProofLevel::device_confirmed);
+  CHECK_FALSE(session->next_finished(core::Deadline::after(std::chrono::milliseconds(100))).has_value());
+  CHECK(line.rows().size() == 1);
+  CHECK(blank->storage()->written().empty());
 }
 
 TEST_CASE("a device that comes back within the time of a reboot starts nothing, and is not shown as passed") {

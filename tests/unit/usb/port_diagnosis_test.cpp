@@ -106,6 +106,14 @@ std::unique_ptr<FakeDisk> make_disk() {
   return disk;
 }
 
+// To other users, as the system's are; umockdev makes a socket in its own for each that listens.
+void open_folders(const std::filesystem::path& root) {
+  REQUIRE(::chmod(root.c_str(), 0777) == 0);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) {
+    if (entry.is_directory() && !entry.is_symlink()) REQUIRE(::chmod(entry.path().c_str(), 0755) == 0);
+  }
+}
+
 // A disk at 1-1, and the kernel's view of it: removable, and nobody uses it.
 struct ComputerWithDisk {
   MockUsb usb;
@@ -203,14 +211,14 @@ TEST_CASE("a disk whose node keeps this user out is told with the remedy for dis
   const ComputerWithDisk computer;
   const std::string node = computer.usb.root() + "/dev/sdb";
   const bool was_root = ::geteuid() == 0;
-  for (const auto& folder : {std::filesystem::path(computer.usb.root()), computer.system.paths.sys.parent_path()})
-    REQUIRE(::chmod(folder.c_str(), 0755) == 0);
+  open_folders(computer.usb.root());
+  open_folders(computer.system.paths.sys.parent_path());
   REQUIRE(::chmod(node.c_str(), was_root ? 0600 : 0) == 0);
   constexpr uid_t kNobody = 65534;
   if (was_root) REQUIRE(::setresuid(kNobody, kNobody, 0) == 0);
   const auto diagnosis = computer.check(DisksAllowed::removable);
-  INFO(diagnosis.explanation);
   if (was_root) REQUIRE(::setresuid(0, 0, 0) == 0);
+  INFO(diagnosis.explanation);
   CHECK(diagnosis.problem == Problem::no_permission);
   CHECK(diagnosis.explanation.find("/dev/sdb has mode") == 0);
   CHECK(diagnosis.remedy.find("52-imprint.rules") == std::string::npos);
