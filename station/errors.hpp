@@ -25,7 +25,7 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"demo.folder-in-use", "The folder for the demonstration's results holds other things",
      "Name an empty folder with --out, or one of a former demonstration.", core::FaultClass::operator_},
     {"station.slot-map-invalid", "The slot map cannot be used",
-     "Mend the line that is named; every slot has one name and one port.", core::FaultClass::operator_},
+     "Mend the line that is named: a slot's name stands in one line, and a port in one slot.", core::FaultClass::operator_},
     {"inspect.incomplete", "A check that the recipe asks for could not be made",
      "See the findings; the unit is not proved and does not count as passed.", core::FaultClass::unit},
     {"inspect.failed", "The device does not follow the rules",

@@ -62,4 +62,9 @@ core::Status CaptureFile::append(std::initializer_list<core::ByteView> pieces) {
   return {};
 }
 
+core::Status CaptureFile::sync() {
+  if (::fsync(fd_) != 0) return core::fail_errno(errno, "io.write-failed", name_);
+  return {};
+}
+
 }  // namespace imprint::capture

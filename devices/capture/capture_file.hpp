@@ -24,6 +24,8 @@ class CaptureFile {
 
   // All of it, or the file is as before. `io.disk-full`, `io.write-failed`.
   [[nodiscard]] core::Status append(std::initializer_list<core::ByteView> pieces);
+  // What was appended is on the disk. `io.write-failed`.
+  [[nodiscard]] core::Status sync();
 
  private:
   CaptureFile(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}

@@ -118,12 +118,6 @@ TransferBlocks packet(const TransferPlace& place, usbmon::Header header, std::si
   return {before.release(), after.release()};
 }
 
-void append(core::ByteBuffer& to, const core::ByteBuffer& bytes) {
-  const std::size_t size = to.size();
-  to.resize(size + bytes.size());
-  std::ranges::copy(bytes, to.begin() + static_cast<std::ptrdiff_t>(size));
-}
-
 }  // namespace
 
 core::ByteBuffer section_block(std::string_view program) {

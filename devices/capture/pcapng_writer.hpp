@@ -39,4 +39,7 @@ struct TransferBlocks {
 };
 [[nodiscard]] TransferBlocks transfer_blocks(const TransferPlace& place, const TransferFacts& facts, std::size_t kept);
 
+// To a recording that is made in memory.
+inline void append(core::ByteBuffer& to, core::ByteView bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
+
 }  // namespace imprint::capture

@@ -12,9 +12,9 @@
 #include <system_error>
 
 #include "devices/capture/capture_file.hpp"
+#include "devices/capture/kept_folder.hpp"
 #include "devices/capture/port_history.hpp"
 #include "devices/capture/recording_transport.hpp"
-#include "flash/core/atomic_file.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
@@ -24,12 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 using devices::PortPath;
 
-constexpr std::string_view kKeptPrefix = "attempt-";
-constexpr std::string_view kKeptSuffix = ".pcapng";
 constexpr unsigned kAddresses = 127;  // of a USB bus
 constexpr std::string_view kPassed = "passed";
-
-Time now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
 // "1-2.4" is on bus 1. Virtual ports are on none.
 std::uint16_t bus_of(const PortPath& port) {
@@ -43,12 +39,6 @@ std::string describe(const devices::UsbIdentity& identity) {
   const auto protocol = devices::protocol_of(identity);
   return fmt::format("{} {:04x}:{:04x}", protocol ? devices::to_string(*protocol) : "unknown", identity.vendor_id,
                      identity.product_id);
-}
-
-void append(core::ByteBuffer& to, core::ByteView bytes) {
-  const std::size_t size = to.size();
-  to.resize(size + bytes.size());
-  std::ranges::copy(bytes, to.begin() + static_cast<std::ptrdiff_t>(size));
 }
 
 core::ByteBuffer kept_recording(const std::string& program, const PortPath& port, const std::string& description,
@@ -71,43 +61,6 @@ core::ByteBuffer kept_recording(const std::string& program, const PortPath& port
   append(out, statistics_block(0, now(), {2 * transfers.size() + history.dropped(), history.dropped()},
                                to_comment(outcome)));
   return out;
-}
-
-// All but the newest, and never the one that was just written, whatever the clock says. Only names that are ours are
-// looked at.
-void forget_old(const fs::path& folder, const fs::path& latest) {
-  std::vector<std::pair<fs::file_time_type, fs::path>> files;
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().native();
-    std::error_code ignored;
-    if (!name.starts_with(kKeptPrefix) || !name.ends_with(kKeptSuffix) || !it->is_regular_file(ignored) ||
-        it->path() == latest)
-      continue;
-    files.emplace_back(it->last_write_time(ignored), it->path());
-  }
-  std::ranges::sort(files, std::greater());
-  for (std::size_t i = Recorder::kMostKept - 1; i < files.size(); ++i) fs::remove(files[i].second, error);
-}
-
-core::Status write_kept(const fs::path& path, core::ByteView content) {
-  std::error_code error;
-  const fs::path folder = path.parent_path();
-  if (!fs::is_directory(folder, error)) {
-    fs::create_directories(folder, error);
-    if (error) return core::fail_errno(error.value(), "io.write-failed", folder.native());
-    // Serial numbers are in it.
-    fs::permissions(folder, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec, error);
-  }
-  core::AtomicFile whole(path);
-  IMPRINT_CHECK(whole.check_target());
-  {
-    IMPRINT_TRY(const auto file, CaptureFile::create(whole.temporary_path()));
-    IMPRINT_CHECK(file->append({content}));
-  }
-  IMPRINT_CHECK(whole.commit());
-  forget_old(folder, path);
-  return {};
 }
 
 }  // namespace
@@ -165,12 +118,10 @@ class Recorder::State {
       at.history.clear();
     }
     if (content.empty()) return std::nullopt;
-    fs::path path = *setup_.kept_folder / (std::string(kKeptPrefix) + outcome.attempt + std::string(kKeptSuffix));
-    if (auto written = write_kept(path, content); !written) {
-      remember(std::move(written).error());
-      return std::nullopt;
-    }
-    return path;
+    auto path = keep_recording(*setup_.kept_folder, outcome.attempt, content, Recorder::kMostKept);
+    if (path) return std::move(*path);
+    remember(std::move(path).error());
+    return std::nullopt;
   }
 
   [[nodiscard]] std::optional<core::Error> trouble() const {
@@ -215,7 +166,11 @@ core::Result<std::unique_ptr<Recorder>> Recorder::open(RecorderSetup setup) {
   std::unique_ptr<CaptureFile> file;
   if (setup.file) {
     IMPRINT_TRY(file, CaptureFile::create(*setup.file));
-    IMPRINT_CHECK(file->append({section_block(setup.program)}));
+    if (auto begun = file->append({section_block(setup.program)}); !begun) {
+      std::error_code ignored;
+      fs::remove(*setup.file, ignored);  // or its name would be taken the next time
+      return core::Failure(std::move(begun).error());
+    }
   }
   return std::unique_ptr<Recorder>(new Recorder(std::make_shared<State>(std::move(setup), std::move(file))));
 }

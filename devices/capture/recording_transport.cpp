@@ -15,8 +15,6 @@ constexpr std::uint16_t kUnitedStatesEnglish = 0x0409;
 constexpr std::size_t kMostStringBytes = 252;
 constexpr std::uint8_t kEndpoints[] = {0x81, 0x01};
 
-Time now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
-
 TransferFacts begin(TransferKind kind, std::size_t asked) {
   TransferFacts facts;
   facts.kind = kind;

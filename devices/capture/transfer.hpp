@@ -12,6 +12,7 @@
 namespace imprint::capture {
 
 using Time = std::chrono::sys_time<std::chrono::microseconds>;
+[[nodiscard]] inline Time now() { return std::chrono::floor<Time::duration>(std::chrono::system_clock::now()); }
 using Setup = std::array<std::uint8_t, 8>;  // of a control transfer, as USB 2.0 lays it out in section 9.3
 
 enum class TransferKind : std::uint8_t { bulk_out, bulk_in, control_out, control_in };

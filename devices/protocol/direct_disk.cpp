@@ -223,7 +223,7 @@ core::Result<std::shared_ptr<DirectDisk>> DirectDisk::open(DirectDiskSetup setup
   const auto worker = std::make_shared<Worker>(std::move(setup));
   std::shared_ptr<DirectDisk> disk;
   try {
-    disk.reset(new DirectDisk(worker));
+    disk = std::shared_ptr<DirectDisk>(new DirectDisk(worker));
   } catch (const std::system_error&) {
     return core::fail("io.out-of-memory", "no thread for the disk");
   }

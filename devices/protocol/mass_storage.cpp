@@ -37,7 +37,8 @@ core::Result<engine::DeviceIdentity> MassStorageTarget::identify() {
   IMPRINT_TRY(const FoundDisk found, setup_.find());
   IMPRINT_TRY(DiskFacts disk, read_disk_facts_of(found.number, setup_.paths));
   IMPRINT_CHECK(check_disk_is_free(disk, setup_.fixed_allowed, setup_.paths));
-  if (disk.is_read_only && setup_.access == DiskAccess::write) return fail("device.disk-read-only").with("disk", disk.name);
+  if (disk.is_read_only && setup_.access == DiskAccess::write)
+    return fail("device.disk-read-only").with("disk", disk.name);
   engine::DeviceIdentity identity;
   identity.protocol = "mass-storage";
   identity.serial = setup_.serial.empty() ? disk.serial : setup_.serial;

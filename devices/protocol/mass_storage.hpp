@@ -24,8 +24,8 @@ struct MassStorageSetup {
   // Asked before each use, so that a node which became another disk's is never written: `device.disconnected` once the
   // device has left the place.
   std::function<core::Result<FoundDisk>()> find;
-  std::string serial;          // of the unit, where somebody else knows it; else the disk's is taken
-  bool fixed_allowed = false;  // the slot takes a disk that does not call itself removable
+  std::string serial;                     // of the unit, where somebody else knows it; else the disk's is taken
+  bool fixed_allowed = false;             // the slot takes a disk that does not call itself removable
   DiskAccess access = DiskAccess::write;  // read: it may be write-protected, and is never opened for writing
   std::chrono::milliseconds limit = std::chrono::seconds(60);  // of each call to the disk
   SystemPaths paths = {};

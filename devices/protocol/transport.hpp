@@ -52,11 +52,11 @@ class Transport {
 // no use. Called from the target's thread, several times where need be; it may outlive the bus.
 using Reconnect = std::function<core::Result<std::unique_ptr<Transport>>(core::Deadline)>;
 
-// Given by the bus: the disk that the device at a port becomes after its target told it to and let the old transport go.
-// Only the next device that arrives there counts. Waits for it and its disk until the deadline: `device.disconnected`
-// when none came, `device.identity-changed` for what is no disk, for one that others came before, and for one with
-// another USB serial number where both have one; then as opening a disk. It is there to be read: open_for_writing() is
-// `device.disk-read-only`. Called from the target's thread; it may outlive the bus.
+// Given by the bus: the disk that the device at a port becomes after its target told it to and let the old transport
+// go. Only the next device that arrives there counts. Waits for it and its disk until the deadline:
+// `device.disconnected` when none came, `device.identity-changed` for what is no disk, for one that others came before,
+// and for one with another USB serial number where both have one; then as opening a disk. It is there to be read:
+// open_for_writing() is `device.disk-read-only`. Called from the target's thread; it may outlive the bus.
 using AwaitDisk = std::function<core::Result<std::unique_ptr<engine::BlockTarget>>(core::Deadline)>;
 
 }  // namespace imprint::devices

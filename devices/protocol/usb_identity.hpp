@@ -34,8 +34,8 @@ enum class Protocol : std::uint8_t { simple_io, ufp };
 
 // The host's side of the protocol over a transport that is claimed already. The options are for Simple I/O, which goes
 // its normal flow, whose end the device acknowledges, unless told.
-[[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(
-    Protocol protocol, std::unique_ptr<Transport> transport,
-    SimpleIoOptions options = {.flow = SimpleIoOptions::Flow::normal});
+[[nodiscard]] std::unique_ptr<engine::StreamTarget> make_target(Protocol protocol, std::unique_ptr<Transport> transport,
+                                                                SimpleIoOptions options = {
+                                                                    .flow = SimpleIoOptions::Flow::normal});
 
 }  // namespace imprint::devices

@@ -94,7 +94,8 @@ std::optional<PortTable::Opened> PortTable::last_opened(const devices::PortPath&
   const std::scoped_lock lock(mutex_);
   const auto found = entries_.find(port);
   if (found == entries_.end() || !found->second.was_opened) return std::nullopt;
-  return Opened{.identity = found->second.identity, .link = found->second.link.lock(), .arrival = found->second.opened_arrival};
+  return Opened{
+      .identity = found->second.identity, .link = found->second.link.lock(), .arrival = found->second.opened_arrival};
 }
 
 }  // namespace imprint::usb

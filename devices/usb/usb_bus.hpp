@@ -59,8 +59,8 @@ class UsbBus final : public devices::DeviceBus {
   [[nodiscard]] core::Result<std::unique_ptr<devices::Transport>> reconnect(const devices::PortPath& port,
                                                                             core::Deadline deadline);
   // The disk that the device which was opened last at that port became: what a target's switch to mass storage takes,
-  // bound to a port. See devices::AwaitDisk. Whether disks are allowed at the port does not matter, nor whether this one
-  // calls itself removable, since it is never written. Beside what is said there `device.permission`,
+  // bound to a port. See devices::AwaitDisk. Whether disks are allowed at the port does not matter, nor whether this
+  // one calls itself removable, since it is never written. Beside what is said there `device.permission`,
   // `device.unexpected-interface` for a disk that is something else as well, `device.unknown` for several.
   [[nodiscard]] core::Result<std::unique_ptr<engine::BlockTarget>> await_disk(const devices::PortPath& port,
                                                                               core::Deadline deadline);

@@ -72,13 +72,16 @@ core::Result<std::size_t> UsbTransport::read(core::ByteSpan buffer, core::Deadli
 }
 
 core::Status UsbTransport::clear(core::Deadline deadline) {
-  return link_->run(
+  auto cleared = link_->run(
       [ends = ends_](libusb_device_handle* handle) {
         const int in = libusb_clear_halt(handle, ends.in);
         const int out = libusb_clear_halt(handle, ends.out);
         return in != LIBUSB_SUCCESS ? in : out;
       },
       deadline, "clearing the endpoints' halt");
+  if (cleared || (cleared.error().id() != "device.transfer-failed" && cleared.error().id() != "device.stalled"))
+    return cleared;
+  return reset(deadline);
 }
 
 core::Status UsbTransport::control_line_state(core::Deadline deadline) {

@@ -29,13 +29,13 @@ class UsbTransport final : public devices::Transport {
   [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline) override;
   [[nodiscard]] core::Status write_pieces(core::ByteView data, std::size_t piece, core::Deadline deadline) override;
   [[nodiscard]] core::Result<std::size_t> read(core::ByteSpan buffer, core::Deadline deadline) override;
+  // A device that does not take that is reset, which clears everything.
   [[nodiscard]] core::Status clear(core::Deadline deadline) override;
   [[nodiscard]] core::Status control_line_state(core::Deadline deadline) override;
   void cancel_at(core::Deadline grace) override { link_->cancel_at(grace); }
+ private:
   // Resets the device's port. A device that comes back as another one is `device.disconnected`.
   [[nodiscard]] core::Status reset(core::Deadline deadline);
-
- private:
   [[nodiscard]] core::Status land_part(core::Deadline deadline);
 
   std::shared_ptr<UsbLink> link_;

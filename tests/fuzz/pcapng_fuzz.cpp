@@ -18,8 +18,6 @@ bool is_printable(std::string_view text) {
   return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
-void append(core::ByteBuffer& to, const core::ByteBuffer& bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
-
 core::ByteBuffer descriptor(bool is_ufp) {
   core::ByteBuffer out(request::kDeviceDescriptorSize);
   core::store_le<std::uint16_t>(out.data() + 8, 0x045E);
@@ -30,13 +28,13 @@ core::ByteBuffer descriptor(bool is_ufp) {
 void add(core::ByteBuffer& file, std::uint64_t id, const TransferFacts& facts, core::ByteView data) {
   const TransferBlocks blocks = transfer_blocks({.id = id}, facts, data.size());
   append(file, blocks.before);
-  append(file, {data.begin(), data.end()});
+  append(file, data);
   append(file, blocks.after);
 }
 
 // Transfers of a kind, a status, a length and as much data.
-core::ByteBuffer made_file(core::ByteView bytes, bool is_ufp) {
-  core::ByteBuffer file = section_block("fuzz");
+core::ByteBuffer made_file(core::ByteView bytes, bool is_ufp, bool is_own) {
+  core::ByteBuffer file = section_block(is_own ? "imprint fuzz" : "fuzz");
   append(file, interface_block("1-1", ""));
   const core::ByteBuffer device = descriptor(is_ufp);
   add(file, 1, {.kind = TransferKind::control_in, .asked = 18, .moved = 18, .setup = {0x80, 6, 0, 1, 0, 0, 18, 0}},
@@ -79,6 +77,7 @@ void replay(const core::ByteBuffer& bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const core::ByteView rest(data + 1, size - 1);
-  replay(data[0] % 4 == 0 ? core::ByteBuffer(rest.begin(), rest.end()) : made_file(rest, data[0] % 2 == 0));
+  replay(data[0] % 4 == 0 ? core::ByteBuffer(rest.begin(), rest.end())
+                          : made_file(rest, data[0] % 2 == 0, data[0] >= 128));
   return 0;
 }

@@ -153,6 +153,66 @@ TEST_CASE("a disk that is full ends the recording with a whole block, and never 
   CHECK(recording->attempts()[0].transfers() == 1);
 }
 
+TEST_CASE("a file that cannot be begun is not left behind, so that its name is free") {
+  core::test::ScratchFolder folder;
+  const RecorderSetup setup{folder / "a.pcapng", {}, "a test"};
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit limit = before;
+  limit.rlim_cur = 10;
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  const auto refused = Recorder::open(setup);
+  REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+  std::signal(SIGXFSZ, ignored);
+  CHECK(error_id(refused).starts_with("io."));
+  CHECK_FALSE(std::filesystem::exists(folder / "a.pcapng"));
+  CHECK(Recorder::open(setup));
+}
+
+TEST_CASE("a kept recording takes the place of none, of the same attempt of other records neither") {
+  const Bench bench(false);
+  std::vector<std::filesystem::path> paths;
+  for (std::uint8_t i = 0; i < 3; ++i) {
+    REQUIRE(bench.connect()->write(core::ByteBuffer{i}, soon()));
+    paths.push_back(bench.recorder->finish(kPort, failed("1")).value());
+  }
+  CHECK(paths[0].filename() == "attempt-1.pcapng");
+  CHECK(paths[1].filename() == "attempt-1-2.pcapng");
+  CHECK(paths[2].filename() == "attempt-1-3.pcapng");
+  for (std::uint8_t i = 0; i < 3; ++i) {
+    const auto recording = read_recording(file_of(paths[i])).value();
+    const auto& transfer = recording->attempts().at(0).connections.at(0).transfers.at(0);
+    CHECK(recording->data(transfer, 0, 1).value() == core::ByteBuffer{i});
+  }
+  CHECK(std::distance(std::filesystem::directory_iterator(bench.folder / "kept"), {}) == 3);
+  CHECK_FALSE(bench.recorder->trouble());
+}
+
+TEST_CASE("a kept recording follows no link, of its name or of its folder") {
+  const Bench bench(false);
+  const std::filesystem::path elsewhere = bench.folder / "elsewhere";
+  std::filesystem::create_directory(elsewhere);
+  REQUIRE(core::write_file(elsewhere / "theirs", core::as_bytes("theirs")));
+  REQUIRE(bench.connect()->write(core::ByteBuffer{1}, soon()));
+  SECTION("its name") {
+    std::filesystem::create_directory(bench.folder / "kept");
+    std::filesystem::create_symlink(elsewhere / "theirs", bench.folder / "kept" / "attempt-1.pcapng");
+    const auto path = bench.recorder->finish(kPort, failed("1"));
+    REQUIRE(path);
+    CHECK(path->filename() == "attempt-1-2.pcapng");
+    CHECK(std::filesystem::is_symlink(bench.folder / "kept" / "attempt-1.pcapng"));
+  }
+  SECTION("its folder") {
+    std::filesystem::create_directory_symlink(elsewhere, bench.folder / "kept");
+    CHECK_FALSE(bench.recorder->finish(kPort, failed("1")));
+    REQUIRE(bench.recorder->trouble());
+    CHECK(bench.recorder->trouble()->id() == "capture.folder-not-ours");
+  }
+  CHECK(std::distance(std::filesystem::directory_iterator(elsewhere), {}) == 1);
+  CHECK(file_of(elsewhere / "theirs").size() == 6);
+}
+
 TEST_CASE("a failed attempt is kept with its first and last transfers and the gap between them, in little space") {
   const Bench bench(false);
   {

@@ -157,6 +157,59 @@ TEST_CASE("an answer with less room than the recorded one needed differs") {
   CHECK(error_id(replay.transport->read(small, soon())) == "capture.replay-differs");
 }
 
+TEST_CASE("in a recording of our own a read is compared by the room it has, and none is put together with the next") {
+  FileBuilder file;
+  file.add(section_block("imprint 1.0")).port("1-2.4");
+  file.transfer({.id = 1}, in(512), core::ByteBuffer(512));
+  file.transfer({.id = 2}, in(8), core::ByteBuffer(8));
+  Replay replay(file);
+  core::ByteBuffer other(GENERATE(std::size_t{511}, std::size_t{513}, std::size_t{1024}));
+  SECTION("the same room") {
+    CHECK(replay.read().value() == 512);
+    CHECK(replay.read().value() == 8);
+    CHECK_FALSE(replay.state->difference());
+  }
+  SECTION("other room") {
+    CHECK(error_id(replay.transport->read(other, soon())) == "capture.replay-differs");
+    CHECK(replay.expected() == "room for 512 bytes");
+  }
+}
+
+TEST_CASE("a device that is given up earlier than when it was recorded differs") {
+  FileBuilder file = port_file();
+  file.transfer({.id = 1}, out(1), core::ByteBuffer{1});
+  file.transfer({.id = 2}, out(1), core::ByteBuffer{2});
+  Replay replay(file);
+  REQUIRE(replay.write({1}));
+  CHECK(error_id(replay.state->connect()) == "capture.replay-differs");
+  CHECK(replay.state->how_ended() == ReplayEnd::none);
+}
+
+TEST_CASE("it is told apart whether a device stayed away or a gap hides what it did") {
+  FileBuilder file = port_file();
+  file.transfer({.id = 1, .device = 1}, out(1), core::ByteBuffer{1});
+  ReplayEnd expected = ReplayEnd::unknown;
+  SECTION("it stayed away") { expected = ReplayEnd::stayed_away; }
+  SECTION("a gap") { file.transfer({.id = 2, .device = 1, .dropped = 2}, out(1), core::ByteBuffer{1}); }
+  SECTION("a gap in which it left and came back") {
+    file.transfer({.id = 2, .device = 2, .dropped = 2}, out(1), core::ByteBuffer{1});
+  }
+  Replay replay(file);
+  REQUIRE(replay.write({1}));
+  if (expected == ReplayEnd::unknown) CHECK(error_id(replay.write({1})) == "capture.recording-ended");
+  CHECK(error_id(replay.state->connect()) == "device.disconnected");
+  CHECK(replay.state->how_ended() == expected);
+  CHECK_FALSE(replay.state->difference());
+}
+
+TEST_CASE("bytes that were sent and not kept are counted") {
+  FileBuilder file = port_file();
+  file.transfer({.id = 1}, out(600), core::ByteBuffer(512));
+  Replay replay(file);
+  REQUIRE(replay.write(core::ByteBuffer(600)));
+  CHECK(replay.state->uncompared() == 88);
+}
+
 TEST_CASE("connections follow each other, and an old one is gone when the next has begun") {
   FileBuilder file = port_file();
   file.transfer({.id = 1, .device = 1}, out(1, usbmon::kNoDevice), core::ByteBuffer{1});
@@ -169,7 +222,7 @@ TEST_CASE("connections follow each other, and an old one is gone when the next h
   CHECK(second.write(core::ByteBuffer{2}, soon()));
   CHECK_FALSE(replay.state->difference());
   CHECK(error_id(replay.state->connect()) == "device.disconnected");
-  CHECK(replay.state->ended());
+  CHECK(replay.state->how_ended() == ReplayEnd::stayed_away);
 }
 
 TEST_CASE("a bus has the recorded port, and a device that is none of ours cannot be opened") {

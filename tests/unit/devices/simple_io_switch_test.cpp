@@ -141,12 +141,11 @@ TEST_CASE("whatever transfer fails on the way to the disk, what is read is the d
     const auto happened = std::make_shared<bool>(false);
     const virtual_device::FaultPlan plan{fault, ++calls};
     bool first = true;
-    VirtualBus bus(IdleRule::no_reply_will_come,
-                   [&](const devices::PortPath&, const devices::UsbIdentity&, auto transport) {
-                     return std::exchange(first, false)
-                                ? std::make_unique<FaultyTransport>(std::move(transport), plan, happened)
-                                : std::move(transport);
-                   });
+    VirtualBus bus(
+        IdleRule::no_reply_will_come, [&](const devices::PortPath&, const devices::UsbIdentity&, auto transport) {
+          return std::exchange(first, false) ? std::make_unique<FaultyTransport>(std::move(transport), plan, happened)
+                                             : std::move(transport);
+        });
     const auto device = make_device(without_read_disk());
     REQUIRE(flash(*std::make_unique<SimpleIoTarget>(connect(device)), file));
     REQUIRE(bus.plug(kPort, device, device));

@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "devices/capture/pcapng.hpp"
+#include "devices/capture/pcapng_writer.hpp"
 #include "devices/capture/recorder.hpp"
 #include "devices/capture/recording.hpp"
 #include "devices/virtual/ufp_device.hpp"
@@ -72,6 +74,58 @@ struct RecordedLine {
     return std::move(*report);
   }
   [[nodiscard]] ReplayReport replay() const { return replay(all(), &image); }
+};
+
+std::shared_ptr<const capture::Recording> read(core::ByteBuffer bytes) {
+  return capture::Recording::read(std::make_shared<core::MemorySource>(std::move(bytes))).value();
+}
+
+// A recording's only connection once more, with another outcome, a gap, or another answer to Id.
+struct Remake {
+  std::optional<capture::Outcome> outcome = {};
+  std::size_t gap_at = SIZE_MAX;  // this transfer is missing
+  bool is_id_changed = false;
+
+  [[nodiscard]] core::ByteBuffer of(const capture::Recording& recording) const {
+    const auto& attempt = recording.attempts()[0];
+    const auto& connection = attempt.connections[0];
+    core::ByteBuffer file = capture::section_block("imprint test");
+    capture::append(file, capture::interface_block(attempt.port.text, ""));
+    core::ByteBuffer device(capture::request::kDeviceDescriptorSize);
+    core::store_le(device.data() + 8, connection.identity.vendor_id);
+    core::store_le(device.data() + 10, connection.identity.product_id);
+    add(file, {.id = 1},
+        {.kind = capture::TransferKind::control_in, .asked = 18, .moved = 18, .setup = {0x80, 6, 0, 1, 0, 0, 18, 0}},
+        device);
+    bool is_id_due = is_id_changed;
+    for (std::size_t i = 0; i < connection.transfers.size(); ++i) {
+      const auto& transfer = connection.transfers[i];
+      if (i == gap_at) continue;
+      core::ByteBuffer data = recording.data(transfer, 0, transfer.kept).value();
+      if (is_id_due && transfer.kind == capture::TransferKind::bulk_in && transfer.moved > 1) {
+        std::ranges::fill(data, std::uint8_t{0xEE});
+        is_id_due = false;
+      }
+      add(file, {.id = i + 2, .dropped = i == gap_at + 1 ? 2U : 0U},
+          {.kind = transfer.kind,
+           .status = transfer.status,
+           .asked = transfer.asked,
+           .moved = transfer.moved,
+           .setup = transfer.setup},
+          data);
+    }
+    if (outcome) capture::append(file, capture::statistics_block(0, {}, {}, capture::to_comment(*outcome)));
+    return file;
+  }
+
+ private:
+  static void add(core::ByteBuffer& file, const capture::TransferPlace& place, const capture::TransferFacts& facts,
+                  const core::ByteBuffer& data) {
+    const auto blocks = capture::transfer_blocks(place, facts, data.size());
+    capture::append(file, blocks.before);
+    capture::append(file, data);
+    capture::append(file, blocks.after);
+  }
 };
 
 std::string difference_of(const ReplayReport& report) {
@@ -250,7 +304,76 @@ TEST_CASE("an attempt that did not pass is kept, with its first and last transfe
   CHECK((std::filesystem::status(*result.recording).permissions() & std::filesystem::perms::others_all) ==
         std::filesystem::perms::none);
   const ReplayReport report = line.replay(line.file(*result.recording), &line.image);
-  CHECK(report.result != ReplayResult::differs);
+  CHECK(difference_of(report).empty());
+  CHECK(report.result == ReplayResult::agrees_to_end);
+  CHECK(report.transfers == 64);
+  // Of each packet the first 512 bytes are kept.
+  CHECK(report.uncompared > 10000);
+  CHECK(report.note.find(std::to_string(report.uncompared) + " bytes that were sent are not in it") !=
+        std::string::npos);
+}
+
+TEST_CASE("a gap that recovery runs into is no agreement, though the error is the recorded one") {
+  RecordedLine line;
+  auto options = line.options();
+  options.faults.answer = AnswerFault{.kind = AnswerFault::Kind::no_reply, .at_byte = 270000};
+  static_cast<void>(line.flash(options));
+  Remake remake;
+  remake.outcome = {.verdict = "failed", .error = "device.timed-out", .read_back = "required"};
+  const auto recording = read(line.all());
+  const auto& transfers = recording->attempts()[0].connections[0].transfers;
+  const auto loss = std::ranges::find(transfers, capture::usbmon::kUnlinked, &capture::RecordedTransfer::status);
+  REQUIRE(loss != transfers.end());
+  // The first read of draining is missing.
+  const auto drain = std::find_if(loss + 1, transfers.end(),
+                                  [](const auto& transfer) { return transfer.kind == capture::TransferKind::bulk_in; });
+  remake.gap_at = static_cast<std::size_t>(drain - transfers.begin());
+  const ReplayReport report = line.replay(remake.of(*recording), &line.image);
+  REQUIRE(report.error);
+  CHECK(report.error->id() == "device.timed-out");
+  CHECK(difference_of(report).empty());
+  CHECK(report.result == ReplayResult::agrees_to_end);
+  CHECK(report.transfers == remake.gap_at);
+}
+
+TEST_CASE("a host that gives up while the recorded one went on differs, whatever outcome is recorded") {
+  RecordedLine line;
+  REQUIRE(line.flash(line.options()).verdict == db::AttemptVerdict::passed);
+  const auto recording = read(line.all());
+  // As a parser does that refuses what it took then: the answer to Id, the first one, is garbage now.
+  Remake remake;
+  remake.is_id_changed = true;
+  const ArmedImage* image = &line.image;
+  SECTION("without an image") { remake.outcome = recording->attempts()[0].outcome; }
+  SECTION("without an image and an outcome") {}
+  SECTION("of which no outcome is recorded") {}
+  SECTION("where a rule had decided") { remake.outcome = {.verdict = "failed", .error = "inspect.failed"}; }
+  SECTION("where somebody had stopped it") { remake.outcome = {.verdict = "aborted", .error = "job.cancelled"}; }
+  for (const ArmedImage* with : {static_cast<const ArmedImage*>(nullptr), image}) {
+    const ReplayReport report = line.replay(remake.of(*recording), with);
+    REQUIRE(report.error);
+    INFO(report.error->message());
+    CHECK(report.result == ReplayResult::differs);
+    REQUIRE(report.difference);
+    CHECK(report.difference->id() == "capture.replay-differs");
+    CHECK(report.transfers < recording->attempts()[0].transfers());
+  }
+}
+
+TEST_CASE("a PASS with rules is compared up to where the rules begin") {
+  RecordedLine line;
+  auto with_reboot = recipe();
+  with_reboot.after_pass = AfterPass::reboot;
+  REQUIRE(line.flash(line.options(), false, with_reboot).verdict == db::AttemptVerdict::passed);
+  const auto recording = read(line.all());
+  Remake remake;
+  remake.outcome = recording->attempts()[0].outcome;
+  remake.outcome->proof = "inspected";  // and the reboot stands for what the rules read
+  const ReplayReport report = line.replay(remake.of(*recording), &line.image);
+  CHECK(difference_of(report).empty());
+  CHECK(report.result == ReplayResult::agrees);
+  CHECK(report.transfers < recording->attempts()[0].transfers());
+  CHECK(report.note.find("the rules of the recipe are not replayed") != std::string::npos);
 }
 
 TEST_CASE("a PASS is not kept") {

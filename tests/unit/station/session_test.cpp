@@ -158,8 +158,7 @@ TEST_CASE("the slot of a device that was read back as a disk is there for the ne
   CHECK(line.rows().size() == 2);
 }
 
-TEST_CASE(
-    "a disk that does not hold the image fails the attempt that waited for it, is not written, and begins none") {
+TEST_CASE("a disk that does not hold the image fails the attempt that waited for it, is not written, and begins none") {
   Line line;
   const auto session = line.start();
   auto options = line.device(1)->options();

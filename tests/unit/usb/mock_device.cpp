@@ -57,6 +57,11 @@ void MockDevice::fail_claim(int error_number) {
   claim_error_ = error_number;
 }
 
+void MockDevice::fail_clear(int error_number) {
+  const std::scoped_lock lock(mutex_);
+  clear_error_ = error_number;
+}
+
 void MockDevice::bind_driver(std::string name) {
   const std::scoped_lock lock(mutex_);
   driver_ = std::move(name);
@@ -142,7 +147,7 @@ int MockDevice::handle(unsigned long request, void* argument) {
       return 0;
     case USBDEVFS_CLEAR_HALT:
       calls_.push_back(fmt::format("clear {:02x}", number()));
-      return 0;
+      return -clear_error_;
     case USBDEVFS_RESET:
       calls_.emplace_back("reset");
       return 0;

@@ -45,6 +45,7 @@ class MockDevice {
   void reply(Act act);
   void fail_control(Act act);
   void fail_claim(int error_number);
+  void fail_clear(int error_number);
   void bind_driver(std::string name);
   // Cancelled transfers stay where they are, as with a controller that hangs.
   void swallow_cancels();
@@ -87,6 +88,7 @@ class MockDevice {
   Act control_act_ = Act::take;
   std::string driver_;
   int claim_error_ = 0;
+  int clear_error_ = 0;
   bool swallows_cancels_ = false;
   bool gone_ = false;
   std::vector<usbdevfs_urb*> under_way_;

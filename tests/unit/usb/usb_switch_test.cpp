@@ -50,7 +50,7 @@ struct Switched {
 
 TEST_CASE("the disk that a device becomes at its port is its own, is held, and is never written") {
   // None of them says anything against it.
-  const auto [before, after] = GENERATE(table<std::string, std::string>({{"S1", "S1"}, {"S1", ""}, {"", "S2"}}));
+  const auto [before, after] = GENERATE(table<std::string, std::string>({{"S1", ""}, {"", "S2"}}));
   Switched device(before);
   std::jthread plugger([&] { device.plug_disk(after); });
   const auto disk = device.await();
@@ -96,7 +96,8 @@ TEST_CASE("a disk that is something else as well is not read") {
   CHECK(error_id(device.await()) == "device.unexpected-interface");
 }
 
-TEST_CASE("a device that never comes back as a disk is disconnected at the deadline, and a port never opened has none") {
+TEST_CASE(
+    "a device that never comes back as a disk is disconnected at the deadline, and a port never opened has none") {
   const Switched device;
   CHECK(error_id(device.bus->await_disk({"1-1"}, Deadline::after(milliseconds(20)))) == "device.disconnected");
   CHECK(error_id(device.bus->await_disk({"1-2"}, Deadline::after(milliseconds(20)))) == "device.disconnected");

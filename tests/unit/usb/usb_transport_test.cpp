@@ -114,6 +114,16 @@ TEST_CASE("a failure in the middle of the pieces takes back the others, and the 
   CHECK(line.transport->write(pattern(10), later()));
 }
 
+TEST_CASE("a device that does not take the clearing of its halt is reset") {
+  Line line;
+  line.device->fail_clear(EPROTO);
+  CHECK(line.transport->clear(later()));
+  const auto calls = line.device->calls();  // libusb lets the interface go for a reset, and claims it again
+  CHECK(std::ranges::find(calls, "reset") != calls.end());
+  CHECK(calls.back() == "claim 0");
+  CHECK(line.transport->write(pattern(10), later()));
+}
+
 TEST_CASE("each way in which an OUT transfer fails has its error, and the next one succeeds") {
   Line line;
   const auto [act, id] = GENERATE(table<Act, std::string>({{Act::stall, "device.stalled"},
