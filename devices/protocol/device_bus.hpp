@@ -56,13 +56,13 @@ class DeviceBus {
   // Finds out which protocol the device speaks, claims the device and makes its target; destroying the target releases
   // it. `device.not-present`, `device.busy`. A target outlives its device: it then says `device.disconnected`.
   [[nodiscard]] virtual core::Result<std::unique_ptr<engine::Target>> open(const PortPath& port) = 0;
-  // The device at the port is the one that was opened there last, by open() or by a target that went on with it after it
-  // had left and come back. On a bus whose devices never leave, it always is.
+  // The device at the port is the one that was opened there last, by open() or by a target that went on with it after
+  // it had left and come back. On a bus whose devices never leave, it always is.
   [[nodiscard]] virtual bool is_held(const PortPath& /*port*/) const { return true; }
   // True where all devices are simulated: a PASS there must never pass for a real one.
   [[nodiscard]] virtual bool is_virtual() const = 0;
-  // The same of one port: on a bus of real devices, one may lead to a simulator of the kernel's. True where it cannot be
-  // found out. `device.not-present` when the port is empty.
+  // The same of one port: on a bus of real devices, one may lead to a simulator of the kernel's. True where it cannot
+  // be found out. `device.not-present` when the port is empty.
   [[nodiscard]] virtual core::Result<bool> is_simulated(const PortPath& /*port*/) const { return is_virtual(); }
 };
 

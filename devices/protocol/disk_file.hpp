@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The seam below a disk: the kernel's calls on a block device, any of which a test can let fail, hang or tell of another
-// disk.
+// The seam below a disk: the kernel's calls on a block device, any of which a test can let fail, hang or tell of
+// another disk.
 #pragma once
 
 #include <sys/types.h>

@@ -33,6 +33,7 @@ class UsbTransport final : public devices::Transport {
   [[nodiscard]] core::Status clear(core::Deadline deadline) override;
   [[nodiscard]] core::Status control_line_state(core::Deadline deadline) override;
   void cancel_at(core::Deadline grace) override { link_->cancel_at(grace); }
+
  private:
   // Resets the device's port. A device that comes back as another one is `device.disconnected`.
   [[nodiscard]] core::Status reset(core::Deadline deadline);

@@ -28,11 +28,29 @@ check() {
   fi
 }
 
-check 0 'AGREES' passed.pcapng image.ffu
-check 0 '"result":"agrees"' passed.pcapng image.ffu --json
-check 0 'AGREES' ufp.pcapng image.ffu
+# The whole of it agrees: the result exactly, and as many transfers as are recorded.
+check_all() {
+  check 0 '"result":"agrees"' "$@" --json
+  local output recorded replayed
+  output=$("$imprint" replay "$@" --json 2>&1)
+  recorded=$(sed -n 's/.*"connections":[0-9]*,"transfers":\([0-9]*\).*/\1/p' <<<"$output")
+  replayed=$(sed -n 's/.*"replayed":{"transfers":\([0-9]*\).*/\1/p' <<<"$output")
+  if [ -z "$recorded" ] || [ "$recorded" -lt "$least" ] || [ "$recorded" != "$replayed" ]; then
+    printf 'imprint replay %s: %s of %s transfers (at least %s)\n' "$*" "$replayed" "$recorded" "$least"
+    failed=1
+  fi
+  if ! "$imprint" replay "$@" | grep -qx '  AGREES'; then
+    printf 'imprint replay %s: no line AGREES\n' "$*"
+    failed=1
+  fi
+}
+
+least=200 check_all passed.pcapng image.ffu
+least=200 check_all ufp.pcapng image.ffu
+least=20 check_all pulled.pcapng image.ffu
+least=20 check_all failed.pcapng image.ffu
 check 0 'device.disconnected' pulled.pcapng image.ffu
-check 0 'AGREES' failed.pcapng image.ffu
+check 0 'bytes that were sent are not in it' failed.pcapng image.ffu
 check 0 'simple-io 045e:062a' passed.pcapng
 check 1 'capture.replay-differs' passed.pcapng changed.ffu --json
 check 1 'DIFFERS' passed.pcapng changed.ffu
@@ -46,6 +64,8 @@ check 2 'usage.invalid' passed.pcapng image.ffu --port
 # Cut off in the middle: as far as it goes.
 head -c 300000 passed.pcapng >half.pcapng
 check 0 'the end of the file is missing' half.pcapng image.ffu
+check 0 '"result":"agrees-to-end"' half.pcapng image.ffu --json
+check 0 '  AGREES AS FAR AS THE RECORDING GOES' half.pcapng image.ffu
 
 # A byte is missing in the middle.
 { head -c 30000 passed.pcapng; tail -c +30002 passed.pcapng; } >damaged.pcapng

@@ -100,8 +100,8 @@ class FakeDiskFile final : public devices::DiskFile {
 };
 
 inline devices::OpenDiskFile opener(const std::shared_ptr<FakeDisk>& disk) {
-  return [disk](const std::filesystem::path& /*node*/, devices::DiskAccess /*access*/)
-             -> std::expected<std::unique_ptr<devices::DiskFile>, int> {
+  return [disk](const std::filesystem::path& /*node*/,
+                devices::DiskAccess /*access*/) -> std::expected<std::unique_ptr<devices::DiskFile>, int> {
     if (disk->open_error != 0) return std::unexpected(disk->open_error);
     if (disk->gone) return std::unexpected(ENXIO);
     return std::make_unique<FakeDiskFile>(disk);

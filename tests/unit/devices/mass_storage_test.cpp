@@ -133,7 +133,6 @@ TEST_CASE("a disk is not called free when the mounts cannot be read") {
   CHECK(system.refusal() == "io.read-failed");
 }
 
-
 TEST_CASE("a disk's serial is its own, else its USB device's, else the page of its inquiry data, and is never mended") {
   System system;
   CHECK(system.disk().serial.empty());
@@ -152,7 +151,8 @@ TEST_CASE("a disk of the kernel's simulators is simulated, and a disk bus says s
   for (const char* place : {"dummy_hcd.0", "vhci_hcd.0", "virtual"}) {
     fs::remove(system.paths.sys / "dev/block/8:16");
     const std::string folder = std::string("devices/platform/") + place + "/block/sdc";
-    for (const auto& [name, text] : {std::pair{"size", "8192\n"}, {"queue/logical_block_size", "512\n"}, {"diskseq", "5\n"}})
+    for (const auto& [name, text] :
+         {std::pair{"size", "8192\n"}, {"queue/logical_block_size", "512\n"}, {"diskseq", "5\n"}})
       system.put("sys/" + folder + "/" + name, text);
     fs::create_symlink("../../" + folder, system.paths.sys / "dev/block/8:16");
     CHECK(system.disk().is_simulated);

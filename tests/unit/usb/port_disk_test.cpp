@@ -57,8 +57,8 @@ TEST_CASE("a device with two disks is refused, since nobody knows which one is m
 
 TEST_CASE("the disk of a device that took another one's place while it was waited for is not taken") {
   int asked = 0;
-  const auto disk = wait_for_disk([&] { return ++asked < 3 ? Disks{} : Disks{kDisk}; }, [&] { return asked < 2; },
-                                  in_a_minute());
+  const auto disk =
+      wait_for_disk([&] { return ++asked < 3 ? Disks{} : Disks{kDisk}; }, [&] { return asked < 2; }, in_a_minute());
   CHECK(disk.error().id() == "device.disconnected");
   CHECK(asked == 2);
 }
