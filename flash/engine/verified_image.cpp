@@ -65,7 +65,7 @@ core::Result<VerifiedImage::Unit> VerifiedImage::unit(std::uint64_t index) {
   const Pending pending(*this, index);
   IMPRINT_TRY(auto loaded, reader_.load(index, spares_->take()));
   auto owned = std::make_unique<ffu::UnitReader::Unit>(std::move(loaded));
-  const Unit shared(owned.release(), [spares = spares_](ffu::UnitReader::Unit* unit) {
+  Unit shared(owned.release(), [spares = spares_](ffu::UnitReader::Unit* unit) {
     const std::unique_ptr<ffu::UnitReader::Unit> owner(unit);
     spares->give(std::move(*unit));
   });
