@@ -6,6 +6,7 @@
 #include "devices/capture/replay_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/engine/flash_device.hpp"
 #include "station/attempt.hpp"
 
 namespace imprint::station {
@@ -13,7 +14,6 @@ namespace {
 
 using capture::Outcome;
 using capture::ReplayBus;
-using ReadBack = engine::FlashPolicy::ReadBack;
 
 class NobodyWatches final : public AttemptObserver {
  public:
@@ -36,9 +36,7 @@ Recipe recipe_of(const std::optional<Outcome>& outcome) {
   recipe.product = "replay";
   recipe.policy = trust::Policy::none;
   if (!outcome) return recipe;
-  for (const ReadBack rule : {ReadBack::required, ReadBack::where_possible, ReadBack::off}) {
-    if (engine::to_string(rule) == outcome->read_back) recipe.flash.read_back = rule;
-  }
+  recipe.flash.read_back = engine::parse_read_back(outcome->read_back).value_or(recipe.flash.read_back);
   recipe.after_pass = outcome->reboot && !has_rules(outcome) ? AfterPass::reboot : AfterPass::nothing;
   return recipe;
 }
@@ -68,7 +66,7 @@ void judge_outcome(const ReplayBus& bus, const Outcome& recorded, ReplayReport& 
   if (verdict != recorded.verdict || error != recorded.error) {
     report.difference =
         other_outcome(bus, outcome_text(recorded.verdict, recorded.error), outcome_text(verdict, error));
-  } else if (bus.state().left() != 0 && has_rules(recorded)) {
+  } else if (bus.state().left() != 0 && has_rules(recorded) && report.proof == db::ProofLevel::read_back) {
     add_note(report, "the rules of the recipe are not replayed: the last " + std::to_string(bus.state().left()) +
                          " transfers, which are theirs, were not compared");
   } else if (bus.state().left() != 0) {
@@ -116,6 +114,7 @@ core::Status run(ReplayBus& bus, const ArmedImage& image, const std::filesystem:
   AttemptResult result = run_attempt(context, "replay", bus.state().attempt().port, observer, stop);
   if (!result.id) return core::Failure(std::move(*result.error));
   report.verdict = result.verdict;
+  report.proof = result.proof;
   report.error = std::move(result.error);
   return {};
 }

@@ -29,9 +29,10 @@ struct ReplayReport {
   std::uint64_t transfers = 0;                // that were replayed
   std::uint64_t uncompared = 0;               // bytes sent in them that the recording does not have
   std::optional<db::AttemptVerdict> verdict;  // nothing where only the identification was replayed
-  std::optional<core::Error> error;           // of the replayed attempt
-  std::optional<core::Error> difference;      // the first one: `capture.replay-differs`
-  std::string note;                           // what was not compared, and why
+  db::ProofLevel proof = db::ProofLevel::none;
+  std::optional<core::Error> error;       // of the replayed attempt
+  std::optional<core::Error> difference;  // the first one: `capture.replay-differs`
+  std::string note;                       // what was not compared, and why
 };
 
 // Only the protocol is replayed: the records are new and empty, no signature is asked for, and the recipe's rules over

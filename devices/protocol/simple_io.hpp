@@ -46,8 +46,8 @@ class SimpleIoTarget final : public engine::StreamTarget {
                                    std::stop_token stop) override;
   // A read that stalls, comes short or too late is repeated once, after the pipes were cleared and the same device
   // answered; `device.identity-changed` otherwise. A device that does not know ReadDisk is switched to mass storage and
-  // awaited as a disk at its port, of the size that it told before; all but open_disk() and
-  // reboot() is `device.disconnected` from then on. A disk that was not given is not asked for again.
+  // awaited as a disk at its port, of the size that it told before; all but open_disk() and reboot() is
+  // `device.disconnected` from then on. A disk that was not given is not asked for again.
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
 
   // By ReadDisk, or as a disk where the bus has a way to that.

@@ -83,10 +83,10 @@ class Target {
   // outlives the source.
   [[nodiscard]] virtual core::Result<std::shared_ptr<const core::BlockSource>> open_disk() = 0;
   [[nodiscard]] virtual core::Status reboot() = 0;
-  // How often the target was given a device again that had left the bus, or that it had let go of, in the middle of a
-  // job, also where the target had told it to leave: once for each new transport or disk of the bus, whatever became of
-  // the job, and however often the device came and went meanwhile. A job that went on over the same transport, after a
-  // stall or a time-out, does not count. Whoever is told of arrivals need not begin with that many of them again.
+  // How often the target was given a device again that had left the bus, also because it was told to, or that it had
+  // let go of, in the middle of a job: once for each new transport or disk of the bus, whatever became of the job, and
+  // however often the device came and went meanwhile. A job that went on over the same transport, after a stall or a
+  // time-out, does not count. Whoever is told of arrivals need not begin with that many of them again.
   [[nodiscard]] virtual unsigned recoveries() const { return 0; }
 
   // Exactly one of them is this target.

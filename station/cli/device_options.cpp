@@ -92,7 +92,7 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   serve->add_option("--platform", options->platform_id, "Platform id")->capture_default_str();
   serve->add_option("--disk-size", options->disk_bytes, "Bytes of each device's disk")->capture_default_str();
-  serve->add_option("--sector-size", options->sector_size, "512 or 4096")
+  serve->add_option("--sector-size", options->sector_size, "Of simple-io: 512 or 4096")
       ->check(CLI::IsMember({512, 4096}))
       ->capture_default_str();
   serve->add_option("--rate", options->bytes_per_second, "Bytes a second of each link; 0: as fast as it goes")

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "devices/protocol/ufp_protocol.hpp"
 #include "devices/virtual/simple_io_device.hpp"
 #include "devices/virtual/ufp_device.hpp"
 #include "devices/virtual/usbip_server.hpp"
@@ -41,6 +42,8 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
   const auto serial = core::Guid::from_name(fmt::format("imprint virtual {} device {}", options.protocol, number));
   const auto unique_id = core::Guid::from_name(fmt::format("imprint virtual {} board {}", options.protocol, number));
   if (options.protocol == "ufp") {
+    if (options.sector_size != devices::ufp::kSectorSize)
+      return fail("usage.invalid", "UFP counts in sectors of 512 bytes: --sector-size is for simple-io");
     virtual_device::UfpOptions device;
     device.platform_id = options.platform_id;
     device.serial = serial;

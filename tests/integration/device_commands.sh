@@ -230,6 +230,7 @@ step_served() {
     says 2 usage.invalid "$imprint" virtual-device serve --listen "$words"
   done
   says 2 usage.invalid "$imprint" virtual-device serve --protocol telex
+  says 2 usage.invalid "$imprint" virtual-device serve --protocol ufp --sector-size 4096
   says 2 usage.invalid "$imprint" virtual-device serve --count 0
   says 2 usage.invalid "$imprint" virtual-device
 }
