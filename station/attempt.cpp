@@ -167,8 +167,11 @@ class AttemptRun {
 
   // Settled before a byte is written: a device that could be read then and cannot be afterwards has failed.
   core::Result<bool> will_read_back() {
-    if (read_back_rule() != ReadBack::where_possible) return read_back_rule() == ReadBack::required;
+    if (read_back_rule() == ReadBack::off) return false;
+    // Asked where the answer does not matter, too: what a device hears then depends less on the recipe, which the first
+    // half of a recording does not tell.
     IMPRINT_TRY(const bool readable, target_->is_readable());
+    if (read_back_rule() == ReadBack::required) return true;
     if (!readable) result_.note = "not read back: this device cannot be read";
     return readable;
   }

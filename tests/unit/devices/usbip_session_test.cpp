@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One USB/IP connection, without a socket: what a kernel would say, and what a hostile client would.
+// Long because: each message has its good and its bad forms, and all of them stand on one fixture.
 #include "devices/virtual/usbip_session.hpp"
 
 #include <set>
