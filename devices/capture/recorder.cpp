@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One lock for all ports: what is done under it is a copy of a few hundred bytes, and a write where there is a file.
+// One lock for all ports: what is done under it is copying, of a few hundred bytes, or of all of them where there is a
+// file. The file is written by a thread of its own.
 #include "devices/capture/recorder.hpp"
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "devices/capture/kept_folder.hpp"
 #include "devices/capture/port_history.hpp"
 #include "devices/capture/recording_transport.hpp"
+#include "devices/capture/write_queue.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
@@ -26,6 +28,8 @@ using devices::PortPath;
 
 constexpr unsigned kAddresses = 127;  // of a USB bus
 constexpr std::string_view kPassed = "passed";
+constexpr std::size_t kMostWaiting = 64U << 20;  // bytes for the file: two seconds of a line of 30 MB/s
+constexpr std::chrono::seconds kSettleLimit{10};
 
 // "1-2.4" is on bus 1. Virtual ports are on none.
 std::uint16_t bus_of(const PortPath& port) {
@@ -67,7 +71,7 @@ core::ByteBuffer kept_recording(const std::string& program, const PortPath& port
 
 class Recorder::State {
  public:
-  explicit State(RecorderSetup setup, std::unique_ptr<CaptureFile> file)
+  explicit State(RecorderSetup setup, std::unique_ptr<WriteQueue> file)
       : setup_(std::move(setup)), file_(std::move(file)) {}
   // A file in which there is nothing is not left behind.
   ~State() {
@@ -124,7 +128,17 @@ class Recorder::State {
     return std::nullopt;
   }
 
-  [[nodiscard]] std::optional<core::Error> trouble() const {
+  [[nodiscard]] std::optional<core::Error> trouble() {
+    std::shared_ptr<WriteQueue> file;
+    {
+      const std::scoped_lock lock(mutex_);
+      file = file_;
+    }
+    // Without the lock held: transfers go on meanwhile.
+    if (file) {
+      if (auto settled = file->settle(core::Deadline::after(kSettleLimit)); !settled)
+        remember(std::move(settled).error());
+    }
     const std::scoped_lock lock(mutex_);
     return trouble_;
   }
@@ -144,15 +158,15 @@ class Recorder::State {
   // With the lock held. What cannot be written ends the file there.
   void write(std::initializer_list<core::ByteView> pieces) {
     if (!file_) return;
-    auto done = file_->append(pieces);
+    auto done = file_->push(pieces);
     if (done) return;
     file_.reset();
     if (!trouble_) trouble_ = std::move(done).error();
   }
 
   const RecorderSetup setup_;
-  mutable std::mutex mutex_;
-  std::unique_ptr<CaptureFile> file_;  // none once it could not be written
+  std::mutex mutex_;
+  std::shared_ptr<WriteQueue> file_;  // none once it could not be written
   std::map<PortPath, Port> ports_;
   std::uint64_t transfers_ = 0;
   unsigned address_ = 0;
@@ -163,16 +177,17 @@ Recorder::Recorder(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Recorder::~Recorder() = default;
 
 core::Result<std::unique_ptr<Recorder>> Recorder::open(RecorderSetup setup) {
-  std::unique_ptr<CaptureFile> file;
+  std::unique_ptr<WriteQueue> queue;
   if (setup.file) {
-    IMPRINT_TRY(file, CaptureFile::create(*setup.file));
+    IMPRINT_TRY(std::shared_ptr<CaptureFile> file, CaptureFile::create(*setup.file));
     if (auto begun = file->append({section_block(setup.program)}); !begun) {
       std::error_code ignored;
       fs::remove(*setup.file, ignored);  // or its name would be taken the next time
       return core::Failure(std::move(begun).error());
     }
+    IMPRINT_TRY(queue, WriteQueue::start([file](core::ByteView bytes) { return file->append({bytes}); }, kMostWaiting));
   }
-  return std::unique_ptr<Recorder>(new Recorder(std::make_shared<State>(std::move(setup), std::move(file))));
+  return std::unique_ptr<Recorder>(new Recorder(std::make_shared<State>(std::move(setup), std::move(queue))));
 }
 
 devices::TransportTap Recorder::tap() {
@@ -216,6 +231,6 @@ std::optional<fs::path> Recorder::finish(const PortPath& port, const Outcome& ou
   return std::nullopt;
 }
 
-std::optional<core::Error> Recorder::trouble() const { return state_->trouble(); }
+std::optional<core::Error> Recorder::trouble() { return state_->trouble(); }
 
 }  // namespace imprint::capture

@@ -40,8 +40,9 @@ class Recorder {
   // Nothing where nothing was transferred or the file could not be written.
   [[nodiscard]] std::optional<std::filesystem::path> finish(const devices::PortPath& port,
                                                             const Outcome& outcome) noexcept;
-  // The first thing that went wrong with a recording.
-  [[nodiscard]] std::optional<core::Error> trouble() const;
+  // The first thing that went wrong with a recording. Waits until the file holds what it was given, ten seconds at
+  // most.
+  [[nodiscard]] std::optional<core::Error> trouble();
 
  private:
   class State;

@@ -34,6 +34,7 @@ struct Bench {
     return recorder->tap()(port, simple_io_identity(), std::move(transport));
   }
   [[nodiscard]] RecordedAttempt only_attempt() const {
+    REQUIRE_FALSE(recorder->trouble());
     const auto recording = read_recording(file_of(folder / "all.pcapng"));
     REQUIRE(recording);
     REQUIRE((*recording)->attempts().size() == 1);
@@ -108,6 +109,7 @@ TEST_CASE("ports, attempts and connections of one file are told apart") {
   }
   REQUIRE(bench.connect()->write(core::ByteBuffer{1}, soon()));
   static_cast<void>(bench.recorder->finish(kPort, failed("9")));
+  REQUIRE_FALSE(bench.recorder->trouble());
   const auto recording = read_recording(file_of(bench.folder / "all.pcapng")).value();
   REQUIRE(recording->attempts().size() == 3);
   CHECK(recording->attempts()[0].connections.size() == 2);
@@ -133,6 +135,7 @@ TEST_CASE("a disk that is full ends the recording with a whole block, and never 
   const auto transport = bench.connect();
   const core::ByteBuffer data(1000, 0x11);
   REQUIRE(transport->write(data, soon()));
+  REQUIRE_FALSE(bench.recorder->trouble());
   // Files of this process may not grow any further: what a full disk does, without one.
   const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
   rlimit before{};
@@ -142,12 +145,13 @@ TEST_CASE("a disk that is full ends the recording with a whole block, and never 
   REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
   const bool written = transport->write(data, soon()).has_value();
   const bool written_after = transport->write(data, soon()).has_value();
+  const auto trouble = bench.recorder->trouble();
   REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
   std::signal(SIGXFSZ, ignored);
   CHECK(written);
   CHECK(written_after);
-  REQUIRE(bench.recorder->trouble());
-  CHECK(bench.recorder->trouble()->id().starts_with("io."));
+  REQUIRE(trouble);
+  CHECK(trouble->id().starts_with("io."));
   const auto recording = read_recording(file_of(bench.folder / "all.pcapng")).value();
   CHECK_FALSE(recording->is_cut_off());
   CHECK(recording->attempts()[0].transfers() == 1);

@@ -61,7 +61,10 @@ struct RecordedLine {
     const auto source = core::FileSource::open(path).value();
     return source->read(0, source->size()).value();
   }
-  [[nodiscard]] core::ByteBuffer all() const { return file(folder / "all.pcapng"); }
+  [[nodiscard]] core::ByteBuffer all() const {
+    REQUIRE_FALSE(recorder->trouble());
+    return file(folder / "all.pcapng");
+  }
 
   [[nodiscard]] ReplayReport replay(core::ByteBuffer bytes, const ArmedImage* with) const {
     const auto recording = capture::Recording::read(std::make_shared<core::MemorySource>(std::move(bytes)));
