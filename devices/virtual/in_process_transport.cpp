@@ -93,10 +93,9 @@ core::Failure VirtualCable::wait_idle(Lock& lock, core::Deadline deadline, std::
 }
 
 core::Status VirtualCable::pace(Lock& lock, std::size_t bytes, core::Deadline deadline) {
-  const std::uint64_t rate = device_->bytes_per_second();
-  if (rate == 0) return {};
+  const auto duration = device_->link_time(bytes);
+  if (duration.count() == 0) return {};
   const auto now = Clock::now();
-  const std::chrono::duration<double> duration(static_cast<double>(bytes) / static_cast<double>(rate));
   const auto start = std::max(link_free_at_, now - kLinkSlack);
   const auto done = start + std::chrono::ceil<Clock::duration>(duration);
   if (done > now + kLinkSlack) {

@@ -60,6 +60,7 @@ struct DeviceOptions {
   std::uint32_t disk_transfer_size = 131072;  // bytes of one IN transfer of ReadDisk
   std::filesystem::path storage_folder;
   std::uint64_t bytes_per_second = 0;            // of the link, both ways together; 0: as fast as it goes
+  std::chrono::milliseconds latency{0};          // of each transfer
   std::set<devices::simple_io::Opcode> without;  // commands that this device does not know
   // The fast flow, for a device whose capability says so (byte 0; byte 15 for the flavour with fixed sizes). Both even.
   std::uint32_t fast_transfer_size = 1U << 20;
@@ -89,6 +90,7 @@ class VirtualSimpleIoDevice final : public VirtualDevice {
   [[nodiscard]] std::optional<Disk> disk() const override;
   [[nodiscard]] devices::UsbIdentity usb_identity() const override;
   [[nodiscard]] std::uint64_t bytes_per_second() const override;
+  [[nodiscard]] std::chrono::milliseconds latency() const override { return options_.latency; }
   void set_faults(FaultScript faults);
 
   [[nodiscard]] const DeviceOptions& options() const { return options_; }  // faults: not while a transfer may happen

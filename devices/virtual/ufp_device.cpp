@@ -98,7 +98,9 @@ core::Result<std::shared_ptr<VirtualUfpDevice>> VirtualUfpDevice::create(UfpOpti
   if (options.platform_id.size() > ufp::kMaxPlatformIdBytes) {
     return devices::fail("device.virtual-setup-invalid", "the platform id is too long");
   }
-  return std::shared_ptr<VirtualUfpDevice>(new VirtualUfpDevice(std::move(options), std::move(storage)));
+  std::shared_ptr<VirtualUfpDevice> device(new VirtualUfpDevice(std::move(options), std::move(storage)));
+  device->set_faults(device->options_.faults);
+  return device;
 }
 
 VirtualUfpDevice::VirtualUfpDevice(UfpOptions options, std::shared_ptr<VirtualStorage> storage)
@@ -395,6 +397,7 @@ VirtualUfpDevice::Reply VirtualUfpDevice::reply(core::ByteSpan buffer) {
   const std::scoped_lock lock(mutex_);
   if (waiting_.empty()) return {};
   Waiting& front = waiting_.front();
+  if (front.stall) return {Reply::Kind::stall, 0};
   Reply out{Reply::Kind::data, std::min(buffer.size(), front.bytes.size() - front.sent)};
   std::copy_n(front.bytes.begin() + static_cast<std::ptrdiff_t>(front.sent), out.size, buffer.begin());
   front.sent += out.size;
@@ -406,10 +409,26 @@ VirtualUfpDevice::Reply VirtualUfpDevice::reply(core::ByteSpan buffer) {
   return out;
 }
 
+// The reply that stalled is lost.
+void VirtualUfpDevice::clear_halt() {
+  const std::scoped_lock lock(mutex_);
+  if (!waiting_.empty() && waiting_.front().stall) waiting_.pop_front();
+}
+
+std::uint64_t VirtualUfpDevice::bytes_per_second() const {
+  const std::scoped_lock lock(mutex_);
+  const std::uint64_t link = options_.bytes_per_second;
+  const bool takes_image = state_ == State::headers || state_ == State::payload;
+  const std::uint64_t disk = takes_image ? options_.faults.slow_write : 0;
+  if (link == 0 || disk == 0) return std::max(link, disk);
+  return std::min(link, disk);
+}
+
 void VirtualUfpDevice::answer(core::ByteBuffer bytes) {
   constexpr std::size_t kGarbageBytes = 40;
   constexpr std::uint8_t kGarbage = 0x1B;  // ESC: what must not reach a terminal
   ++replies_;
+  bool stall = false;
   if (options_.faults.reply_at && options_.faults.reply_at->number == replies_) {
     const UfpFaults::Reply how = options_.faults.reply_at->how;
     options_.faults.reply_at.reset();
@@ -417,10 +436,11 @@ void VirtualUfpDevice::answer(core::ByteBuffer bytes) {
       log(fmt::format("reply {} got lost", replies_));
       return;
     }
+    stall = how == UfpFaults::Reply::stall;
     if (how == UfpFaults::Reply::garbage) bytes.assign(kGarbageBytes, kGarbage);
     if (how == UfpFaults::Reply::cut_short) bytes.resize(bytes.size() / 2);
   }
-  waiting_.push_back({std::move(bytes)});
+  waiting_.push_back({std::move(bytes), 0, stall});
 }
 
 void VirtualUfpDevice::forget_image() {
@@ -444,6 +464,7 @@ void VirtualUfpDevice::power_cut() {
 void VirtualUfpDevice::set_faults(UfpFaults faults) {
   const std::scoped_lock lock(mutex_);
   options_.faults = faults;
+  storage_->set_bad(faults.bad_sector ? core::Extent{*faults.bad_sector, ufp::kSectorSize} : core::Extent{});
 }
 
 std::uint64_t VirtualUfpDevice::position() const {

@@ -22,7 +22,7 @@
 namespace imprint::virtual_device {
 
 // What goes wrong with the device, and when. Image bytes are counted as the messages come in, from each first header
-// on. Each fault happens once, but for a device that died.
+// on. Each fault happens once, but for a device that died, a slow one and a bad sector.
 struct UfpFaults {
   std::optional<std::uint64_t> disconnect_at_byte;
   struct StatusAt {
@@ -30,13 +30,15 @@ struct UfpFaults {
     std::uint16_t code = 0;
   };
   std::optional<StatusAt> status_at;
-  enum class Reply { garbage, none, cut_short };
+  enum class Reply { garbage, none, cut_short, stall };
   struct ReplyAt {
     std::uint64_t number = 0;  // counted from 1, from when the power came
     Reply how = Reply::garbage;
   };
   std::optional<ReplyAt> reply_at;
-  bool dies_after_reboot = false;  // it is there again, and answers nothing
+  std::uint64_t slow_write = 0;             // bytes a second that it takes of an image; 0: as the link goes
+  std::optional<std::uint64_t> bad_sector;  // byte offset on the disk; what is written there fails
+  bool dies_after_reboot = false;           // it is there again, and answers nothing
 };
 
 struct UfpOptions {
@@ -55,6 +57,7 @@ struct UfpOptions {
   std::uint16_t header_v2_protocol = 2;        // the one number in V2's headers that it takes
   std::uint32_t write_buffer_size = 0x200000;  // bytes
   std::uint64_t bytes_per_second = 0;          // of the link, both ways together; 0: as fast as it goes
+  std::chrono::milliseconds latency{0};        // of each transfer
   std::set<std::string, std::less<>> without;  // commands ("NOKXFX") and parameters ("SN") that it does not know
   // Benchmarks only: hashes and the catalog are not checked, so that the simulator is not what is measured.
   bool trusts_image = false;
@@ -73,10 +76,11 @@ class VirtualUfpDevice final : public VirtualDevice {
 
   [[nodiscard]] Outcome receive(core::ByteView transfer) override;
   [[nodiscard]] Reply reply(core::ByteSpan buffer) override;
-  void clear_halt() override {}  // it never stalls
+  void clear_halt() override;
   void power_cut() override;
   [[nodiscard]] devices::UsbIdentity usb_identity() const override;
-  [[nodiscard]] std::uint64_t bytes_per_second() const override { return options_.bytes_per_second; }
+  [[nodiscard]] std::uint64_t bytes_per_second() const override;
+  [[nodiscard]] std::chrono::milliseconds latency() const override { return options_.latency; }
   void set_faults(UfpFaults faults);
 
   [[nodiscard]] const UfpOptions& options() const { return options_; }  // faults: not while a transfer may happen
@@ -144,6 +148,7 @@ class VirtualUfpDevice final : public VirtualDevice {
   struct Waiting {
     core::ByteBuffer bytes;
     std::size_t sent = 0;
+    bool stall = false;
   };
   std::deque<Waiting> waiting_;
   std::string log_;

@@ -264,14 +264,11 @@ void UsbIpSession::unlink(std::uint32_t sequence, std::uint32_t target) {
   append(out.buffer());
 }
 
-bool UsbIpSession::link_is_free(Time now) const {
-  return device_->bytes_per_second() == 0 || link_free_at_ <= now + kLinkSlack;
-}
+bool UsbIpSession::link_is_free(Time now) const { return link_free_at_ <= now + kLinkSlack; }
 
 void UsbIpSession::use_link(std::size_t bytes, Time now) {
-  const std::uint64_t rate = device_->bytes_per_second();
-  if (rate == 0) return;
-  const std::chrono::duration<double> duration(static_cast<double>(bytes) / static_cast<double>(rate));
+  const auto duration = device_->link_time(bytes);
+  if (duration.count() == 0) return;
   link_free_at_ = std::max(link_free_at_, now - kLinkSlack) + std::chrono::ceil<Time::duration>(duration);
 }
 

@@ -3,6 +3,7 @@
 // an implementation; cables, buses and the USB/IP server know only this.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -57,6 +58,14 @@ class VirtualDevice {
   [[nodiscard]] virtual devices::UsbIdentity usb_identity() const = 0;
   // Of the link, both ways together; 0: as fast as it goes.
   [[nodiscard]] virtual std::uint64_t bytes_per_second() const = 0;
+  // Of each transfer, beside the time that its bytes take.
+  [[nodiscard]] virtual std::chrono::milliseconds latency() const { return {}; }
+  // How long a transfer has the link.
+  [[nodiscard]] std::chrono::duration<double> link_time(std::size_t bytes) const {
+    const std::uint64_t rate = bytes_per_second();
+    const std::chrono::duration<double> moving(rate == 0 ? 0 : static_cast<double>(bytes) / static_cast<double>(rate));
+    return latency() + moving;
+  }
 };
 
 }  // namespace imprint::virtual_device

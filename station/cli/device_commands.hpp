@@ -62,6 +62,8 @@ struct VirtualDeviceOptions {
   std::uint64_t disk_bytes = 64U << 20;
   std::uint32_t sector_size = 512;
   std::uint64_t bytes_per_second = 0;
+  std::uint32_t latency_ms = 0;
+  std::optional<std::filesystem::path> contents;  // what the disks hold at first
   std::string listen = "127.0.0.1:3240";
   std::vector<std::string> faults;               // see virtual_device_faults.hpp
   std::optional<std::filesystem::path> storage;  // the folder for temporary files unless given

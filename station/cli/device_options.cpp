@@ -97,6 +97,10 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   serve->add_option("--rate", options->bytes_per_second, "Bytes a second of each link; 0: as fast as it goes")
       ->capture_default_str();
+  serve->add_option("--latency", options->latency_ms, "Milliseconds of each transfer, beside the time of its bytes")
+      ->check(CLI::Range(0, 60000))
+      ->capture_default_str();
+  serve->add_option("--contents", options->contents, "A file that each disk holds at first; it is not changed");
   serve->add_option("--fault", options->faults, kFaultHelp);
   serve->add_option("--listen", options->listen, "Address and port")->capture_default_str();
   serve->add_option("--storage", options->storage, "Folder for the disks, which are gone at the end");

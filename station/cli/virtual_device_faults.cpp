@@ -50,7 +50,8 @@ constexpr std::array<std::pair<std::string_view, AnswerFault::Kind>, 6> kAnswers
     {"nack", AnswerFault::Kind::nack},
     {"wrong-crc", AnswerFault::Kind::wrong_crc},
 }};
-constexpr std::array<std::pair<std::string_view, UfpFaults::Reply>, 3> kReplies{{
+constexpr std::array<std::pair<std::string_view, UfpFaults::Reply>, 4> kReplies{{
+    {"stall", UfpFaults::Reply::stall},
     {"short", UfpFaults::Reply::cut_short},
     {"garbage", UfpFaults::Reply::garbage},
     {"no-reply", UfpFaults::Reply::none},
@@ -63,32 +64,39 @@ auto kind_of(const Table& table, std::string_view word) -> std::optional<decltyp
   return found->second;
 }
 
-core::Status add(FaultScript& script, const Word& fault, const std::string& word) {
+// Those that devices of both protocols have; false where it is none.
+template <typename Script>
+core::Result<bool> add_common(Script& script, const Word& fault, const std::string& word) {
   if (fault.kind == "dies-after-reboot" && !fault.number) {
     script.dies_after_reboot = true;
-    return {};
+    return true;
   }
-  if (!fault.number) return wrong(word, "no such fault of a simple-io device, or it needs @ and a number");
-  if (fault.kind == "disconnect") return put(script.disconnect_at_byte, *fault.number, word);
-  if (fault.kind == "bad-sector") return put(script.bad_sector, *fault.number, word);
-  if (fault.kind == "slow-write") {
+  if (!fault.number) return wrong(word, "no such fault, or it needs @ and a number");
+  if (fault.kind == "disconnect") {
+    IMPRINT_CHECK(put(script.disconnect_at_byte, *fault.number, word));
+  } else if (fault.kind == "bad-sector") {
+    IMPRINT_CHECK(put(script.bad_sector, *fault.number, word));
+  } else if (fault.kind == "slow-write") {
     if (*fault.number == 0) return wrong(word, "a device that takes nothing is no-reply");
     if (script.slow_write != 0) return wrong(word, "a device has one fault of this kind");
     script.slow_write = *fault.number;
-    return {};
+  } else {
+    return false;
   }
+  return true;
+}
+
+core::Status add(FaultScript& script, const Word& fault, const std::string& word) {
+  IMPRINT_TRY(const bool added, add_common(script, fault, word));
+  if (added) return {};
   const auto answer = kind_of(kAnswers, fault.kind);
   if (!answer) return wrong(word, "a simple-io device has no such fault");
   return put(script.answer, AnswerFault{.kind = *answer, .at_byte = *fault.number}, word);
 }
 
 core::Status add(UfpFaults& script, const Word& fault, const std::string& word) {
-  if (fault.kind == "dies-after-reboot" && !fault.number) {
-    script.dies_after_reboot = true;
-    return {};
-  }
-  if (!fault.number) return wrong(word, "no such fault of a ufp device, or it needs @ and a number");
-  if (fault.kind == "disconnect") return put(script.disconnect_at_byte, *fault.number, word);
+  IMPRINT_TRY(const bool added, add_common(script, fault, word));
+  if (added) return {};
   const auto reply = kind_of(kReplies, fault.kind);
   if (!reply) return wrong(word, "a ufp device has no such fault");
   return put(script.reply_at, UfpFaults::ReplyAt{*fault.number, *reply}, word);

@@ -255,3 +255,40 @@ TEST_CASE("a UFP device that trusts the image takes one whose hashes are wrong")
   CHECK(bench.payload(parts.payload) == 0);
   CHECK(bench.device->completed_images() == 1);
 }
+
+TEST_CASE("a UFP device with a bad sector refuses the image that needs it") {
+  auto options = ufp_options();
+  options.faults.bad_sector = 512;
+  Bench bench(options);
+  const Parts parts;
+  CHECK(bench.header(parts.headers) == 0);
+  CHECK(bench.payload(parts.payload) == 0x0004);
+  CHECK(bench.device->completed_images() == 0);
+}
+
+TEST_CASE("a UFP reply that stalls is lost, and the next one comes once the halt is cleared") {
+  auto options = ufp_options();
+  options.faults.reply_at = virtual_device::UfpFaults::ReplyAt{1, virtual_device::UfpFaults::Reply::stall};
+  const Bench bench(options);
+  core::ByteBuffer buffer(512);
+  const auto hello = core::as_bytes(ufp::kHello);
+  REQUIRE(bench.device->receive(hello) == VirtualUfpDevice::Outcome::taken);
+  CHECK(bench.device->reply(buffer).kind == VirtualUfpDevice::Reply::Kind::stall);
+  CHECK(bench.device->reply(buffer).kind == VirtualUfpDevice::Reply::Kind::stall);
+  bench.device->clear_halt();
+  CHECK(bench.device->reply(buffer).kind == VirtualUfpDevice::Reply::Kind::none);
+  REQUIRE(bench.device->receive(hello) == VirtualUfpDevice::Outcome::taken);
+  CHECK(bench.device->reply(buffer).size == hello.size());
+}
+
+TEST_CASE("a slow UFP device has the link for as long as its writing takes, and others for as long as the bytes do") {
+  auto options = ufp_options();
+  options.faults.slow_write = 1000;
+  options.bytes_per_second = 4000;
+  options.latency = std::chrono::milliseconds(500);
+  Bench bench(options);
+  const Parts parts;
+  CHECK(bench.device->link_time(2000).count() == Approx(1.0));
+  CHECK(bench.header(parts.headers) == 0);
+  CHECK(bench.device->link_time(2000).count() == Approx(2.5));
+}

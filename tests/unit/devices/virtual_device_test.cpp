@@ -437,3 +437,14 @@ TEST_CASE("a device that trusts the image takes one whose hashes are wrong") {
   RecordingObserver observer;
   CHECK(target.flash(stream, observer, {}));
 }
+
+TEST_CASE("a device's latency is waited for with each transfer") {
+  auto options = device_options();
+  options.latency = std::chrono::milliseconds(20);
+  const auto device = make_device(options);
+  const auto start = std::chrono::steady_clock::now();
+  REQUIRE(SimpleIoTarget(connect(device)).identify());
+  // Id, its answer and what else is asked are more than six transfers.
+  CHECK(std::chrono::steady_clock::now() - start > std::chrono::milliseconds(100));
+  CHECK(device->link_time(0) == std::chrono::milliseconds(20));
+}
