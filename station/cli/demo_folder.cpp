@@ -86,9 +86,17 @@ core::Status DemoFolder::clear() const {
   return {};
 }
 
+// The work may be going on, in threads and other programs: under another name they do not find the folder again, and
+// what they put into it while it is emptied takes another turn.
 void DemoFolder::remove_unfinished() const {
+  constexpr int kMostTurns = 100;
   std::error_code ignored;
-  fs::remove_all(scratch_, ignored);
+  const fs::path aside = folder_ / "scratch.going";
+  for (int turn = 0; turn < kMostTurns && (fs::exists(scratch_, ignored) || fs::exists(aside, ignored)); ++turn) {
+    fs::remove_all(aside, ignored);
+    fs::rename(scratch_, aside, ignored);
+    fs::remove_all(aside, ignored);
+  }
   for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
     if (entry.path().filename().native().find(".partial-") != std::string::npos) fs::remove(entry.path(), ignored);
   }

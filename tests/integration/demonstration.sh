@@ -256,7 +256,7 @@ step_stopped() {
   mkdir -p "$other"
   timeout --preserve-status -s INT 1 "$imprint" demo --workspace "$workspace" --out "$other/out" >"$other/log" 2>&1
   same "status" "$?" 130
-  left=$(find "$other/out" -name 'scratch' -o -name '*.partial-*' -o -name '*.key')
+  left=$(find "$other/out" -name 'scratch*' -o -name '*.partial-*' -o -name '*.key')
   same "what is left" "$left" ""
   rm -rf "$other"
 }
