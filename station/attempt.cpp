@@ -83,8 +83,7 @@ class AttemptRun {
       if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
       disk_.reset();
       target_.reset();
-      if (result_.id)
-        keep_recording();  // noexcept where it writes; else the next attempt's would begin with this one's
+      if (result_.id) keep_recording();  // else the next attempt's would begin with this one's
       return std::move(result_);
     }
   }
@@ -177,19 +176,23 @@ class AttemptRun {
   }
 
   // With all that a replay has to know of what was asked for.
-  void keep_recording() {
+  void keep_recording() noexcept {
     if (context_.recorder == nullptr) return;
-    capture::Outcome outcome;
-    outcome.verdict = db::to_string(result_.verdict);
-    if (result_.error) outcome.error = result_.error->id();
-    outcome.proof = db::to_string(result_.proof);
-    outcome.attempt = std::to_string(*result_.id);
-    outcome.slot = result_.slot;
-    outcome.serial = result_.serial;
-    outcome.read_back = engine::to_string(context_.recipe.flash.read_back);
-    outcome.image = context_.image.image->identity();
-    outcome.reboot = context_.recipe.after_pass == AfterPass::reboot;
-    result_.recording = context_.recorder->finish(port_, outcome);
+    try {
+      capture::Outcome outcome;
+      outcome.verdict = db::to_string(result_.verdict);
+      if (result_.error) outcome.error = result_.error->id();
+      outcome.proof = db::to_string(result_.proof);
+      outcome.attempt = std::to_string(*result_.id);
+      outcome.slot = result_.slot;
+      outcome.serial = result_.serial;
+      outcome.read_back = engine::to_string(context_.recipe.flash.read_back);
+      outcome.image = context_.image.image->identity();
+      outcome.reboot = context_.recipe.after_pass == AfterPass::reboot;
+      result_.recording = context_.recorder->finish(port_, outcome);
+    } catch (const std::exception&) {
+      result_.recording.reset();  // lost for want of memory; what the attempt came to is in the records, and stays
+    }
   }
 
   // The unit is proved and recorded: what happens to the device from here on does not change that.

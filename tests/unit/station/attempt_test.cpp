@@ -11,6 +11,21 @@ using namespace imprint;
 using namespace imprint::station;
 using namespace imprint::station::test;
 
+namespace {
+
+// One whose disk nobody can read, in any way.
+std::shared_ptr<VirtualSimpleIoDevice> mute_device(const Line& line) {
+  virtual_device::DeviceOptions options;
+  options.platform_id = image_options().platform_id;
+  options.serial = core::Guid::from_name("mute");
+  options.disk_size = image_options().disk_size;
+  options.storage_folder = line.folder.path();
+  options.without = {devices::simple_io::Opcode::read_disk, devices::simple_io::Opcode::mass_storage};
+  return VirtualSimpleIoDevice::create(std::move(options)).value();
+}
+
+}  // namespace
+
 TEST_CASE("a device whose disk does not follow the layout fails with its findings recorded") {
   Line line;
   auto strict = recipe();
@@ -53,13 +68,7 @@ TEST_CASE("a recipe that reads back where it is possible holds whoever can be re
   CHECK(readable.proof == db::ProofLevel::read_back);
   CHECK(readable.note.empty());
 
-  virtual_device::DeviceOptions options;
-  options.platform_id = image_options().platform_id;
-  options.serial = core::Guid::from_name("mute");
-  options.disk_size = image_options().disk_size;
-  options.storage_folder = line.folder.path();
-  options.without = {devices::simple_io::Opcode::read_disk, devices::simple_io::Opcode::mass_storage};
-  REQUIRE(line.bus.plug(VirtualBus::port(2), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(2), mute_device(line)).has_value());
   const AttemptResult mute = Line::next(*session);
   CHECK(mute.verdict == db::AttemptVerdict::passed);
   CHECK(mute.proof == db::ProofLevel::device_confirmed);
@@ -79,14 +88,8 @@ TEST_CASE("a recipe that asks for a reboot ends with one") {
 
 TEST_CASE("a device that cannot show its disk leaves the attempt incomplete and never passed") {
   Line line;
-  virtual_device::DeviceOptions options;
-  options.platform_id = image_options().platform_id;
-  options.serial = core::Guid::from_name("mute");
-  options.disk_size = image_options().disk_size;
-  options.storage_folder = line.folder.path();
-  options.without = {devices::simple_io::Opcode::read_disk, devices::simple_io::Opcode::mass_storage};
   const auto session = line.start();
-  REQUIRE(line.bus.plug(VirtualBus::port(1), VirtualSimpleIoDevice::create(std::move(options)).value()).has_value());
+  REQUIRE(line.bus.plug(VirtualBus::port(1), mute_device(line)).has_value());
   const AttemptResult result = Line::next(*session);
   CHECK(result.verdict == db::AttemptVerdict::incomplete);
   CHECK(result.error->id() == "device.read-back-unsupported");
