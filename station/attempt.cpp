@@ -69,7 +69,7 @@ class AttemptRun {
   }
 
   ~AttemptRun() {
-    if (claimed_) context_.active.release(identity_.serial);
+    if (claimed_) context_.active.release(unit_.serial);
   }
   AttemptRun(const AttemptRun&) = delete;
   AttemptRun& operator=(const AttemptRun&) = delete;
@@ -84,6 +84,7 @@ class AttemptRun {
       disk_.reset();
       target_.reset();
       if (result_.id) keep_recording();  // else the next attempt's would begin with this one's
+      tell_rules();
       return std::move(result_);
     }
   }
@@ -106,7 +107,12 @@ class AttemptRun {
     disk_.reset();
     target_.reset();
     keep_recording();
+    tell_rules();
     return std::move(result_);
+  }
+
+  void tell_rules() {
+    if (std::exchange(rules_asked_, false)) context_.rules->ended(result_, unit_id_);
   }
 
   // What a step moved and has to say, for its row.
@@ -127,6 +133,7 @@ class AttemptRun {
     attempt.trust_digest = context_.image.trust_digest;
     attempt.program_version = kVersion;
     attempt.training = context_.training;
+    if (context_.rules != nullptr) context_.rules->describe(attempt);
     return attempt;
   }
 
@@ -143,7 +150,9 @@ class AttemptRun {
 
   core::Status all_steps() {
     IMPRINT_CHECK(step("identify", SlotPhase::identify, 0, [this](StepNotes& notes) { return identify(notes); }));
-    IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes&) { return admit(); }));
+    if (context_.rules != nullptr)
+      IMPRINT_CHECK(step("claim", SlotPhase::claim, 0, [this](StepNotes& notes) { return claim(notes); }));
+    IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes& notes) { return admit(notes); }));
     const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
@@ -242,27 +251,53 @@ class AttemptRun {
     IMPRINT_TRY(identity_, target_->identify());
     notes.detail = identity_.protocol + " " + identity_.platform_id;
     for (const auto& [name, value] : identity_.details) notes.detail += "\n" + name + ": " + value;
-    if (identity_.serial.empty()) return fail("unit.serial-missing");
-    result_.serial = identity_.serial;
     result_.protocol = identity_.protocol;
-    observer_.on_identity(identity_);
+    unit_.serial = identity_.serial;
+    if (context_.rules != nullptr) return {};
+    if (unit_.serial.empty()) return fail("unit.serial-missing");
+    result_.serial = unit_.serial;
+    observer_.on_identity(unit_.serial);
     return {};
   }
 
-  core::Status admit() {
-    IMPRINT_TRY(const auto unit, context_.records.identify(*result_.id, {identity_.serial, identity_.unique_id,
-                                                                         identity_.platform_id, identity_.protocol}));
+  // Whose unit is this? A person may have to scan its label first.
+  core::Status claim(StepNotes& notes) {
+    rules_asked_ = true;
+    IMPRINT_TRY(unit_, context_.rules->claim(result_.slot, identity_, stop_));
+    if (unit_.serial.empty()) return fail("unit.serial-missing");
+    notes.detail = unit_.manual_serial ? "typed" : "";
+    result_.serial = unit_.serial;
+    observer_.on_identity(unit_.serial);
+    return {};
+  }
+
+  // Everything that can refuse the unit; a leave that was given once is taken last.
+  core::Status admit(StepNotes& notes) {
+    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit()));
     // Claimed before the records are asked: of two devices with one serial only one can get past both.
-    claimed_ = context_.active.claim(identity_.serial);
-    if (!claimed_)
-      return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", identity_.serial);
-    IMPRINT_TRY(const bool passed_before, context_.records.has_passed(unit));
-    if (passed_before) return fail("unit.serial-duplicate").with("serial", identity_.serial);
+    claimed_ = context_.active.claim(unit_.serial);
+    if (!claimed_) return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
+    Leave leave;
+    if (context_.rules != nullptr) {
+      IMPRINT_TRY(leave, context_.rules->admit(result_.slot, unit_, identity_));
+      notes.detail = leave.reason;
+    }
+    IMPRINT_TRY(const bool passed_before, context_.records.has_passed(*unit_id_));
+    if (passed_before && !leave.may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
     IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
     described_bytes_ = map_->described_bytes();
     IMPRINT_TRY(reads_back_, will_read_back());
     observer_.on_plan(reads_back_ ? described_bytes_ : 0);
     return {};
+  }
+
+  [[nodiscard]] db::UnitIdentity row_of_unit() const {
+    db::UnitIdentity row;
+    row.serial = unit_.serial;
+    row.device_unique_id = identity_.unique_id;
+    row.platform_id = identity_.platform_id;
+    row.protocol = identity_.protocol;
+    return row;
   }
 
   core::Status write(StepNotes& notes) {
@@ -294,7 +329,7 @@ class AttemptRun {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
-    const inspect::Disk disk{result_.slot + " " + identity_.serial, disk_, identity_.disk->sector_size};
+    const inspect::Disk disk{result_.slot + " " + unit_.serial, disk_, identity_.disk->sector_size};
     const Recipe& recipe = context_.recipe;
     result_.report.source = disk.name;
     if (recipe.layout) result_.report.append(inspect::inspect_layout(disk, *recipe.layout, recipe.platform));
@@ -325,8 +360,8 @@ class AttemptRun {
     const std::string_view id = status.error().id();
     if (id == "job.cancelled") return db::AttemptVerdict::aborted;
     // Only what admission decides about the device is a refusal; a record that could not be written is not.
-    if (phase_ == SlotPhase::admit && !id.starts_with("records.") && !id.starts_with("io."))
-      return db::AttemptVerdict::refused;
+    const bool is_admission = phase_ == SlotPhase::admit || phase_ == SlotPhase::claim;
+    if (is_admission && !id.starts_with("records.") && !id.starts_with("io.")) return db::AttemptVerdict::refused;
     if (id == "inspect.incomplete" || id == "device.read-back-unsupported") return db::AttemptVerdict::incomplete;
     return db::AttemptVerdict::failed;
   }
@@ -361,6 +396,9 @@ class AttemptRun {
   SlotPhase phase_ = SlotPhase::empty;
   std::unique_ptr<engine::Target> target_;
   engine::DeviceIdentity identity_;
+  UnitClaim unit_;
+  std::optional<db::UnitId> unit_id_;  // set by admission
+  bool rules_asked_ = false;           // and not told how it ended yet
   std::shared_ptr<const core::BlockSource> disk_;
   std::optional<ffu::DiskMap> map_;  // set by admission
   std::uint64_t described_bytes_ = 0;

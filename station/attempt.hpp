@@ -16,6 +16,7 @@
 #include "flash/core/result.hpp"
 #include "flash/inspect/finding.hpp"
 #include "station/armed_image.hpp"
+#include "station/attempt_rules.hpp"
 #include "station/recipe.hpp"
 #include "station/slot_status.hpp"
 
@@ -45,6 +46,7 @@ struct AttemptContext {
   std::filesystem::path scratch;          // a folder for files taken out of devices; emptied again
   bool training = false;                  // simulated devices, and no others
   capture::Recorder* recorder = nullptr;  // of the bus's transports; told how each attempt ends
+  AttemptRules* rules = nullptr;          // nothing: a unit is what its device says, and may not have passed before
 };
 
 struct AttemptResult {
@@ -72,8 +74,8 @@ class AttemptObserver {
   virtual ~AttemptObserver() = default;
   virtual void on_phase(SlotPhase phase, std::uint64_t due) = 0;  // bytes due in it, 0 where bytes do not measure it
   virtual void on_progress(std::uint64_t done) = 0;               // bytes of the phase
-  virtual void on_identity(const engine::DeviceIdentity& identity) = 0;
-  virtual void on_plan(std::uint64_t read_back_due) = 0;  // bytes that will be read back, known once admitted
+  virtual void on_identity(const std::string& serial) = 0;        // of the unit
+  virtual void on_plan(std::uint64_t read_back_due) = 0;          // bytes that will be read back, known once admitted
   // The work is done, and it was done with one device throughout: if that is the one that the bus still holds at the
   // port, it is nobody new, however often it left and came back meanwhile.
   virtual void on_work_done() = 0;

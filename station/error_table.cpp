@@ -15,7 +15,9 @@
 #include "flash/imaging/errors.hpp"
 #include "flash/inspect/errors.hpp"
 #include "flash/trust/errors.hpp"
+#include "station/api/errors.hpp"
 #include "station/errors.hpp"
+#include "station/service/errors.hpp"
 
 namespace imprint::station {
 
@@ -36,6 +38,8 @@ std::vector<core::ErrorRow> all_error_rows() {
   add(capture::kErrorRows);
   add(db::kErrorRows);
   add(station::kErrorRows);
+  add(api::kErrorRows);
+  add(service::kErrorRows);
   std::ranges::sort(rows, {}, &core::ErrorRow::id);
   return rows;
 }

@@ -19,7 +19,7 @@ class NobodyWatches final : public AttemptObserver {
  public:
   void on_phase(SlotPhase /*phase*/, std::uint64_t /*due*/) override {}
   void on_progress(std::uint64_t /*done*/) override {}
-  void on_identity(const engine::DeviceIdentity& /*identity*/) override {}
+  void on_identity(const std::string& /*serial*/) override {}
   void on_plan(std::uint64_t /*read_back_due*/) override {}
   void on_work_done() override {}
   void on_passed() override {}

@@ -31,6 +31,7 @@ class Session::Slot final : public AttemptObserver {
     // quickly: nothing is started, and nothing is called passed, until the slot stayed empty for the time of a reboot.
     if (latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time) {
       status_.phase = SlotPhase::latched;
+      tell();
       return;
     }
     latched_ = false;
@@ -43,14 +44,27 @@ class Session::Slot final : public AttemptObserver {
     waiting_ = false;
     departed_ = Clock::now();
     // The result belongs to the device that left; whoever looks at the slot now must not take it for the next one's.
-    if (status_.phase == SlotPhase::done || status_.phase == SlotPhase::latched) reset_status(SlotPhase::empty);
+    if (status_.phase == SlotPhase::done || status_.phase == SlotPhase::latched) {
+      reset_status(SlotPhase::empty);
+      tell();
+    }
   }
 
-  void cancel() {
+  void close(bool and_cancel) {
     const std::scoped_lock lock(mutex_);
     waiting_ = false;
     closed_ = true;
-    attempt_stop_.request_stop();
+    if (and_cancel) attempt_stop_.request_stop();
+  }
+
+  [[nodiscard]] bool cancel() {
+    const std::scoped_lock lock(mutex_);
+    return running_ && attempt_stop_.request_stop();
+  }
+
+  [[nodiscard]] bool is_running() const {
+    const std::scoped_lock lock(mutex_);
+    return running_;
   }
 
   // Asks the thread to end; its destructor waits for it. Apart, so that all slots stop at once.
@@ -62,7 +76,9 @@ class Session::Slot final : public AttemptObserver {
     status_.done = 0;
     status_.due = due;
     status_.rate = 0;
+    status_.left.reset();
     meter_.restart(Clock::now());
+    tell();
   }
 
   void on_progress(std::uint64_t done) override {
@@ -71,11 +87,13 @@ class Session::Slot final : public AttemptObserver {
     meter_.add(done, Clock::now());
     status_.rate = meter_.rate();
     status_.left = time_left();
+    if (Clock::now() - told_ >= kTellEvery) tell();
   }
 
-  void on_identity(const engine::DeviceIdentity& identity) override {
+  void on_identity(const std::string& serial) override {
     const std::scoped_lock lock(mutex_);
-    status_.serial = identity.serial;
+    status_.serial = serial;
+    tell();
   }
 
   void on_plan(std::uint64_t read_back_due) override {
@@ -98,6 +116,7 @@ class Session::Slot final : public AttemptObserver {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kTellEvery{250};
 
   // From the rest of this phase and the read-back behind it, at the rate of now.
   [[nodiscard]] std::optional<std::chrono::seconds> time_left() const {
@@ -128,9 +147,11 @@ class Session::Slot final : public AttemptObserver {
         latched_ = false;
         departed_.reset();
         closed_ = session_.config_.once;
+        running_ = true;
+        tell();
       }
       AttemptResult result = run_attempt(session_.context_, config_.name, config_.port, *this, attempt_stop);
-      show(result);
+      finish(result);
       session_.publish(std::move(result));
     }
   }
@@ -144,8 +165,21 @@ class Session::Slot final : public AttemptObserver {
     status_.phase = phase;
   }
 
-  void show(const AttemptResult& result) {
+  void finish(const AttemptResult& result) {
     const std::scoped_lock lock(mutex_);
+    running_ = false;
+    show(result);
+    tell();
+    if (session_.config_.observer != nullptr) session_.config_.observer->on_finished(result);
+  }
+
+  // With the lock held, so that what is told is in order.
+  void tell() {
+    told_ = Clock::now();
+    if (session_.config_.observer != nullptr) session_.config_.observer->on_slot(status_);
+  }
+
+  void show(const AttemptResult& result) {
     // Gone already (pulled, or rebooting): the result is in the records, the slot is empty, or holds what came since.
     if (departed_ && result.verdict == db::AttemptVerdict::passed) {
       if (status_.phase != SlotPhase::latched) reset_status(SlotPhase::empty);
@@ -170,17 +204,19 @@ class Session::Slot final : public AttemptObserver {
   RateMeter meter_;
   std::uint64_t read_back_due_ = 0;
   bool waiting_ = false;  // a device stands here that no attempt was made with
+  bool running_ = false;  // an attempt
   bool closed_ = false;   // no device is taken any more
   bool latched_ = false;
   std::optional<Clock::time_point> departed_;
+  Clock::time_point told_;
   std::stop_source attempt_stop_;
   std::jthread thread_;  // last: it ends before what it uses
 };
 
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
-    : config_(std::move(config)),
-      context_{records,         bus, clock, config_.image, config_.recipe, active_, config_.scratch, config_.training,
-               config_.recorder} {}
+    : config_(std::move(config)), context_{records,          bus,          clock,           config_.image,
+                                           config_.recipe,   active_,      config_.scratch, config_.training,
+                                           config_.recorder, config_.rules} {}
 
 core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
                                                       db::Records& records, const core::WallClock& clock) {
@@ -222,6 +258,7 @@ void Session::on_arrival(const devices::PortPath& port) {
   }
   const std::scoped_lock lock(mutex_);
   refused_ports_.push_back(port);
+  if (config_.observer != nullptr) config_.observer->on_refused_port(port, true);
 }
 
 void Session::on_departure(const devices::PortPath& port) {
@@ -231,9 +268,11 @@ void Session::on_departure(const devices::PortPath& port) {
   }
   const std::scoped_lock lock(mutex_);
   std::erase(refused_ports_, port);
+  if (config_.observer != nullptr) config_.observer->on_refused_port(port, false);
 }
 
 void Session::publish(AttemptResult result) {
+  if (config_.observer != nullptr) return;
   const std::scoped_lock lock(mutex_);
   finished_.push_back(std::move(result));
   finished_changed_.notify_all();
@@ -260,7 +299,20 @@ std::vector<devices::PortPath> Session::refused_ports() const {
 }
 
 void Session::cancel_all() {
-  for (const auto& slot : slots_) slot->cancel();
+  for (const auto& slot : slots_) slot->close(true);
+}
+
+void Session::take_no_more() {
+  for (const auto& slot : slots_) slot->close(false);
+}
+
+bool Session::cancel(const std::string& slot) {
+  const auto found = std::ranges::find_if(slots_, [&](const auto& entry) { return entry->config().name == slot; });
+  return found != slots_.end() && (*found)->cancel();
+}
+
+std::size_t Session::running() const {
+  return static_cast<std::size_t>(std::ranges::count_if(slots_, [](const auto& slot) { return slot->is_running(); }));
 }
 
 }  // namespace imprint::station

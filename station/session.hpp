@@ -21,6 +21,21 @@ struct SlotConfig {
   devices::PortPath port;
 };
 
+// Told of what happens in the slots, from their threads; one call at a time for each slot, in order. Must not block,
+// and must not call the session.
+class SessionObserver {
+ public:
+  SessionObserver() = default;
+  SessionObserver(const SessionObserver&) = delete;
+  SessionObserver& operator=(const SessionObserver&) = delete;
+  virtual ~SessionObserver() = default;
+  // Every change of phase; bytes of a phase a few times a second.
+  virtual void on_slot(const SlotStatus& status) = 0;
+  virtual void on_finished(const AttemptResult& result) = 0;
+  // A device came to a port that no slot owns, or left it.
+  virtual void on_refused_port(const devices::PortPath& port, bool present) = 0;
+};
+
 struct SessionConfig {
   Recipe recipe;
   ArmedImage image;
@@ -29,6 +44,8 @@ struct SessionConfig {
   bool training = false;
   capture::Recorder* recorder = nullptr;  // outlives the session
   bool once = false;                      // a slot takes one device, and no other after it
+  AttemptRules* rules = nullptr;          // of the line; outlives the session
+  SessionObserver* observer = nullptr;    // outlives the session; with one, next_finished() has nothing to give
 };
 
 // Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does
@@ -51,6 +68,13 @@ class Session final : public devices::BusObserver {
   [[nodiscard]] std::vector<devices::PortPath> refused_ports() const;
   // What runs closes as aborted, and no slot takes a device any more.
   void cancel_all();
+  // What runs goes on, and no slot takes a device any more.
+  void take_no_more();
+  // What runs in the slot closes as aborted; the next device is taken as usual. False when there is no such slot, or
+  // nothing runs in it.
+  bool cancel(const std::string& slot);
+  // Attempts that run.
+  [[nodiscard]] std::size_t running() const;
 
   void on_arrival(const devices::PortPath& port) override;
   void on_departure(const devices::PortPath& port) override;

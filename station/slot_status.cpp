@@ -10,6 +10,8 @@ std::string_view to_string(SlotPhase phase) {
       return "empty";
     case SlotPhase::identify:
       return "identify";
+    case SlotPhase::claim:
+      return "claim";
     case SlotPhase::admit:
       return "admit";
     case SlotPhase::write:

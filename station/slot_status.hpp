@@ -13,8 +13,9 @@
 
 namespace imprint::station {
 
+// claim: whose unit it is, for which it may wait for a scan.
 // latched: a device came back sooner than a reboot takes after a PASS; it is not looked at until it is taken out.
-enum class SlotPhase { empty, identify, admit, write, read_back, inspect, finish, done, latched };
+enum class SlotPhase { empty, identify, claim, admit, write, read_back, inspect, finish, done, latched };
 [[nodiscard]] std::string_view to_string(SlotPhase phase);
 
 struct SlotStatus {
