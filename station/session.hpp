@@ -2,9 +2,11 @@
 // An armed station: slots, a thread for each, and what happens when devices come and go.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +21,8 @@ namespace imprint::station {
 struct SlotConfig {
   std::string name;
   devices::PortPath port;
+  // The same socket's others: a USB 3 socket is one for each set of its wires, and holds a device at one of them.
+  std::vector<devices::PortPath> other_ports{};
 };
 
 // Told of what happens in the slots, from their threads; one call at a time for each slot, in order. Must not block,
@@ -40,6 +44,9 @@ struct SessionConfig {
   Recipe recipe;
   ArmedImage image;
   std::vector<SlotConfig> slots;
+  // The slot of a port that `slots` does not name, asked when a device comes there: slots whose ports follow from a
+  // pattern are made then, up to kMostSlots. Not given: there are none.
+  std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
   std::filesystem::path scratch;
   bool training = false;
   capture::Recorder* recorder = nullptr;  // outlives the session
@@ -76,6 +83,8 @@ class Session final : public devices::BusObserver {
   // Attempts that run.
   [[nodiscard]] std::size_t running() const;
 
+  static constexpr std::size_t kMostSlots = 256;
+
   void on_arrival(const devices::PortPath& port) override;
   void on_departure(const devices::PortPath& port) override;
 
@@ -83,6 +92,8 @@ class Session final : public devices::BusObserver {
   class Slot;
   Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock);
   [[nodiscard]] Slot* find(const devices::PortPath& port) const;
+  [[nodiscard]] Slot* find_or_make(const devices::PortPath& port);
+  [[nodiscard]] std::vector<Slot*> all_slots() const;
   void publish(AttemptResult result);
 
   SessionConfig config_;
@@ -92,7 +103,9 @@ class Session final : public devices::BusObserver {
   std::condition_variable finished_changed_;
   std::deque<AttemptResult> finished_;
   std::vector<devices::PortPath> refused_ports_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // set once, before the subscription
+  mutable std::mutex slots_mutex_;  // of the list; a slot stays until the session goes
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::atomic<bool> takes_more_ = true;
   std::unique_ptr<devices::BusSubscription> subscription_;
 };
 
