@@ -273,17 +273,19 @@ class AttemptRun {
 
   // Everything that can refuse the unit; a leave that was given once is taken last.
   core::Status admit(StepNotes& notes) {
-    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit()));
     // Claimed before the records are asked: of two devices with one serial only one can get past both.
     claimed_ = context_.active.claim(unit_.serial);
-    if (!claimed_) return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
-    Leave leave;
-    if (context_.rules != nullptr) {
-      IMPRINT_TRY(leave, context_.rules->admit(result_.slot, unit_, identity_));
-      notes.detail = leave.reason;
-    }
+    core::Result<Leave> leave = Leave{};
+    if (claimed_ && context_.rules != nullptr) leave = context_.rules->admit(result_.slot, unit_, identity_);
+    // Whoever is refused is in the unit's history, too.
+    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit(leave ? leave->reason : "")));
+    if (!claimed_)
+      return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
+    if (!leave) return std::unexpected(std::move(leave).error());
+    notes.detail = leave->reason;
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(*unit_id_));
-    if (passed_before && !leave.may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
+    if (passed_before && !leave->may_have_passed)
+      return fail("unit.serial-duplicate").with("serial", unit_.serial);
     IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
     described_bytes_ = map_->described_bytes();
     IMPRINT_TRY(reads_back_, will_read_back());
@@ -291,12 +293,15 @@ class AttemptRun {
     return {};
   }
 
-  [[nodiscard]] db::UnitIdentity row_of_unit() const {
+  [[nodiscard]] db::UnitIdentity row_of_unit(const std::string& reason) const {
     db::UnitIdentity row;
     row.serial = unit_.serial;
     row.device_unique_id = identity_.unique_id;
     row.platform_id = identity_.platform_id;
     row.protocol = identity_.protocol;
+    row.device_serial = identity_.serial;
+    row.manual_serial = unit_.manual_serial;
+    row.reason = reason;
     return row;
   }
 

@@ -41,7 +41,7 @@ class AttemptRules {
   // its own; a stop request ends that (`job.cancelled`). Each claim is followed by one call of ended().
   [[nodiscard]] virtual core::Result<UnitClaim> claim(const std::string& slot, const engine::DeviceIdentity& identity,
                                                       const std::stop_token& stop) = 0;
-  // Asked before a byte is written, with the unit in the records. An error refuses the unit.
+  // Asked before a byte is written, and before the records tie the attempt to the unit. An error refuses the unit.
   [[nodiscard]] virtual core::Result<Leave> admit(const std::string& slot, const UnitClaim& claim,
                                                   const engine::DeviceIdentity& identity) = 0;
   // The attempt is closed. `unit`: nothing when it was not identified.

@@ -246,9 +246,11 @@ core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devi
     for (const devices::PortPath& port : slot.other_ports)
       if (!ports.insert(port).second) return fail("station.slot-map-invalid").with("port", port.text);
   }
-  // What a crash left open belongs to nobody any more.
-  IMPRINT_TRY(const auto interrupted, records.close_interrupted());
-  static_cast<void>(interrupted);
+  // What a crash left open belongs to nobody any more. A line has ended it when it opened the records.
+  if (config.rules == nullptr) {
+    IMPRINT_TRY(const auto interrupted, records.close_interrupted());
+    static_cast<void>(interrupted);
+  }
   std::unique_ptr<Session> session(new Session(std::move(config), bus, records, clock));
   for (const SlotConfig& slot : session->config_.slots)
     session->slots_.push_back(std::make_unique<Slot>(*session, slot));

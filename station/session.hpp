@@ -61,7 +61,7 @@ class Session final : public devices::BusObserver {
  public:
   // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training;
   // `station.records-mixed` when the records hold attempts of the other kind. Attempts that a crash left open are
-  // closed as interrupted. Devices that are plugged in already start at once. The bus, the records and the clock
+  // closed as interrupted, unless the session is a line's. Devices that are plugged in already start at once. The bus, the records and the clock
   // outlive the session.
   [[nodiscard]] static core::Result<std::unique_ptr<Session>> start(SessionConfig config, devices::DeviceBus& bus,
                                                                     db::Records& records, const core::WallClock& clock);

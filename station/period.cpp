@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // ISO 8601 moments with and without a zone.
-#include "station/cli/period.hpp"
+#include "station/period.hpp"
 
 #include <ctime>
 #include <optional>
@@ -10,7 +10,7 @@
 #include "flash/core/text.hpp"
 #include "station/errors.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station {
 namespace {
 
 int number(const std::sub_match<const char*>& match) {
@@ -57,4 +57,4 @@ core::Result<core::UtcTime> parse_moment(std::string_view text) {
   return core::UtcTime(std::chrono::seconds(std::mktime(&parts)));
 }
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Signing in and out.
+#include "station/line/sign_ins.hpp"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "flash/core/text.hpp"
+#include "station/line/errors.hpp"
+#include "station/people/errors.hpp"
+
+namespace imprint::station::line {
+namespace {
+
+// Nobody types more people in than this at one station; a token costs memory.
+constexpr std::size_t kMostSignIns = 256;
+
+core::Result<std::string> new_token() {
+  std::array<std::uint8_t, 16> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1)
+    return people::fail("people.hash-failed", "no random numbers");
+  return core::to_hex(bytes);
+}
+
+}  // namespace
+
+SignIns::SignIns(db::Records& records, SignInRules rules, std::function<Clock::time_point()> now)
+    : records_(records), people_(records), rules_(std::move(rules)), now_(now), limiter_(rules_.attempts, now) {}
+
+core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, const std::string& from) {
+  const auto role = people::parse_role(person.role);
+  if (!role || !person.active) return people::fail("people.pin-wrong");
+  SignedIn who;
+  IMPRINT_TRY(who.token, new_token());
+  who.person = person.id;
+  who.name = person.name;
+  who.standing = {*role, gave_pin};
+  IMPRINT_TRY(who.session, people_.open_session(person.id, from));
+  const std::scoped_lock lock(mutex_);
+  if (entries_.size() >= kMostSignIns) {
+    const auto oldest = std::ranges::min_element(entries_, {}, [](const auto& entry) { return entry.second.touched; });
+    static_cast<void>(people_.close_session(oldest->second.who.session, "too many sign-ins"));
+    entries_.erase(oldest);
+  }
+  entries_[who.token] = {who, now_()};
+  return who;
+}
+
+core::Status SignIns::check(const std::optional<db::Person>& person, const trust::Secret& pin) const {
+  std::optional<std::string> stored;
+  if (person && person->active) {
+    IMPRINT_TRY(stored, people_.credential(person->id));
+  }
+  IMPRINT_TRY(const bool right, stored ? people::is_pin(pin, *stored) : people::check_nobody(pin));
+  if (!right) return people::fail("people.pin-wrong");
+  return {};
+}
+
+core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person, const std::string& who,
+                                         const trust::Secret& pin, const std::string& from) {
+  const std::string subject = person ? std::to_string(person->id) : "unknown " + who;
+  IMPRINT_CHECK(limiter_.begin(subject, from));
+  const core::Status right = check(person, pin);
+  if (!right) {
+    // What is the station's fault is no wrong PIN.
+    if (right.error().id() != "people.pin-wrong") limiter_.withdrawn(subject, from);
+    return std::unexpected(right.error());
+  }
+  limiter_.succeeded(subject, from);
+  return enter(*person, true, from);
+}
+
+core::Result<SignedIn> SignIns::by_name(const std::string& name, const trust::Secret& pin, const std::string& from) {
+  IMPRINT_TRY(const auto person, people_.find_by_name(name));
+  return with_pin(person, name, pin, from);
+}
+
+core::Result<SignedIn> SignIns::by_badge(const std::string& badge, const std::optional<trust::Secret>& pin,
+                                         const std::string& from) {
+  IMPRINT_TRY(const auto person, people_.find_by_badge(badge));
+  if (pin) return with_pin(person, badge, *pin, from);
+  // Badges can be guessed, too: slowed down the same way.
+  const std::string subject = person ? std::to_string(person->id) : "unknown " + badge;
+  if (!person) {
+    IMPRINT_CHECK(limiter_.begin(subject, from));
+    return people::fail("people.pin-wrong");
+  }
+  return enter(*person, false, from);
+}
+
+core::Result<SignedIn> SignIns::resume(std::string_view token) {
+  end_idle();
+  const std::scoped_lock lock(mutex_);
+  const auto found = entries_.find(token);
+  if (found == entries_.end()) return fail("people.session-ended");
+  found->second.touched = now_();
+  return found->second.who;
+}
+
+core::Status SignIns::sign_out(std::string_view token, const std::string& why) {
+  db::SessionId session = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = entries_.find(token);
+    if (found == entries_.end()) return fail("people.session-ended");
+    session = found->second.who.session;
+    entries_.erase(found);
+  }
+  return people_.close_session(session, why);
+}
+
+std::size_t SignIns::end_idle() {
+  if (rules_.sign_out_after.count() == 0) return 0;
+  std::vector<db::SessionId> ended;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+      if (now_() - entry->second.touched < rules_.sign_out_after) {
+        ++entry;
+        continue;
+      }
+      ended.push_back(entry->second.who.session);
+      entry = entries_.erase(entry);
+    }
+  }
+  // The sign-in has ended in any case; a row that could not be written now is closed at the next start.
+  for (const db::SessionId session : ended) static_cast<void>(people_.close_session(session, "not used"));
+  return ended.size();
+}
+
+void SignIns::end_all_of(db::OperatorId person, const std::string& why) {
+  std::vector<db::SessionId> ended;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (auto entry = entries_.begin(); entry != entries_.end();) {
+      if (entry->second.who.person != person) {
+        ++entry;
+        continue;
+      }
+      ended.push_back(entry->second.who.session);
+      entry = entries_.erase(entry);
+    }
+  }
+  for (const db::SessionId session : ended) static_cast<void>(people_.close_session(session, why));
+}
+
+core::Result<db::OperatorId> SignIns::make_first(const std::string& name, const trust::Secret& pin) {
+  const std::scoped_lock lock(first_mutex_);
+  IMPRINT_TRY(const auto all, people_.list());
+  // Somebody without a PIN is left of a call that failed half way.
+  for (const db::Person& person : all) {
+    IMPRINT_TRY(const auto credential, people_.credential(person.id));
+    if (credential) return fail("people.first-done");
+  }
+  IMPRINT_CHECK(people::check_pin(pin, rules_.pin));
+  IMPRINT_TRY(const std::string hash, people::hash_pin(pin));
+  IMPRINT_TRY(const auto former, people_.find_by_name(name));
+  db::OperatorId person = former ? former->id : 0;
+  if (!former) {
+    IMPRINT_TRY(person, people_.add(std::string(people::to_string(people::Role::engineer)), name, "", {}));
+  }
+  IMPRINT_CHECK(people_.set_credential(person, hash));
+  return person;
+}
+
+core::Status SignIns::set_pin(db::OperatorId person, const trust::Secret& pin) {
+  IMPRINT_CHECK(people::check_pin(pin, rules_.pin));
+  IMPRINT_TRY(const std::string hash, people::hash_pin(pin));
+  IMPRINT_CHECK(people_.set_credential(person, hash));
+  end_all_of(person, "another PIN");
+  return {};
+}
+
+void SignIns::unlock(db::OperatorId person) { limiter_.unlock(std::to_string(person)); }
+bool SignIns::is_locked(db::OperatorId person) const { return limiter_.is_locked(std::to_string(person)); }
+
+std::vector<SignedIn> SignIns::everybody() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<SignedIn> all;
+  for (const auto& [token, entry] : entries_) {
+    all.push_back(entry.who);
+    all.back().token.clear();
+  }
+  return all;
+}
+
+}  // namespace imprint::station::line
