@@ -28,7 +28,7 @@ struct OrderRow {
 };
 
 // Each unit of the order is counted once among passed, failed and scrapped, by its last conclusive attempt within the
-// order. Refused, aborted and incomplete count attempts or units that are no result yet.
+// order. What ended without naming a unit is counted by attempts.
 struct OrderProgress {
   std::uint64_t quantity = 0;
   std::uint64_t passed = 0;      // units whose last result is a pass, scrapped ones left out

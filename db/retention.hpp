@@ -10,8 +10,8 @@ namespace imprint::db {
 struct RetentionPolicy {
   core::UtcTime before{};  // attempts opened, entries made before
   bool details = true;     // steps and findings of closed attempts
-  bool attempts = false;   // closed attempts themselves. Their unit stays: its serial is used, and its ordinals go on.
-  bool serials = false;    // besides: units that have no attempt left, after which their serial is free again
+  bool attempts = false;   // closed attempts that are no result: refused, aborted, interrupted, never identified
+  bool serials = false;    // besides: units all of whose attempts are old, with those; their serials are free again
   bool audit = false;      // audit entries
   bool outbox = true;      // events that were delivered
   std::string reason{};    // needed
