@@ -15,7 +15,11 @@
 #include "flash/imaging/errors.hpp"
 #include "flash/inspect/errors.hpp"
 #include "flash/trust/errors.hpp"
+#include "station/admission/errors.hpp"
+#include "station/config/errors.hpp"
 #include "station/errors.hpp"
+#include "station/images/errors.hpp"
+#include "station/people/errors.hpp"
 
 namespace imprint::station {
 
@@ -36,6 +40,10 @@ std::vector<core::ErrorRow> all_error_rows() {
   add(capture::kErrorRows);
   add(db::kErrorRows);
   add(station::kErrorRows);
+  add(admission::kErrorRows);
+  add(config::kErrorRows);
+  add(images::kErrorRows);
+  add(people::kErrorRows);
   std::ranges::sort(rows, {}, &core::ErrorRow::id);
   return rows;
 }

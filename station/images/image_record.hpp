@@ -19,7 +19,7 @@ enum class CopiedBy : std::uint8_t { reflink, copying };
 enum class SealedBy : std::uint8_t {
   fs_verity,
   nothing
-};                                                       // nothing: only by permissions and the check at each opening
+};  // nothing: only by permissions and the check at each opening
 [[nodiscard]] std::string_view to_string(CopiedBy how);  // "reflink", "copy"
 [[nodiscard]] std::string_view to_string(SealedBy how);  // "fs-verity", "not sealed"
 
