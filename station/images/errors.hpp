@@ -24,8 +24,6 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      "Remove the image and admit it again.", core::FaultClass::station},
     {"store.busy", "Another process is changing the image store", "Try again when it is done.",
      core::FaultClass::station},
-    {"store.image-in-use", "The image is armed or being flashed", "Disarm the station first.",
-     core::FaultClass::operator_},
 });
 
 using ErrorId = core::RowRef<kErrorRows>;

@@ -29,6 +29,8 @@ struct OpenedFromStore {
   std::shared_ptr<engine::VerifiedImage> image;
 };
 
+class StagedFile;
+
 // DIGEST.ffu with its decision DIGEST.json. Thread-safe, and safe beside other processes: what changes the folder is
 // done under a lock on it, and an admission under one on its own file.
 class ImageStore {
@@ -75,6 +77,9 @@ class ImageStore {
   [[nodiscard]] core::Result<ImageRecord> read_record(const std::filesystem::path& path) const;
   core::Status write_record(const ImageRecord& record) const;
   core::Status remove_leftovers() const;
+  [[nodiscard]] core::Status check_not_withdrawn(std::string_view digest) const;
+  [[nodiscard]] core::Status look_at_source(const Admission& admission, const trust::TrustStore& trust) const;
+  [[nodiscard]] core::Result<StagedFile> stage() const;
 
   std::filesystem::path folder_;
 };

@@ -19,6 +19,8 @@ struct AttemptRules {
   std::chrono::milliseconds first_delay = std::chrono::seconds(2);  // doubled by each further one
   std::chrono::milliseconds longest_delay = std::chrono::minutes(5);
   unsigned lock_after = 10;  // wrong ones of one person in a row; 0: never
+  // An origin with no wrong one for so long starts anew: a kiosk sees the slips of everybody.
+  std::chrono::milliseconds origin_memory = std::chrono::minutes(15);
 };
 
 // Thread-safe. Counts by person and by origin (a kiosk, a user of the machine). An origin is delayed and never locked:
@@ -57,6 +59,7 @@ class AttemptLimiter {
   struct Tries {
     unsigned wrong = 0;
     Clock::time_point last;
+    Clock::time_point before;  // the one before the last, for take_back()
   };
   using Names = std::map<std::string, Tries, std::less<>>;
   [[nodiscard]] std::chrono::milliseconds wait_of(const Names& names, const std::string& name) const;
