@@ -12,11 +12,11 @@
 
 namespace imprint::engine {
 
-// Puts what `plan` says onto the disk, in its order, several writes in flight: both places of partition tables are wiped
-// first and written last, and so is the very first sector, each step flushed before the next. Good only when the last
-// flush was. The observer hears of bytes that the disk took or held already, and of those that were zeroed or verified
-// away. Errors of the disk and the image; `job.cancelled` soon after a stop request, also while the disk hangs;
-// `device.erase-unsupported`.
+// Puts what `plan` says onto the disk, in its order, several writes in flight: both places of partition tables are
+// wiped first and written last, and so is the very first sector, each step flushed before the next. Good only when the
+// last flush was. The observer hears of bytes that the disk took or held already, and of those that were zeroed or
+// verified away. Errors of the disk and the image; `job.cancelled` soon after a stop request, also while the disk
+// hangs; `device.erase-unsupported`.
 [[nodiscard]] core::Status write_blocks(VerifiedImage& image, const WritePlan& plan, const FlashPolicy& policy,
                                         QueuedDisk& disk, TransferObserver& observer, PhaseMeter& meter,
                                         const std::stop_token& stop, WriteOutcome& outcome);

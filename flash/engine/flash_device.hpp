@@ -28,8 +28,8 @@ namespace imprint::engine {
 // device's disk will hold.
 [[nodiscard]] core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity);
 
-// The same, with the plan that all slots with disks of this size share. `layout.gpt-damaged` where the policy asks for a
-// table that is fitted to a larger disk and there is none to be fitted.
+// The same, with the plan that all slots with disks of this size share. `layout.gpt-damaged` where the policy asks for
+// a table that is fitted to a larger disk and there is none to be fitted.
 [[nodiscard]] core::Result<std::shared_ptr<const WritePlan>> plan_for(VerifiedImage& image,
                                                                       const DeviceIdentity& identity,
                                                                       const FlashPolicy& policy);

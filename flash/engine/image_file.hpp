@@ -23,8 +23,8 @@ class WatchedSource : public core::BlockSource {
   [[nodiscard]] virtual core::Status check_unchanged() const = 0;
 };
 
-// A regular file or a disk, read with pread. Told by device, inode, size, and times of change. One that was unlinked, or
-// renamed over, since it was opened is still there and is good.
+// A regular file or a disk, read with pread. Told by device, inode, size, and times of change. One that was unlinked,
+// or renamed over, since it was opened is still there and is good.
 class ImageFile final : public WatchedSource {
  public:
   // `io.open-failed` and its kind.

@@ -36,8 +36,8 @@ class QueuedDisk {
   QueuedDisk& operator=(const QueuedDisk&) = delete;
   virtual ~QueuedDisk() = default;
 
-  [[nodiscard]] virtual std::uint64_t size() const = 0;    // bytes
-  [[nodiscard]] virtual unsigned buffers() const = 0;      // how many; as many requests may be in flight
+  [[nodiscard]] virtual std::uint64_t size() const = 0;              // bytes
+  [[nodiscard]] virtual unsigned buffers() const = 0;                // how many; as many requests may be in flight
   [[nodiscard]] virtual core::ByteSpan buffer(unsigned number) = 0;  // kBufferBytes, at a multiple of 4096
   // `io.out-of-range`. What becomes of the request, finish() says.
   [[nodiscard]] virtual core::Status start(const Request& request) = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What goes where on a disk of one size, worked out once for all slots: which bytes of the image, in which pieces and in
-// which order, and what replaces them where the partition table is fitted to a larger disk.
+// What goes where on a disk of one size, worked out once for all slots: which bytes of the image, in which pieces and
+// in which order, and what replaces them where the partition table is fitted to a larger disk.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +50,7 @@ class WritePlan {
   // What is written of `range`, in the order of the disk: neighbouring runs as one, cut where the disk's offset is a
   // multiple of a buffer.
   [[nodiscard]] std::vector<core::Extent> pieces(core::Extent range) const;
+  [[nodiscard]] const std::vector<core::Extent>& body_pieces() const { return body_pieces_; }
   // Fills `out` with what a piece holds. The errors of VerifiedImage::read_plain().
   [[nodiscard]] core::Status fill(VerifiedImage& image, core::Extent piece, core::ByteSpan out,
                                   Starvation& waited) const;
@@ -57,6 +58,7 @@ class WritePlan {
   void expect(VerifiedImage& image, core::Extent piece) const;
   // The replacements that touch a piece.
   [[nodiscard]] std::vector<const Replacement*> replaced_in(core::Extent piece) const;
+  [[nodiscard]] const std::vector<Replacement>& replacements() const { return replacements_; }  // ascending
 
   // What an engineer should know: the GPT's backup copy ends before the disk does, or was moved.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
@@ -67,6 +69,7 @@ class WritePlan {
   std::vector<std::string> warnings_;
   std::vector<core::Extent> covered_;  // map and replacements, ascending, none adjacent
   std::vector<core::Extent> left_out_;
+  std::vector<core::Extent> body_pieces_;
   std::uint64_t described_bytes_ = 0;
   std::uint64_t left_out_bytes_ = 0;
   std::uint64_t body_start_ = 0;
