@@ -10,6 +10,8 @@
 
 #include "flash/core/text.hpp"
 #include "flash/engine/flash_device.hpp"
+#include "flash/engine/pace.hpp"
+#include "flash/engine/phase_limit.hpp"
 #include "station/errors.hpp"
 #include "station/version.hpp"
 
@@ -22,8 +24,10 @@ constexpr std::size_t kMaxLogLines = 200;  // of a device's own log, kept with t
 
 class WriteObserver final : public engine::TransferObserver {
  public:
-  WriteObserver(AttemptObserver& observer, engine::Pace& pace) : observer_(observer), pace_(pace) {}
+  WriteObserver(AttemptObserver& observer, engine::Pace& pace, std::uint64_t due)
+      : observer_(observer), pace_(pace), due_(due) {}
   void on_bytes(std::uint64_t done) override {
+    if (done < done_) observer_.on_phase(SlotPhase::write, due_);  // begun again: the rate, too
     done_ = done;
     pace_.on_bytes(done, std::chrono::steady_clock::now());
     observer_.on_progress(done);
@@ -38,6 +42,7 @@ class WriteObserver final : public engine::TransferObserver {
  private:
   AttemptObserver& observer_;
   engine::Pace& pace_;
+  std::uint64_t due_;
   std::uint64_t done_ = 0;
   std::size_t lines_ = 0;
   std::string log_;
@@ -153,11 +158,11 @@ class AttemptRun {
     if (context_.rules != nullptr)
       IMPRINT_CHECK(step("claim", SlotPhase::claim, 0, [this](StepNotes& notes) { return claim(notes); }));
     IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes& notes) { return admit(notes); }));
-    const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
+    const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *plan_, context_.recipe.flash);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
     if (reads_back_) {
-      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
+      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, read_back_due_,
                          [this](StepNotes& notes) { return read_back(notes); }));
       result_.proof = db::ProofLevel::read_back;
     }
@@ -248,6 +253,7 @@ class AttemptRun {
     if (is_simulated != context_.training)
       return context_.training ? fail("station.records-mixed") : fail("station.training-only");
     IMPRINT_TRY(target_, context_.bus.open(port_));
+    target_->stop_with(stop_);
     IMPRINT_TRY(identity_, target_->identify());
     notes.detail = identity_.protocol + " " + identity_.platform_id;
     for (const auto& [name, value] : identity_.details) notes.detail += "\n" + name + ": " + value;
@@ -286,10 +292,10 @@ class AttemptRun {
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(*unit_id_));
     if (passed_before && !leave->may_have_passed)
       return fail("unit.serial-duplicate").with("serial", unit_.serial);
-    IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
-    described_bytes_ = map_->described_bytes();
+    IMPRINT_TRY(plan_, engine::plan_for(*context_.image.image, identity_, context_.recipe.flash));
+    read_back_due_ = engine::read_back_due(*plan_, context_.recipe.flash);
     IMPRINT_TRY(reads_back_, will_read_back());
-    observer_.on_plan(reads_back_ ? described_bytes_ : 0);
+    observer_.on_plan(reads_back_ ? read_back_due_ : 0);
     return {};
   }
 
@@ -306,28 +312,40 @@ class AttemptRun {
   }
 
   core::Status write(StepNotes& notes) {
-    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *map_);
-    engine::Pace pace(context_.recipe.flash.least_pace, due, stop_, std::chrono::steady_clock::now());
-    WriteObserver observer(observer_, pace);
-    auto status = engine::write_image(*target_, *context_.image.image, *map_, observer, pace.token());
+    const engine::FlashPolicy& policy = context_.recipe.flash;
+    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *plan_, policy);
+    const engine::PhaseLimit limit("writing", policy.limits.write, stop_);
+    engine::Pace pace(policy.least_pace, due, limit.token(), std::chrono::steady_clock::now());
+    WriteObserver observer(observer_, pace, due);
+    engine::WriteOutcome outcome;
+    auto status = engine::write_image(*target_, *context_.image.image, *plan_, policy, observer, write_meter_,
+                                      pace.token(), outcome);
     notes.bytes = observer.done();
     notes.detail = observer.log();
-    return pace.judge(std::move(status));
+    for (const std::string& note : outcome.notes) notes.detail += (notes.detail.empty() ? "" : "\n") + note;
+    return limit.judge(pace.judge(std::move(status)));
   }
 
   core::Status read_back(StepNotes& notes) {
-    if (!disk_) {
-      IMPRINT_TRY(disk_, target_->open_disk());
-    }
-    engine::Pace pace(context_.recipe.flash.least_pace, described_bytes_, stop_, std::chrono::steady_clock::now());
-    return pace.judge(engine::read_back(
-        *context_.image.image, *disk_,
+    const engine::FlashPolicy& policy = context_.recipe.flash;
+    IMPRINT_TRY(const auto disk, open_for_read_back());
+    const engine::PhaseLimit limit("reading back", policy.limits.read_back, stop_);
+    engine::Pace pace(policy.least_pace, read_back_due_, limit.token(), std::chrono::steady_clock::now());
+    return limit.judge(pace.judge(engine::read_back(
+        *context_.image.image, *plan_, policy, *disk,
         [&](std::uint64_t done, std::uint64_t) {
           notes.bytes = done;
           pace.on_bytes(done, std::chrono::steady_clock::now());
           observer_.on_progress(done);
         },
-        pace.token()));
+        read_meter_, pace.token())));
+  }
+
+  core::Result<std::unique_ptr<engine::QueuedDisk>> open_for_read_back() {
+    if (target_->as_block() != nullptr) return target_->open_queue();
+    // A device that has to be asked for its disk is asked once, also where the rules read it afterwards.
+    IMPRINT_TRY(disk_, target_->open_disk());
+    return engine::one_by_one(disk_->size(), nullptr, disk_);
   }
 
   core::Status inspect_disk() {
@@ -405,8 +423,10 @@ class AttemptRun {
   std::optional<db::UnitId> unit_id_;  // set by admission
   bool rules_asked_ = false;           // and not told how it ended yet
   std::shared_ptr<const core::BlockSource> disk_;
-  std::optional<ffu::DiskMap> map_;  // set by admission
-  std::uint64_t described_bytes_ = 0;
+  std::shared_ptr<const engine::WritePlan> plan_;  // set by admission, shared with the other slots
+  std::uint64_t read_back_due_ = 0;
+  engine::PhaseMeter write_meter_;
+  engine::PhaseMeter read_meter_;
   bool reads_back_ = false;  // set by admission, too
   bool claimed_ = false;
 };

@@ -52,13 +52,16 @@ class Nobody final : public engine::TransferObserver {
 };
 
 // The station's steps with a disk, from identification to the proof.
-core::Status flash(devices::MassStorageTarget& target, engine::VerifiedImage& image) {
+core::Status flash(devices::MassStorageTarget& target, engine::VerifiedImage& image,
+                   const engine::FlashPolicy& policy = {}) {
   IMPRINT_TRY(const auto identity, target.identify());
-  IMPRINT_TRY(const auto map, engine::check_fit(image.image(), identity));
+  IMPRINT_TRY(const auto plan, engine::plan_for(image, identity, policy));
   Nobody nobody;
-  IMPRINT_CHECK(engine::write_image(target, image, map, nobody, {}));
-  IMPRINT_TRY(const auto disk, target.open_disk());
-  return engine::read_back(image, *disk, {}, {});
+  engine::PhaseMeter meter;
+  engine::WriteOutcome outcome;
+  IMPRINT_CHECK(engine::write_image(target, image, *plan, policy, nobody, meter, {}, outcome));
+  IMPRINT_TRY(const auto disk, target.open_queue());
+  return engine::read_back(image, *plan, policy, *disk, {}, meter, {});
 }
 
 std::shared_ptr<engine::VerifiedImage> small_image(std::uint64_t disk_size) {
