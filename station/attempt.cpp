@@ -3,6 +3,8 @@
 // closed with what is known, and nothing is called passed that the record does not hold.
 #include "station/attempt.hpp"
 
+#include <fmt/format.h>
+
 #include <exception>
 #include <functional>
 #include <new>
@@ -158,6 +160,8 @@ class AttemptRun {
     if (context_.rules != nullptr)
       IMPRINT_CHECK(step("claim", SlotPhase::claim, 0, [this](StepNotes& notes) { return claim(notes); }));
     IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes& notes) { return admit(notes); }));
+    // Devices of one hub that all start at once draw more than it gives.
+    if (context_.gate != nullptr) IMPRINT_CHECK(context_.gate->enter(devices::supply_of(port_), stop_));
     const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *plan_, context_.recipe.flash);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
@@ -202,7 +206,7 @@ class AttemptRun {
       outcome.serial = result_.serial;
       outcome.read_back = engine::to_string(context_.recipe.flash.read_back);
       outcome.image = context_.image.image->identity();
-      outcome.reboot = context_.recipe.after_pass == AfterPass::reboot;
+      outcome.reboot = context_.recipe.flash.after_pass == engine::AfterPass::reboot;
       result_.recording = context_.recorder->finish(port_, outcome);
     } catch (const std::exception&) {
       result_.recording.reset();  // lost for want of memory; what the attempt came to is in the records, and stays
@@ -212,10 +216,12 @@ class AttemptRun {
   // The unit is proved and recorded: what happens to the device from here on does not change that.
   void after_pass() {
     observer_.on_passed();
-    if (context_.recipe.after_pass != AfterPass::reboot) return;
+    const engine::AfterPass after = context_.recipe.flash.after_pass;
+    if (after == engine::AfterPass::nothing) return;
     observer_.on_phase(SlotPhase::finish, 0);
-    auto rebooted = target_->reboot();
-    if (!rebooted) result_.note = "passed, but not rebooted: " + rebooted.error().message();
+    const auto finished = engine::finish_device(*target_, after);
+    if (!finished)
+      result_.note = fmt::format("passed, but not done: {} ({})", engine::to_string(after), finished.error().message());
   }
 
   // Runs one step and records it. A step whose row could not be written counts as failed: there is no proof of it.
@@ -285,13 +291,11 @@ class AttemptRun {
     if (claimed_ && context_.rules != nullptr) leave = context_.rules->admit(result_.slot, unit_, identity_);
     // Whoever is refused is in the unit's history, too.
     IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit(leave ? leave->reason : "")));
-    if (!claimed_)
-      return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
+    if (!claimed_) return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
     if (!leave) return std::unexpected(std::move(leave).error());
     notes.detail = leave->reason;
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(*unit_id_));
-    if (passed_before && !leave->may_have_passed)
-      return fail("unit.serial-duplicate").with("serial", unit_.serial);
+    if (passed_before && !leave->may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
     IMPRINT_TRY(plan_, engine::plan_for(*context_.image.image, identity_, context_.recipe.flash));
     read_back_due_ = engine::read_back_due(*plan_, context_.recipe.flash);
     IMPRINT_TRY(reads_back_, will_read_back());

@@ -23,6 +23,7 @@
 #include "station/line/errors.hpp"
 #include "station/people/errors.hpp"
 #include "station/service/errors.hpp"
+#include "station/training/errors.hpp"
 
 namespace imprint::station {
 
@@ -50,6 +51,7 @@ std::vector<core::ErrorRow> all_error_rows() {
   add(line::kErrorRows);
   add(people::kErrorRows);
   add(service::kErrorRows);
+  add(training::kErrorRows);
   std::ranges::sort(rows, {}, &core::ErrorRow::id);
   return rows;
 }

@@ -228,9 +228,19 @@ class Session::Slot final : public AttemptObserver {
 };
 
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
-    : config_(std::move(config)), context_{records,          bus,          clock,           config_.image,
-                                           config_.recipe,   active_,      config_.scratch, config_.training,
-                                           config_.recorder, config_.rules} {}
+    : config_(std::move(config)),
+      context_{.records = records,
+               .bus = bus,
+               .clock = clock,
+               .image = config_.image,
+               .recipe = config_.recipe,
+               .active = active_,
+               .scratch = config_.scratch,
+               .training = config_.training,
+               .recorder = config_.recorder,
+               .rules = config_.rules} {
+  if (config_.recipe.stagger.starts > 0) context_.gate = &gate_.emplace(config_.recipe.stagger);
+}
 
 core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
                                                       db::Records& records, const core::WallClock& clock) {

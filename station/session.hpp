@@ -44,15 +44,15 @@ struct SessionConfig {
   Recipe recipe;
   ArmedImage image;
   std::vector<SlotConfig> slots;
-  // The slot of a port that `slots` does not name, asked when a device comes there: slots whose ports follow from a
-  // pattern are made then, up to kMostSlots. Not given: there are none.
-  std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
   std::filesystem::path scratch;
   bool training = false;
   capture::Recorder* recorder = nullptr;  // outlives the session
   bool once = false;                      // a slot takes one device, and no other after it
   AttemptRules* rules = nullptr;          // of the line; outlives the session
   SessionObserver* observer = nullptr;    // outlives the session; with one, next_finished() has nothing to give
+  // The slot of a port that `slots` does not name, asked when a device comes there: slots whose ports follow from a
+  // pattern are made then, up to kMostSlots. Not given: there are none.
+  std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
 };
 
 // Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does
@@ -61,8 +61,8 @@ class Session final : public devices::BusObserver {
  public:
   // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training;
   // `station.records-mixed` when the records hold attempts of the other kind. Attempts that a crash left open are
-  // closed as interrupted, unless the session is a line's. Devices that are plugged in already start at once. The bus, the records and the clock
-  // outlive the session.
+  // closed as interrupted, unless the session is a line's. Devices that are plugged in already start at once. The bus,
+  // the records and the clock outlive the session.
   [[nodiscard]] static core::Result<std::unique_ptr<Session>> start(SessionConfig config, devices::DeviceBus& bus,
                                                                     db::Records& records, const core::WallClock& clock);
   // Cancels what runs; attempts close as aborted.
@@ -98,6 +98,7 @@ class Session final : public devices::BusObserver {
 
   SessionConfig config_;
   ActiveSerials active_;
+  std::optional<engine::StartGate> gate_;
   AttemptContext context_;
   mutable std::mutex mutex_;
   std::condition_variable finished_changed_;

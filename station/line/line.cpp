@@ -31,6 +31,7 @@ struct Line::Armament {
   LineRules rules;
   std::string order_number;
   core::UtcTime since;
+  std::shared_ptr<engine::VerifiedImage> image;
   std::unique_ptr<Session> session;  // last: it ends before what it asks
 };
 
@@ -182,6 +183,7 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
                                                     const core::Error& why) { on_quarantine(kind, subject, why); });
   armament->order_number = order;
   armament->since = parts_.clock.now();
+  armament->image = image.image;
   SessionConfig session{.recipe = std::move(recipe),
                         .image = std::move(image),
                         .slots = slots_of(*map),
@@ -300,6 +302,16 @@ bool Line::is_armed() const {
 std::string Line::image() const {
   const std::scoped_lock lock(mutex_);
   return armament_ ? armament_->rules.armed().image : std::string();
+}
+
+std::shared_ptr<engine::VerifiedImage> Line::armed_image() const {
+  const std::scoped_lock lock(mutex_);
+  return is_armed_ ? armament_->image : nullptr;
+}
+
+std::vector<devices::PortPath> Line::ports_of(const std::string& slot) const {
+  const std::scoped_lock lock(mutex_);
+  return slot_map_->ports_of(slot);
 }
 
 std::size_t Line::running() const {
@@ -423,6 +435,7 @@ void Line::on_slot(const SlotStatus& status) { parts_.events.publish("slot", to_
 
 void Line::on_finished(const AttemptResult& result) {
   parts_.events.publish("attempt", to_json(result, parts_.bus.is_virtual()));
+  if (parts_.on_attempt) parts_.on_attempt(result);
   finished_.notify_all();
 }
 

@@ -35,6 +35,7 @@ struct LineParts {
   api::EventLog& events;
   images::ImageStore& images;
   capture::Recorder* recorder = nullptr;
+  std::function<void(const AttemptResult&)> on_attempt = {};  // as each ends; called from its slot's thread
 };
 
 // Thread-safe. Calls that change something take turns; status() waits for none of them.
@@ -71,6 +72,10 @@ class Line final : public SessionObserver {
   [[nodiscard]] bool is_armed() const;
   // Identity of the image that is armed, or still being flashed; empty for none.
   [[nodiscard]] std::string image() const;
+  // The image that is armed, as attempts have it; nothing while nothing is.
+  [[nodiscard]] std::shared_ptr<engine::VerifiedImage> armed_image() const;
+  // Ports of a slot in the slot map; none for a slot that it does not know.
+  [[nodiscard]] std::vector<devices::PortPath> ports_of(const std::string& slot) const;
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::vector<SlotStatus> slots() const;
 

@@ -17,6 +17,45 @@ engine::FlashPolicy::ReadBack read_back_of(config::ReadBack value) {
   return engine::FlashPolicy::ReadBack::required;
 }
 
+engine::Erasure erasure_of(const config::ProductFile& product) {
+  switch (product.erase) {
+    case config::Erasure::discard:
+      return engine::Erasure::discard;
+    case config::Erasure::secure_discard:
+      return engine::Erasure::secure_discard;
+    case config::Erasure::zero:
+      return product.verify_erasure ? engine::Erasure::verified : engine::Erasure::zero;
+    case config::Erasure::none:
+      break;
+  }
+  return engine::Erasure::none;
+}
+
+engine::AfterPass after_pass_of(config::AfterPass value) {
+  switch (value) {
+    case config::AfterPass::reboot:
+      return engine::AfterPass::reboot;
+    case config::AfterPass::power_off:
+      return engine::AfterPass::power_off;
+    case config::AfterPass::mass_storage:
+      return engine::AfterPass::mass_storage;
+    case config::AfterPass::nothing:
+      break;
+  }
+  return engine::AfterPass::nothing;
+}
+
+// For the engine, erasing and the device's confirmation are parts of the write.
+engine::PhaseLimits limits_of(const config::ProductFile& product) {
+  engine::PhaseLimits limits;
+  limits.identify = product.deadlines.identify;
+  limits.write = product.deadlines.write + product.deadlines.confirm;
+  if (product.erase != config::Erasure::none) limits.write += product.deadlines.erase;
+  limits.read_back = product.deadlines.read_back;
+  limits.inspect = product.deadlines.inspect;
+  return limits;
+}
+
 }  // namespace
 
 core::Result<Recipe> recipe_of(const config::ProductFile& product) {
@@ -36,7 +75,15 @@ core::Result<Recipe> recipe_of(const config::ProductFile& product) {
   if (product.recovery)
     recipe.recovery = *product.recovery == config::Recovery::winre ? inspect::RecoveryProfile::winre
                                                                    : inspect::RecoveryProfile::iot_mmos;
-  recipe.after_pass = product.after_pass == config::AfterPass::reboot ? AfterPass::reboot : AfterPass::nothing;
+  recipe.flash.write_mode =
+      product.write == config::WriteMode::differing ? engine::WriteMode::differing : engine::WriteMode::everything;
+  recipe.flash.erasure = erasure_of(product);
+  recipe.flash.refit_gpt = product.refit_gpt;
+  recipe.flash.retries.times = product.retries.count;
+  if (!product.retries.errors.empty()) recipe.flash.retries.worth = product.retries.errors;
+  recipe.flash.limits = limits_of(product);
+  recipe.flash.after_pass = after_pass_of(product.after_pass);
+  recipe.stagger = {product.starts_at_once, product.start_stagger};
   recipe.reboot_time = product.reboot_time;
   return recipe;
 }

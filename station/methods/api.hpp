@@ -18,29 +18,12 @@
 #include "station/line/sign_ins.hpp"
 #include "station/methods/method_table.hpp"
 #include "station/service/server.hpp"
+#include "station/training/training_bench.hpp"
 
 namespace imprint::station::methods {
 
 // Counts up with every change after which an old client would misunderstand.
 inline constexpr int kApiNumber = 1;
-
-// A station for training puts simulated devices into its slots.
-class TrainingBench {
- public:
-  TrainingBench() = default;
-  TrainingBench(const TrainingBench&) = delete;
-  TrainingBench& operator=(const TrainingBench&) = delete;
-  virtual ~TrainingBench() = default;
-  struct Device {
-    std::string slot;
-    std::uint64_t number = 1;
-    std::string fault;
-    std::uint64_t bytes_per_second = 0;
-  };
-  // The serial of the device.
-  [[nodiscard]] virtual core::Result<std::string> plug(const Device& device) = 0;
-  [[nodiscard]] virtual core::Status unplug(const std::string& slot) = 0;
-};
 
 // All of it outlives the API.
 struct StationParts {
@@ -52,10 +35,11 @@ struct StationParts {
   const core::WallClock& clock;
   std::filesystem::path records_file;
   std::function<core::Result<config::Configuration>()> load_configuration;
-  db::Signer sign_head;               // empty: the station has no key
-  TrainingBench* training = nullptr;  // nothing in production
-  std::function<void()> stop;         // asked for by station.stop; returns at once
-  std::stop_token stopping;           // long methods end soon after
+  std::function<void()> on_reload;              // after products and slots were taken over
+  db::Signer sign_head;                         // empty: the station has no key
+  training::TrainingBench* training = nullptr;  // nothing in production
+  std::function<void()> stop;                   // asked for by station.stop; returns at once
+  std::stop_token stopping;                     // long methods end soon after
 };
 
 // Thread-safe.

@@ -3,8 +3,8 @@
 #include "db/admissions.hpp"
 #include "flash/core/text.hpp"
 #include "station/api/errors.hpp"
-#include "station/images/errors.hpp"
 #include "station/images/image_record.hpp"
+#include "station/line/errors.hpp"
 #include "station/methods/call.hpp"
 
 namespace imprint::station::methods {
@@ -102,7 +102,7 @@ core::Result<json::value> remove(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto record, call.station().images.find(digest));
   if (call.station().line.image() == record.digest)
-    return images::fail("store.image-in-use").with("digest", record.digest);
+    return line::fail("line.busy", "it is armed, or being flashed").with("digest", record.digest);
   call.about(record.digest, {{"reason", reason}});
   IMPRINT_CHECK(call.station().images.remove(record.digest));
   return true;

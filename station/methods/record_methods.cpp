@@ -6,6 +6,7 @@
 #include "db/rulings.hpp"
 #include "flash/core/text.hpp"
 #include "station/api/errors.hpp"
+#include "station/backup_name.hpp"
 #include "station/methods/call.hpp"
 
 namespace imprint::station::methods {
@@ -207,11 +208,7 @@ core::Result<json::value> backup(Call& call) {
   const std::filesystem::path& folder = configuration->station.backups;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  // "station-20261121T102030Z.db": sorts by time, and has no signs that file systems mind.
-  std::string name = core::to_iso8601(call.station().clock.now());
-  std::erase_if(name, [](char sign) { return sign == '-' || sign == ':'; });
-  name.resize(name.find('.') == std::string::npos ? name.size() : name.find('.'));
-  const std::filesystem::path file = folder / (call.station().records_file.stem().native() + "-" + name + "Z.db");
+  const std::filesystem::path file = backup_name(folder, call.station().records_file, call.station().clock.now());
   call.about(file.filename().native());
   IMPRINT_TRY(const auto made,
               db::Backup(call.station().records).run(file, {.progress = [&](std::uint64_t, std::uint64_t) {

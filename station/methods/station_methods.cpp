@@ -107,23 +107,25 @@ core::Result<json::value> reload(Call& call) {
   IMPRINT_TRY(auto configuration, call.station().load_configuration());
   const std::size_t count = configuration.products.size();
   IMPRINT_CHECK(call.station().line.reload(std::move(configuration)));
+  call.station().on_reload();
   return json::object{{"products", count}};
 }
 
-core::Result<TrainingBench*> bench_of(const Call& call) {
+core::Result<training::TrainingBench*> bench_of(const Call& call) {
   if (call.station().training == nullptr) return line::fail("line.training-only");
   return call.station().training;
 }
 
 core::Result<json::value> plug(Call& call) {
-  TrainingBench::Device device;
+  training::TrainingDevice device;
   device.slot = call.params().text("slot");
   device.number = static_cast<std::uint64_t>(call.params().number_or("number", 1, 1, 1'000'000));
-  device.fault = call.params().text_or("fault", {});
+  const std::string fault = call.params().text_or("fault", {});
   device.bytes_per_second =
       static_cast<std::uint64_t>(call.params().number_or("bytes_per_second", 0, 0, 10'000'000'000));
   IMPRINT_CHECK(call.params().finish());
-  IMPRINT_TRY(TrainingBench * bench, bench_of(call));
+  IMPRINT_TRY(training::TrainingBench* const bench, bench_of(call));
+  if (!fault.empty()) device.faults.push_back(fault);
   IMPRINT_TRY(const std::string serial, bench->plug(device));
   return json::object{{"serial", serial}};
 }
@@ -131,7 +133,7 @@ core::Result<json::value> plug(Call& call) {
 core::Result<json::value> unplug(Call& call) {
   const std::string slot = call.params().text("slot");
   IMPRINT_CHECK(call.params().finish());
-  IMPRINT_TRY(TrainingBench * bench, bench_of(call));
+  IMPRINT_TRY(training::TrainingBench* const bench, bench_of(call));
   IMPRINT_CHECK(bench->unplug(slot));
   return true;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Faults of simulated devices, from words to scripts.
-#include "station/cli/virtual_device_faults.hpp"
+#include "station/training/faults.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include "flash/core/text.hpp"
 #include "station/errors.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station::training {
 namespace {
 
 using virtual_device::AnswerFault;
@@ -23,7 +23,7 @@ struct Word {
 };
 
 core::Failure wrong(const std::string& word, std::string detail) {
-  return fail("usage.invalid", std::move(detail)).with("fault", word);
+  return station::fail("usage.invalid", std::move(detail)).with("fault", word);
 }
 
 core::Result<Word> split(const std::string& word) {
@@ -120,4 +120,4 @@ core::Result<FaultScript> parse_simple_io_faults(const std::vector<std::string>&
 
 core::Result<UfpFaults> parse_ufp_faults(const std::vector<std::string>& words) { return parse<UfpFaults>(words); }
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station::training

@@ -9,7 +9,7 @@
 #include "devices/virtual/ufp_device.hpp"
 #include "flash/core/result.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station::training {
 
 // KIND@NUMBER each, or KIND alone for `dies-after-reboot`; the number is a byte of the image, or what kFaultHelp says.
 // `usage.invalid` for a word that is none, for one that the protocol has no such fault for, and for two faults of one
@@ -22,4 +22,4 @@ inline constexpr const char* kFaultHelp =
 [[nodiscard]] core::Result<virtual_device::FaultScript> parse_simple_io_faults(const std::vector<std::string>& words);
 [[nodiscard]] core::Result<virtual_device::UfpFaults> parse_ufp_faults(const std::vector<std::string>& words);
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station::training
