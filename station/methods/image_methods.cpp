@@ -96,6 +96,17 @@ core::Result<json::value> withdraw(Call& call) {
   return true;
 }
 
+core::Result<json::value> reinstate(Call& call) {
+  const std::string digest = call.params().text("digest");
+  const std::string reason = call.params().text("reason");
+  IMPRINT_CHECK(call.params().finish());
+  IMPRINT_TRY(const auto record, call.station().images.find(digest));
+  call.about(record.digest, {{"reason", reason}});
+  IMPRINT_CHECK(call.station().images.reinstate(record.digest));
+  IMPRINT_CHECK(note(call, record, "admitted", "reinstated: " + reason));
+  return true;
+}
+
 core::Result<json::value> remove(Call& call) {
   const std::string digest = call.params().text("digest");
   const std::string reason = call.params().text("reason");
@@ -108,8 +119,11 @@ core::Result<json::value> remove(Call& call) {
   return true;
 }
 
-constexpr NamedHandler kHandlers[] = {
-    {"images.list", list}, {"images.admit", admit}, {"images.withdraw", withdraw}, {"images.remove", remove}};
+constexpr NamedHandler kHandlers[] = {{"images.list", list},
+                                      {"images.admit", admit},
+                                      {"images.withdraw", withdraw},
+                                      {"images.reinstate", reinstate},
+                                      {"images.remove", remove}};
 
 }  // namespace
 

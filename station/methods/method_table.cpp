@@ -127,6 +127,10 @@ constexpr auto kImagesWithdraw = std::to_array<Parameter>({
     {"digest", "string", true, "or its first 8 digits or more"},
     {"reason", "string", true, "for the records"},
 });
+constexpr auto kImagesReinstate = std::to_array<Parameter>({
+    {"digest", "string", true, "or its first 8 digits or more"},
+    {"reason", "string", true, "for the records"},
+});
 constexpr auto kImagesRemove = std::to_array<Parameter>({
     {"digest", "string", true, "or its first 8 digits or more"},
     {"reason", "string", true, "for the records"},
@@ -261,6 +265,8 @@ constexpr auto kMethods = std::to_array<Method>({
      kImagesAdmit, "as one of `images.list`"},
     {"images.withdraw", Access::by_action, Action::withdraw_image, true, "The image is not armed any more.",
      kImagesWithdraw, "`true`"},
+    {"images.reinstate", Access::by_action, Action::lift_image_quarantine, true, "Undoes a withdrawal.",
+     kImagesReinstate, "`true`"},
     {"images.remove", Access::by_action, Action::remove_image, true, "Takes the image out of the store.", kImagesRemove,
      "`true`"},
     {"attempts.list", Access::by_action, Action::see_reports, false, "Attempts of a period, newest last.",
