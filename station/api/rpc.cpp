@@ -156,6 +156,12 @@ std::string Params::text_or(std::string_view name, std::string_view otherwise) {
   return std::string(value->get_string());
 }
 
+std::int64_t Params::number(std::string_view name, std::int64_t least, std::int64_t most) {
+  if (object_.contains(name)) return number_or(name, least, least, most);
+  trouble(name, "it is missing");
+  return least;
+}
+
 std::int64_t Params::number_or(std::string_view name, std::int64_t otherwise, std::int64_t least, std::int64_t most) {
   const json::value* value = find(name);
   if (value == nullptr) return otherwise;

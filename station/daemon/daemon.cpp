@@ -14,6 +14,7 @@
 
 #include "devices/usb/usb_bus.hpp"
 #include "devices/virtual/virtual_bus.hpp"
+#include "flash/core/deadline.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 #include "station/daemon/head_key.hpp"
@@ -38,6 +39,7 @@ using station::config::StationFile;
 // Of the ten seconds that a stop may take.
 constexpr std::chrono::seconds kStopPatience{5};
 constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::seconds kLockPatience{3};
 constexpr const char* kGroup = "imprint";
 constexpr const char* kKeyFile = "station.key";
 
@@ -113,8 +115,16 @@ class Daemon {
     records_file_ = station.records / (station.training ? "training.db" : "station.db");
     db::RecordsOptions records;
     records.vfs = options_.vfs;
-    IMPRINT_TRY(records_, db::Records::open(records_file_, clock_, records));
-    return {};
+    // One that was killed a moment ago may still be on its way out.
+    const auto deadline = core::Deadline::after(kLockPatience);
+    for (;;) {
+      auto opened = db::Records::open(records_file_, clock_, records);
+      if (opened || opened.error().id() != "records.locked" || deadline.passed()) {
+        IMPRINT_TRY(records_, std::move(opened));
+        return {};
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
   }
 
   core::Status open_bus(const Configuration& configuration) {

@@ -30,8 +30,8 @@ struct SignedIn {
 };
 
 struct SignInRules {
-  people::PinRules pin;
-  people::AttemptRules attempts;
+  people::PinRules pin{};
+  people::AttemptRules attempts{};
   std::chrono::milliseconds sign_out_after{0};  // without a touch; 0: never
 };
 

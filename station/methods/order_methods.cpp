@@ -37,10 +37,9 @@ core::Result<json::value> create(Call& call) {
   db::NewOrder order;
   order.number = call.params().text("number");
   order.product = call.params().text("product");
-  order.quantity = static_cast<std::uint64_t>(call.params().number_or("quantity", 0, 1, kMostUnits));
+  order.quantity = static_cast<std::uint64_t>(call.params().number("quantity", 1, kMostUnits));
   const std::string due = call.params().text_or("due", {});
   IMPRINT_CHECK(call.params().finish());
-  if (order.quantity == 0) return api::fail("api.params-invalid", "it is missing").with("parameter", "quantity");
   IMPRINT_TRY(order.due, time_of(due, "due"));
   if (call.station().line.configuration()->find(order.product) == nullptr)
     return line::fail("line.product-unknown").with("product", order.product);
@@ -53,11 +52,10 @@ core::Result<json::value> create(Call& call) {
 
 core::Result<json::value> change(Call& call) {
   const std::string number = call.params().text("number");
-  const auto quantity = call.params().number_or("quantity", 0, 1, kMostUnits);
+  const auto quantity = call.params().number("quantity", 1, kMostUnits);
   const std::string due_text = call.params().text_or("due", {});
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
-  if (quantity == 0) return api::fail("api.params-invalid", "it is missing").with("parameter", "quantity");
   IMPRINT_TRY(const auto due, time_of(due_text, "due"));
   IMPRINT_TRY(const db::OrderRow order, order_of(call, number));
   call.about(number, {{"quantity", quantity}, {"due", due_text}, {"reason", reason}});

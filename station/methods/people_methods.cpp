@@ -113,7 +113,7 @@ core::Result<json::value> add(Call& call) {
   return json::object{{"person", person}};
 }
 
-db::OperatorId person_of(Call& call) { return call.params().number_or("person", 0, 1, kMostPeople); }
+db::OperatorId person_of(Call& call) { return call.params().number("person", 1, kMostPeople); }
 
 core::Result<json::value> set_pin(Call& call) {
   const db::OperatorId person = person_of(call);

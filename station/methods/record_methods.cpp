@@ -81,7 +81,7 @@ json::array findings_of(const std::vector<db::FindingRow>& findings) {
 }
 
 core::Result<json::value> show(Call& call) {
-  const db::AttemptId id = call.params().number_or("attempt", 0, 1, INT64_MAX);
+  const db::AttemptId id = call.params().number("attempt", 1, INT64_MAX);
   IMPRINT_CHECK(call.params().finish());
   db::Records& records = call.station().records;
   IMPRINT_TRY(const auto row, records.attempt(id));
@@ -105,7 +105,7 @@ core::Result<json::value> show(Call& call) {
 
 core::Result<json::value> correct(Call& call) {
   db::NewCorrection correction;
-  correction.attempt = call.params().number_or("attempt", 0, 1, INT64_MAX);
+  correction.attempt = call.params().number("attempt", 1, INT64_MAX);
   correction.text = call.params().text("text");
   correction.reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());

@@ -128,7 +128,7 @@ core::Result<json::value> add_quarantine(Call& call) {
 }
 
 core::Result<json::value> lift_quarantine(Call& call) {
-  const std::int64_t id = call.params().number_or("quarantine", 0, 1, INT64_MAX);
+  const std::int64_t id = call.params().number("quarantine", 1, INT64_MAX);
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   const db::Quarantines all(call.station().records);
