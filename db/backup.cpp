@@ -77,6 +77,18 @@ core::Status copy_pages(SQLite::Database& source, SQLite::Database& target, cons
   }
 }
 
+// The copy says that it is in WAL mode, as its source is, and would have a log made beside it by whoever reads it. The
+// bytes at 18 and 19 are the versions for writing and reading: 2 is WAL, 1 is not (SQLite's file format, 1.3.3).
+core::Status leave_log_mode(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return core::fail_errno(errno, "io.open-failed", path.native());
+  const bool done = ::pwrite(fd, "\1\1", 2, 18) == 2;
+  const int error = errno;
+  ::close(fd);
+  if (!done) return core::fail_errno(error, "io.write-failed", path.native());
+  return {};
+}
+
 // Takes away what SQLite may have left beside a file that is not to be.
 void remove_journals(const fs::path& path) {
   std::error_code ignored;
@@ -101,12 +113,11 @@ core::Result<BackupInfo> copy_aside(const Records::Connection& source, const fs:
     // Nothing of this file counts before it is synced and renamed, so SQLite need not sync it.
     to.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF;");
     IMPRINT_CHECK(copy_pages(from, to, options));
-    if (to.execAndGet("PRAGMA journal_mode = DELETE").getString() != "delete") {
-      return fail("records.backup-failed", "the copy could not be made complete in itself");
-    }
   } catch (const SQLite::Exception& exception) {
     return failure_of(exception, "records.backup-failed", aside);
   }
+  remove_journals(aside);
+  IMPRINT_CHECK(leave_log_mode(aside));
   return examine_file(aside, vfs);
 }
 
@@ -132,8 +143,10 @@ core::Result<BackupInfo> copy_checked(const Records::Connection& source, const f
                                       const BackupOptions& options) {
   core::AtomicFile file(target);
   if (auto free = file.check_target(); !free) return backup_failure(free.error(), target);
+  if (::access(target.has_parent_path() ? target.parent_path().c_str() : ".", W_OK) != 0) {
+    return core::fail_errno(errno, "io.write-failed", target.native());
+  }
   const fs::path& aside = file.temporary_path();
-  remove_journals(aside);
   auto info = copy_aside(source, aside, options);
   remove_journals(aside);
   if (!info) return backup_failure(info.error(), target);

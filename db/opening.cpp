@@ -53,9 +53,9 @@ core::Result<int> schema_version(SQLite::Database& database, const fs::path& pat
 
 // user_version alone does not prove that what it promises is there.
 core::Status check_schema(SQLite::Database& database, const fs::path& path) {
-  constexpr std::array<std::string_view, 8> kNames = {"chain",           "genesis_digests",  "people_names",
-                                                      "credentials",     "attempts",         "unit_results",
-                                                      "operator_states", "work_order_states"};
+  constexpr std::array<std::string_view, 11> kNames = {
+      "attempts_open", "yield_hours", "yield_failures", "chain",           "genesis_digests",  "people_names",
+      "credentials",   "attempts",    "unit_results",   "operator_states", "work_order_states"};
   std::vector<std::string_view> names(kNames.begin(), kNames.end());
   names.insert(names.end(), kChainedTables.begin(), kChainedTables.end());
   SQLite::Statement find(database, "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?");

@@ -2,7 +2,6 @@
 // Every call that adds to an attempt's life.
 #include "db/records.hpp"
 
-#include <algorithm>
 #include <array>
 #include <limits>
 #include <span>
@@ -108,18 +107,13 @@ void add_closing(SQLite::Database& database, AttemptId attempt, std::optional<Un
   insert.text(now).run();
 }
 
-// Those that run are among the newest, so the search goes back only until it has found as many as are missing.
 std::vector<std::pair<AttemptId, std::optional<UnitId>>> open_attempts(SQLite::Database& database) {
-  Query missing(database, "SELECT (SELECT COUNT(*) FROM attempt_openings) - (SELECT COUNT(*) FROM attempt_closings)");
-  static_cast<void>(missing.next());
   std::vector<std::pair<AttemptId, std::optional<UnitId>>> open;
-  Query query(
-      database,
-      "SELECT o.id, i.unit_id FROM attempt_openings o LEFT JOIN attempt_identities i ON i.attempt_id = o.id "
-      "WHERE NOT EXISTS (SELECT 1 FROM attempt_closings c WHERE c.attempt_id = o.id) ORDER BY o.id DESC LIMIT ?");
-  query.number(missing.number_at(0));
+  Query query(database,
+              "SELECT o.attempt_id, i.unit_id FROM attempts_open o LEFT JOIN attempt_identities i ON i.attempt_id = "
+              "o.attempt_id WHERE NOT EXISTS (SELECT 1 FROM attempt_closings c WHERE c.attempt_id = o.attempt_id) "
+              "ORDER BY o.attempt_id");
   while (query.next()) open.emplace_back(query.number_at(0), query.number_or_nothing_at(1));
-  std::ranges::reverse(open);
   return open;
 }
 

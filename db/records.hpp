@@ -192,6 +192,7 @@ class Records {
   // SQLite's integrity and foreign key checks over the whole file: `records.damaged` with what it found.
   [[nodiscard]] core::Status check_integrity() const;
 
+  [[nodiscard]] const std::filesystem::path& path() const;  // symbolic links followed
   [[nodiscard]] Connection& connection() const { return *connection_; }
 
  private:

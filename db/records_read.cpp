@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every call that reads the records back, but for the yield.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -7,6 +9,7 @@
 #include "db/errors.hpp"
 #include "db/iso_time.hpp"
 #include "db/records.hpp"
+#include "db/schema.hpp"
 #include "flash/core/errors.hpp"
 
 namespace imprint::db {
@@ -97,6 +100,8 @@ core::Result<std::optional<AttemptVerdict>> verdict_at(Query& query, int column)
   if (query.is_null(column)) return std::optional<AttemptVerdict>();
   return named(kVerdicts, query.text_at(column), 0);
 }
+
+const std::filesystem::path& Records::path() const { return connection_->path; }
 
 core::Result<bool> Records::has_attempts(bool training) const {
   return connection_->read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
@@ -198,6 +203,18 @@ core::Status Records::check_integrity() const {
       return fail("records.damaged", "a row refers to one that is not there")
           .with("file", connection_->path.native())
           .with("table", references.text_at(0));
+    }
+    for (const auto& [table, sql] :
+         {std::pair("yield_hours", yield_hours_sql()), std::pair("yield_failures", yield_failures_sql())}) {
+      Query differs(database,
+                    fmt::format("SELECT 1 FROM ({1} EXCEPT SELECT * FROM {0}) UNION ALL SELECT 1 FROM (SELECT * "
+                                "FROM {0} EXCEPT {1}) LIMIT 1",
+                                table, sql));
+      if (differs.next()) {
+        return fail("records.damaged", "the counts do not agree with the attempts")
+            .with("file", connection_->path.native())
+            .with("table", table);
+      }
     }
     return {};
   });

@@ -6,6 +6,7 @@
 
 #include "db/chain_writer.hpp"
 #include "db/connection.hpp"
+#include "db/schema.hpp"
 #include "flash/core/errors.hpp"
 
 namespace imprint::db {
@@ -198,6 +199,7 @@ core::Result<Retired> Retention::retire(const RetentionPolicy& policy) const {
         .run();
     take(database, database.getLastInsertRowid());
     drop_temporary(database);
+    if (out.attempts != 0) database.exec(count_again());
     return out;
   });
 }

@@ -19,6 +19,12 @@ inline constexpr int kChainSchema = 2;
 
 [[nodiscard]] std::string migration_2();
 
+// The yield's counts from the attempts themselves, in the columns of yield_hours and yield_failures; and the statements
+// that make all counts anew. Migration 2 uses them: a later schema that counts otherwise needs texts of its own.
+[[nodiscard]] std::string yield_hours_sql();
+[[nodiscard]] std::string yield_failures_sql();
+[[nodiscard]] std::string count_again();
+
 // Triggers that refuse UPDATE, DELETE and INSERT OR REPLACE; `same_key` is the condition under which NEW would replace
 // a row.
 [[nodiscard]] std::string append_only(std::string_view table, std::string_view same_key);
