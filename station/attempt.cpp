@@ -326,6 +326,8 @@ class AttemptRun {
                                       pace.token(), outcome);
     notes.bytes = observer.done();
     notes.detail = observer.log();
+    if (outcome.skipped != 0) outcome.notes.push_back(std::to_string(outcome.skipped) + " bytes were there already");
+    if (outcome.erased != 0) outcome.notes.push_back(std::to_string(outcome.erased) + " bytes were erased");
     for (const std::string& note : outcome.notes) notes.detail += (notes.detail.empty() ? "" : "\n") + note;
     return limit.judge(pace.judge(std::move(status)));
   }

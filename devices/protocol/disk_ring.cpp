@@ -4,9 +4,11 @@
 
 #include <liburing.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 namespace imprint::devices {
 namespace {
@@ -27,6 +29,7 @@ class Uring final : public DiskRing {
     const int error = io_uring_queue_init(depth + 1, &ring_, 0);
     if (error < 0) return std::unexpected(-error);
     is_open_ = true;
+    parts_.resize(depth);
     return {};
   }
 
@@ -34,7 +37,14 @@ class Uring final : public DiskRing {
     io_uring_sqe* const entry = io_uring_get_sqe(&ring_);
     if (entry == nullptr) return std::unexpected(EAGAIN);
     const auto length = static_cast<unsigned>(transfer.bytes.size());
-    if (transfer.is_read) {
+    if (!transfer.parts.empty()) {
+      std::vector<iovec>& parts = parts_.at(transfer.id);
+      parts.clear();
+      // The kernel only reads from them.
+      for (const core::ByteView part : transfer.parts)
+        parts.push_back({const_cast<std::uint8_t*>(part.data()), part.size()});
+      io_uring_prep_writev(entry, file_, parts.data(), static_cast<unsigned>(parts.size()), transfer.offset);
+    } else if (transfer.is_read) {
       io_uring_prep_read(entry, file_, transfer.bytes.data(), length, transfer.offset);
     } else {
       io_uring_prep_write(entry, file_, transfer.bytes.data(), length, transfer.offset);
@@ -85,6 +95,7 @@ class Uring final : public DiskRing {
   const int file_;
   const int event_;
   io_uring ring_{};
+  std::vector<std::vector<iovec>> parts_;  // by transfer, until it is done
   bool is_open_ = false;
   bool is_armed_ = false;  // the eventfd is being read
   std::uint64_t events_ = 0;

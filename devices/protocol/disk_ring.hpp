@@ -7,6 +7,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "flash/core/bytes.hpp"
 
@@ -17,9 +18,10 @@ class DiskRing {
  public:
   struct Transfer {
     bool is_read = false;
-    unsigned id = 0;           // comes back with its end
-    std::uint64_t offset = 0;  // bytes
-    core::ByteSpan bytes;      // as a DiskFile wants them
+    unsigned id = 0;                          // comes back with its end
+    std::uint64_t offset = 0;                 // bytes
+    core::ByteSpan bytes;                     // as a DiskFile wants them
+    std::span<const core::ByteView> parts{};  // to be written one behind the other, instead
   };
   struct Done {
     unsigned id = 0;

@@ -68,7 +68,7 @@ void DiskWorker::take_up(std::unique_lock<std::mutex>& lock) {
   while (!todo_.empty()) {
     const JobRef job = std::move(todo_.front());
     todo_.pop_front();
-    const bool goes_into_ring = ring_ && ring_error_ == 0 && job->kept;
+    const bool goes_into_ring = ring_ && ring_error_ == 0 && job->is_queued;
     lock.unlock();
     int error = 0;
     const bool is_started = goes_into_ring && start_in_ring(job);
@@ -92,8 +92,7 @@ bool DiskWorker::start_in_ring(const JobRef& job) {
   const auto place = std::ranges::find(in_ring_, nullptr);
   if (place == in_ring_.end()) return false;
   const auto id = static_cast<unsigned>(place - in_ring_.begin());
-  if (!ring_->start({job->kind == Kind::read, id, job->offset + job->moved, job->bytes.subspan(job->moved)}))
-    return false;
+  if (!ring_->start({job->kind == Kind::read, id, job->offset, job->bytes, job->parts})) return false;
   *place = job;
   return true;
 }
@@ -111,7 +110,7 @@ void DiskWorker::wait_in_ring(std::unique_lock<std::mutex>& lock) {
   // The kernel does not answer for what is in flight any more. Nothing may use that memory again.
   for (JobRef& job : in_ring_) {
     if (!job) continue;
-    static_cast<void>(new std::shared_ptr<const AlignedBytes>(job->kept));  // never freed
+    static_cast<void>(new JobRef(std::make_shared<Job>(*job)));  // with its memory: never freed
     finish(*job, done.error());
     job.reset();
     --in_flight_;
@@ -142,6 +141,7 @@ void DiskWorker::settle(const DiskRing::Done& done, std::unique_lock<std::mutex>
 }
 
 void DiskWorker::finish(Job& job, int error) {
+  job.parts_kept.clear();
   job.error = error;
   job.is_finished = true;
   changed_.notify_all();
@@ -166,6 +166,11 @@ void DiskWorker::push(const JobRef& job) {
 void DiskWorker::begin(const JobRef& job) {
   const std::scoped_lock lock(mutex_);
   push(job);
+}
+
+bool DiskWorker::can_gather() const {
+  const std::scoped_lock lock(mutex_);
+  return ring_ && ring_error_ == 0;
 }
 
 void DiskWorker::drop(const std::vector<JobRef>& jobs) {
@@ -386,7 +391,24 @@ int DiskWorker::open_ring() {
   return ring_error_;
 }
 
+// What is left of a gathered write, part by part. A cut that is no multiple of a sector fails here, as it should.
+int DiskWorker::move_parts(Job& job) {
+  std::size_t start = 0;  // of the part
+  for (const core::ByteView part : job.parts) {
+    while (job.moved < start + part.size()) {
+      const auto moved = file_->write(job.offset + job.moved, part.subspan(job.moved - start));
+      if (!moved && moved.error() == EINTR) continue;
+      if (!moved) return moved.error();
+      if (*moved == 0) return ENXIO;
+      job.moved += *moved;
+    }
+    start += part.size();
+  }
+  return 0;
+}
+
 int DiskWorker::move(Job& job) {
+  if (!job.parts.empty()) return move_parts(job);
   while (job.moved < job.length) {
     const auto moved = job.kind == Kind::read ? file_->read(job.offset + job.moved, job.bytes.subspan(job.moved))
                                               : file_->write(job.offset + job.moved, job.bytes.subspan(job.moved));

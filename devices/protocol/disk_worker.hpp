@@ -44,7 +44,10 @@ class DiskWorker {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     core::ByteSpan bytes{};                      // of a transfer
+    bool is_queued = false;                      // one of several in flight
     std::shared_ptr<const AlignedBytes> kept{};  // what `bytes` lie in: one of many in flight; else null
+    std::vector<core::ByteView> parts{};         // written one behind the other instead, by the ring alone
+    std::vector<std::shared_ptr<const void>> parts_kept{};
     engine::EraseWay way = engine::EraseWay::zero;
     std::chrono::steady_clock::time_point started{};
     // With the worker's lock:
@@ -81,6 +84,8 @@ class DiskWorker {
   void begin(const JobRef& job);
   // Waits for one of `jobs` (null ones are not there): its number.
   [[nodiscard]] core::Result<unsigned> wait_for_any(const std::vector<JobRef>& jobs, const std::stop_token& stop);
+  // Does a ring take what lies anywhere?
+  [[nodiscard]] bool can_gather() const;
   // Those that were not started yet never are.
   void drop(const std::vector<JobRef>& jobs);
 
@@ -95,6 +100,7 @@ class DiskWorker {
   [[nodiscard]] int open_file();
   [[nodiscard]] int open_ring();
   [[nodiscard]] int move(Job& job);
+  [[nodiscard]] int move_parts(Job& job);
   void take_up(std::unique_lock<std::mutex>& lock);
   [[nodiscard]] bool start_in_ring(const JobRef& job);
   void wait_in_ring(std::unique_lock<std::mutex>& lock);

@@ -16,7 +16,6 @@ namespace {
 constexpr std::uint64_t kLargestSector = 4096;
 constexpr std::uint64_t kPage = 4096;            // what differs is written in steps of it
 constexpr std::size_t kPiecesAhead = 8;          // that the image is told of before they are due
-constexpr std::size_t kPiecesAtOnce = 2;         // told together, so that many units are hashed side by side
 constexpr std::uint64_t kEraseStep = 64U << 20;  // so that a stop request is heard in between
 
 class Writing {
@@ -107,8 +106,7 @@ class Writing {
     while (next < pieces.size() || free.size() < slots_.size()) {
       if (stop_.stop_requested()) return core::fail("job.cancelled");
       if (next < pieces.size() && !free.empty()) {
-        for (; told < pieces.size() && told < (next / kPiecesAtOnce * kPiecesAtOnce) + kPiecesAhead; ++told)
-          plan_.expect(image_, pieces[told]);
+        for (; told < pieces.size() && told < next + kPiecesAhead; ++told) plan_.expect(image_, pieces[told]);
         const unsigned buffer = std::exchange(free.back(), 0);
         free.pop_back();
         slots_[buffer].piece = pieces[next++];
@@ -128,6 +126,16 @@ class Writing {
     if (policy_.write_mode == WriteMode::differing) {
       slot.is_being_read = true;
       return start(QueuedDisk::Request::Way::read, buffer, 0, slot.piece);
+    }
+    QueuedDisk::Gather gather{buffer, slot.piece.offset, {}, {}};
+    IMPRINT_TRY(const bool lies_ready, plan_.gather(image_, slot.piece, gather.parts, gather.kept, waited_));
+    if (lies_ready) {
+      const Waiting waiting(waited_.device);
+      IMPRINT_TRY(const bool is_started, disk_.start_gather(gather));
+      if (is_started) {
+        outcome_.written += slot.piece.length;
+        return {};
+      }
     }
     IMPRINT_CHECK(plan_.fill(image_, slot.piece, disk_.buffer(buffer).first(slot.piece.length), waited_));
     return start(QueuedDisk::Request::Way::write, buffer, 0, slot.piece);

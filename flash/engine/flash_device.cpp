@@ -68,14 +68,14 @@ VerifiedImage::Plan make_plan(VerifiedImage& image, const DeviceIdentity& identi
     if (!misplaced && refit) return std::unexpected(misplaced.error());
     if (misplaced && *misplaced) {
       const std::uint64_t last = identity.disk->size / identity.disk->sector_size - 1;
-      const std::string places = "from sector " + std::to_string(**misplaced) + " to " + std::to_string(last);
+      const std::string from = "sector " + std::to_string(**misplaced);
+      const std::string to = "the disk's last sector, " + std::to_string(last);
       if (refit) {
         IMPRINT_TRY(replacements, refit_gpt(disk, identity.disk->sector_size));
-        warnings.push_back("the GPT was fitted to this larger disk: its backup was moved " + places);
+        warnings.push_back("the GPT was fitted to this larger disk: its backup was moved from " + from + " to " + to);
       } else {
-        warnings.push_back(
-            "this disk is larger than the image was made for: the GPT's backup does not lie at its end (" + places +
-            " would be its way)");
+        warnings.push_back("the disk is larger than the image was made for: the GPT's backup is in " + from +
+                           " and not in " + to);
       }
     }
   }

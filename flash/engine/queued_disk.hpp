@@ -41,6 +41,15 @@ class QueuedDisk {
   [[nodiscard]] virtual core::ByteSpan buffer(unsigned number) = 0;  // kBufferBytes, at a multiple of 4096
   // `io.out-of-range`. What becomes of the request, finish() says.
   [[nodiscard]] virtual core::Status start(const Request& request) = 0;
+  // Writes bytes that lie elsewhere, at multiples of 4096, as does each one's length: the request of a buffer's number,
+  // but not of its bytes. The disk keeps `kept` until the request is done. False where it takes buffers alone.
+  struct Gather {
+    unsigned buffer = 0;
+    std::uint64_t offset = 0;
+    std::vector<core::ByteView> parts;  // one behind the other on the disk, together no more than kBufferBytes
+    std::vector<std::shared_ptr<const void>> kept;
+  };
+  [[nodiscard]] virtual core::Result<bool> start_gather(Gather& /*gather*/) { return false; }
   // Waits until any request is done, and says whose buffer is free again. At least one is in flight. The failure of a
   // request, `device.timed-out` when one does not end by its deadline, `job.cancelled` soon after a stop request.
   [[nodiscard]] virtual core::Result<unsigned> finish(const std::stop_token& stop) = 0;

@@ -56,7 +56,8 @@ VerifiedImage::VerifiedImage(std::shared_ptr<const core::BlockSource> file,
       opened_(std::move(opened)),
       reader_(opened_, *file_),
       identity_(core::to_hex(core::sha256(opened_.header_area))),
-      capacity_(std::max<std::uint64_t>(2, cache_bytes / unit_memory(opened_.image))) {}
+      capacity_(std::max<std::uint64_t>(2, cache_bytes / unit_memory(opened_.image))),
+      pool_(std::make_shared<UnitPool>(opened_.image.chunk_size)) {}
 
 VerifiedImage::~VerifiedImage() = default;
 
@@ -133,9 +134,12 @@ void VerifiedImage::begin(std::uint64_t index) {
   }
 }
 
+std::uint64_t VerifiedImage::batch_size() const {
+  return std::clamp<std::uint64_t>(std::min(reader_.batch_size(), capacity_ / 8), 1, kBatch);
+}
+
 void VerifiedImage::take_expected(std::vector<std::uint64_t>& batch) {
-  const std::uint64_t most = std::min({std::uint64_t{kBatch}, reader_.batch_size(), capacity_ / 2});
-  while (!ahead_.empty() && batch.size() < std::max<std::uint64_t>(1, most)) {
+  while (!ahead_.empty() && batch.size() < batch_size()) {
     const std::uint64_t index = ahead_.front();
     ahead_.pop_front();
     in_ahead_.erase(index);
@@ -152,7 +156,8 @@ bool VerifiedImage::is_whole_chunk(const ffu::HashedUnit& unit) const {
 
 std::vector<VerifiedImage::Load> VerifiedImage::load(std::span<const std::uint64_t> indices) {
   Starvation cost;
-  std::vector<Load> loads(indices.size(), Load{ffu::UnitReader::Unit{}, {}});
+  std::vector<Load> loads;
+  for (std::size_t i = 0; i < indices.size(); ++i) loads.push_back({CachedUnit{}, {}});
   std::vector<bool> good(indices.size());
   std::array<core::ByteView, kBatch> bytes;
   std::array<core::Sha256, kBatch> digests{};
@@ -163,12 +168,10 @@ std::vector<VerifiedImage::Load> VerifiedImage::load(std::span<const std::uint64
     for (std::size_t i = 0; i < indices.size(); ++i) {
       const ffu::HashedUnit unit = ffu::hashed_unit(opened_.image, indices[i]);
       if (!is_whole_chunk(unit)) continue;
-      ffu::UnitReader::Unit into = spares_->take();
-      into.plain.clear();
-      into.stored.resize(unit.stored.length);
-      if (!file_->read_at(unit.stored.offset, into.stored)) continue;  // asked again below, for the error
-      loads[i].unit = std::move(into);
-      bytes[count] = loads[i].unit->stored;
+      UnitPool::Block into = pool_->take();
+      if (!file_->read_at(unit.stored.offset, into.bytes())) continue;  // asked again below, for the error
+      bytes[count] = into.bytes();
+      loads[i].unit->block = std::move(into);
       whole[count++] = i;
     }
   }
@@ -181,7 +184,13 @@ std::vector<VerifiedImage::Load> VerifiedImage::load(std::span<const std::uint64
       if (!checked) loads[whole[i]].unit = std::unexpected(std::move(checked).error());
     }
     for (std::size_t i = 0; i < indices.size(); ++i) {
-      if (!good[i]) loads[i].unit = reader_.load(indices[i], spares_->take());
+      if (good[i]) continue;
+      auto loaded = reader_.load(indices[i], spares_->take());
+      if (loaded) {
+        loads[i].unit->loaded = std::move(*loaded);
+      } else {
+        loads[i].unit = std::unexpected(std::move(loaded).error());
+      }
     }
   }
   // A file that was changed is not called a bad image.
@@ -193,12 +202,34 @@ std::vector<VerifiedImage::Load> VerifiedImage::load(std::span<const std::uint64
   return loads;
 }
 
-VerifiedImage::Unit VerifiedImage::share(ffu::UnitReader::Unit unit) {
-  auto owned = std::make_unique<ffu::UnitReader::Unit>(std::move(unit));
-  return {owned.release(), [spares = spares_](ffu::UnitReader::Unit* one) {
-            const std::unique_ptr<ffu::UnitReader::Unit> owner(one);
-            spares->give(std::move(*one));
+VerifiedImage::Unit VerifiedImage::share(CachedUnit unit) {
+  auto owned = std::make_unique<CachedUnit>(std::move(unit));
+  return {owned.release(), [spares = spares_](CachedUnit* one) {
+            const std::unique_ptr<CachedUnit> owner(one);
+            if (!one->block) spares->give(std::move(one->loaded));
           }};
+}
+
+core::Result<bool> VerifiedImage::share_plain(std::uint64_t offset, std::uint64_t length,
+                                              std::vector<core::ByteView>& parts,
+                                              std::vector<std::shared_ptr<const void>>& kept, Starvation* waited) {
+  const ffu::Image& image = opened_.image;
+  if (offset < image.hashed_offset || length > image.plain_size || offset > image.plain_size - length) return false;
+  while (length > 0) {
+    const std::uint64_t index = ffu::unit_at_plain(image, offset);
+    if (index >= ffu::hashed_units(image)) return false;
+    const ffu::HashedUnit place = ffu::hashed_unit(image, index);
+    const std::uint64_t inner = offset - place.plain.offset;
+    const std::uint64_t count = std::min(length, place.plain.end() - offset);
+    if (inner % UnitPool::kAlignment != 0 || count % UnitPool::kAlignment != 0 || !is_whole_chunk(place)) return false;
+    IMPRINT_TRY(Unit loaded, unit(index, waited));
+    if (!loaded->block) return false;
+    parts.push_back(loaded->plain().subspan(inner, count));
+    kept.push_back(std::move(loaded));
+    offset += count;
+    length -= count;
+  }
+  return true;
 }
 
 void VerifiedImage::start_reading_ahead() {
@@ -227,7 +258,7 @@ void VerifiedImage::expect(std::uint64_t plain_offset, std::uint64_t length) {
     ahead_.push_back(index);
     is_new = true;
   }
-  if (is_new) expected_.notify_one();
+  if (is_new && ahead_.size() >= batch_size()) expected_.notify_one();
 }
 
 void VerifiedImage::read_ahead(const std::stop_token& stop) {
@@ -238,7 +269,8 @@ void VerifiedImage::read_ahead(const std::stop_token& stop) {
     try {
       const Pending pending(*this, batch);
       std::unique_lock lock(mutex_);
-      if (!expected_.wait(lock, stop, [this] { return !ahead_.empty(); })) return;
+      // Fewer than are hashed side by side are left to who needs them, or until there are more.
+      if (!expected_.wait(lock, stop, [this] { return ahead_.size() >= batch_size(); })) return;
       take_expected(batch);
       lock.unlock();
       std::vector<Load> loads = load(batch);
@@ -345,7 +377,7 @@ core::Status VerifiedImage::copy(std::uint64_t offset, core::ByteSpan out, bool 
       return {};
     }
     IMPRINT_TRY(const auto loaded, unit(index, waited));
-    const core::ByteBuffer& bytes = plain ? loaded->plain_bytes() : loaded->stored;
+    const core::ByteView bytes = plain ? loaded->plain() : loaded->stored();
     const ffu::HashedUnit place = ffu::hashed_unit(image, index);
     const std::uint64_t inner = offset - (plain ? place.plain.offset : place.stored.offset);
     const std::uint64_t count = std::min<std::uint64_t>(out.size(), bytes.size() - inner);

@@ -26,6 +26,7 @@
 #include "flash/engine/image_file.hpp"
 #include "flash/engine/phase_meter.hpp"
 #include "flash/engine/target.hpp"
+#include "flash/engine/unit_pool.hpp"
 #include "flash/engine/write_plan.hpp"
 #include "flash/ffu/hashed_unit.hpp"
 #include "flash/ffu/image.hpp"
@@ -68,6 +69,11 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   // From now on what is expected is loaded by threads of the image's own, many units side by side, ahead of whoever is
   // the fastest. Any number of calls; for ever.
   void start_reading_ahead();
+  // Plain bytes where they lie in the cache, without a copy: parts one behind the other, which `kept` keeps. False
+  // where some of them do not begin and end at multiples of UnitPool::kAlignment, or have to be put together first.
+  [[nodiscard]] core::Result<bool> share_plain(std::uint64_t offset, std::uint64_t length,
+                                               std::vector<core::ByteView>& parts,
+                                               std::vector<std::shared_ptr<const void>>& kept, Starvation* waited);
   // These plain bytes will be wanted soon. As much is kept in mind as a quarter of the cache; nothing before
   // start_reading_ahead().
   void expect(std::uint64_t plain_offset, std::uint64_t length);
@@ -95,14 +101,23 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
  private:
   VerifiedImage(std::shared_ptr<const core::BlockSource> file, std::shared_ptr<const WatchedSource> watched,
                 ffu::OpenedImage opened, std::uint64_t cache_bytes);
-  using Unit = std::shared_ptr<const ffu::UnitReader::Unit>;
+  // A whole chunk lies in a block; what was decompressed, or has bytes of the headers, as its reader made it.
+  struct CachedUnit {
+    UnitPool::Block block;
+    ffu::UnitReader::Unit loaded;
+    [[nodiscard]] core::ByteView stored() const { return block ? core::ByteView(block.bytes()) : loaded.stored; }
+    [[nodiscard]] core::ByteView plain() const {
+      return block ? core::ByteView(block.bytes()) : core::ByteView(loaded.plain_bytes());
+    }
+  };
+  using Unit = std::shared_ptr<const CachedUnit>;
   struct Entry {
     Unit unit;                               // null while a thread loads it
     std::list<std::uint64_t>::iterator use;  // position in uses_
     Starvation cost;                         // of the load that brought it
   };
   struct Load {
-    core::Result<ffu::UnitReader::Unit> unit;
+    core::Result<CachedUnit> unit;
     Starvation cost;  // of all that were loaded with it
   };
   [[nodiscard]] core::Result<Unit> unit(std::uint64_t index, Starvation* waited);
@@ -110,14 +125,14 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   // Reads and hashes units, whole chunks of them side by side.
   [[nodiscard]] std::vector<Load> load(std::span<const std::uint64_t> indices);
   [[nodiscard]] bool is_whole_chunk(const ffu::HashedUnit& unit) const;
-  [[nodiscard]] Unit share(ffu::UnitReader::Unit unit);
+  [[nodiscard]] Unit share(CachedUnit unit);
   void read_ahead(const std::stop_token& stop);
+  [[nodiscard]] std::uint64_t batch_size() const;  // units that are worth loading at once
   // With the lock.
   void take_expected(std::vector<std::uint64_t>& batch);
   void begin(std::uint64_t index);
   void evict();
-  // Memory of units that nobody reads any more, for those that come. Allocated by one slot's thread and freed by
-  // another's, units would leave holes in the heaps of all threads: megabytes a slot.
+  // The same for units that are no whole chunks.
   class Spares {
    public:
     Spares() { units_.reserve(kMost); }
@@ -148,7 +163,8 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
   ffu::OpenedImage opened_;
   ffu::UnitReader reader_;  // of the two above
   std::string identity_;
-  std::uint64_t capacity_;                                       // units
+  std::uint64_t capacity_;  // units
+  std::shared_ptr<UnitPool> pool_;
   std::shared_ptr<Spares> spares_ = std::make_shared<Spares>();  // units that are in use may outlive this image
 
   mutable std::mutex mutex_;

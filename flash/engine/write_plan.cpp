@@ -78,6 +78,16 @@ core::Status WritePlan::fill(VerifiedImage& image, core::Extent piece, core::Byt
   return {};
 }
 
+core::Result<bool> WritePlan::gather(VerifiedImage& image, core::Extent piece, std::vector<core::ByteView>& parts,
+                                     std::vector<std::shared_ptr<const void>>& kept, Starvation& waited) const {
+  if (!replaced_in(piece).empty()) return false;
+  for (const ffu::MappedRun& run : map_.within(piece.offset, piece.length)) {
+    IMPRINT_TRY(const bool is_there, image.share_plain(run.plain_offset, run.length, parts, kept, &waited));
+    if (!is_there) return false;
+  }
+  return true;
+}
+
 void WritePlan::expect(VerifiedImage& image, core::Extent piece) const {
   for (const ffu::MappedRun& run : map_.within(piece.offset, piece.length)) image.expect(run.plain_offset, run.length);
 }

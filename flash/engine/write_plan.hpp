@@ -54,6 +54,10 @@ class WritePlan {
   // Fills `out` with what a piece holds. The errors of VerifiedImage::read_plain().
   [[nodiscard]] core::Status fill(VerifiedImage& image, core::Extent piece, core::ByteSpan out,
                                   Starvation& waited) const;
+  // The same where it lies in the image's cache: parts one behind the other, which `kept` keeps. False where it has to
+  // be put together by fill().
+  [[nodiscard]] core::Result<bool> gather(VerifiedImage& image, core::Extent piece, std::vector<core::ByteView>& parts,
+                                          std::vector<std::shared_ptr<const void>>& kept, Starvation& waited) const;
   // Tells the image that these will be wanted soon.
   void expect(VerifiedImage& image, core::Extent piece) const;
   // The replacements that touch a piece.

@@ -195,12 +195,16 @@ TEST_CASE("a disk that is another one, or in use, by the time it is opened is no
 
 TEST_CASE("whichever call to a disk fails, no success is reported, and the same disk passes afterwards") {
   const auto image = small_image(1 << 20);
-  for (const DiskFault fault : {DiskFault::fail, DiskFault::vanish}) {
+  for (const auto& [fault, has_ring] : {std::pair{DiskFault::fail, false},
+                                        {DiskFault::vanish, false},
+                                        {DiskFault::fail, true},
+                                        {DiskFault::vanish, true}}) {
     unsigned call = 0;
     for (bool happened = true; happened;) {
       const auto fake = fake_disk(1 << 20);
       fixture::DiskSystem system(*fake);
       fake->fault = fault;
+      fake->has_ring = has_ring;
       fake->at_call = ++call;
       fake->when_vanishing = [&] { system.unplug(); };
       devices::MassStorageTarget target(setup_for(fake, system));
