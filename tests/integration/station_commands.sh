@@ -46,8 +46,8 @@ step_check_faults() {
   printf '1 = 250-1.4\n' >config/slots.d/line.conf
   printf 'product = "lamp"\n[image]\ndigest = "%064d"\nfile = "a.ffu"\npolicy = "none"\n[rules]\nlayout = "l.xml"\n' 0 >config/products/lamp.toml
   gives 1 "$imprint" station check --config config
-  grep -q 'config.image-missing' <<<"$text" || die "$text"
-  grep -q 'config.file-unusable: .*image.file' <<<"$text" || die "$text"
+  grep -q '^config/products/lamp.toml:3:1: config.image-missing' <<<"$text" || die "$text"
+  grep -q '^config/products/lamp.toml:4:1: config.file-unusable: .*image.file' <<<"$text" || die "$text"
   grep -q 'config.file-unusable: .*rules.layout' <<<"$text" || die "$text"
   # An empty file in a later folder takes the product away.
   mkdir -p own/products
@@ -56,7 +56,7 @@ step_check_faults() {
   # Who may sign has to be known where somebody has to.
   printf '[station]\nid = "line-1"\n[folders]\ntrust = "nowhere"\n' >config/station.toml
   gives 1 "$imprint" station check --config config --config own
-  grep -q '^config/station.toml: config.file-unusable: .*folders.trust' <<<"$text" || die "$text"
+  grep -q '^config/station.toml:4:1: config.file-unusable: .*folders.trust' <<<"$text" || die "$text"
 }
 
 step_check_unreadable() {
@@ -72,7 +72,7 @@ step_images() {
   local digest
   make_image a.ffu
   says 1 trust.unsigned "$imprint" station images admit a.ffu --store store --policy retail --trust "$(mkdir -p t && echo t)"
-  says 4 io.not-found "$imprint" station images admit a.ffu --store store --trust nowhere
+  says 4 trust.store-unreadable "$imprint" station images admit a.ffu --store store --trust nowhere
   gives 0 "$imprint" station images admit a.ffu --store store --policy none
   grep -q 'NO SIGNATURE WAS CHECKED' <<<"$text" || die "$text"
   digest=$("$imprint" station images list --store store --json | jq -r '.images[0].digest')
