@@ -42,9 +42,12 @@ Complaint as_complaint(const fs::path& file, const core::Error& error) {
   return {file, {}, error, {}};
 }
 
-Complaint unusable(const fs::path& file, std::string_view setting, const fs::path& named, const core::Error& cause) {
+// A path of a product's or a station's file that leads to nothing good.
+template <class File>
+Complaint unusable(const File& file, std::string_view setting, const fs::path& named, const core::Error& cause) {
   auto failure = config::fail("config.file-unusable", std::string(setting)).with("file", named.native());
-  return {file, {}, std::move(failure).caused_by(cause).error(), {}};
+  const fs::path where = file.file.empty() ? fs::path("station.toml") : file.file;
+  return {where, config::place_of(file.places, setting), std::move(failure).caused_by(cause).error(), {}};
 }
 
 class Check {
@@ -85,8 +88,7 @@ class Check {
     const fs::path zones = "/usr/share/zoneinfo";
     std::error_code error;
     if (zone.empty() || !fs::is_directory(zones, error) || fs::is_regular_file(zones / zone, error)) return;
-    add({station_file(),
-         {},
+    add({station_file(), config::place_of(configuration().station.places, "station.zone"),
          config::fail("config.value-invalid", "station.zone: this machine does not know " + zone).error(),
          "write a zone that timedatectl list-timezones shows"});
   }
@@ -97,7 +99,7 @@ class Check {
     if (loaded) {
       trust_ = std::move(*loaded);
     } else {
-      add(unusable(station_file(), "folders.trust", configuration().station.trust, loaded.error()));
+      add(unusable(configuration().station, "folders.trust", configuration().station.trust, loaded.error()));
     }
   }
 
@@ -109,23 +111,23 @@ class Check {
     if (opened) {
       store_ = std::move(*opened);
     } else {
-      add(unusable(station_file(), "folders.images", folder, opened.error()));
+      add(unusable(configuration().station, "folders.images", folder, opened.error()));
     }
   }
 
   void check_rules(const ProductFile& product) {
     if (product.layout) {
       if (auto read = disk::read_device_layout(*product.layout); !read)
-        add(unusable(product.file, "rules.layout", *product.layout, read.error()));
+        add(unusable(product, "rules.layout", *product.layout, read.error()));
     }
     if (product.platform) {
       if (auto read = disk::read_device_platform(*product.platform); !read)
-        add(unusable(product.file, "rules.platform", *product.platform, read.error()));
+        add(unusable(product, "rules.platform", *product.platform, read.error()));
     }
     if (!product.bcd_rules) return;
     const auto text = core::read_text_file(*product.bcd_rules, config::kMaxTomlBytes);
     if (!text) {
-      add(unusable(product.file, "rules.bcd-rules", *product.bcd_rules, text.error()));
+      add(unusable(product, "rules.bcd-rules", *product.bcd_rules, text.error()));
       return;
     }
     for (Complaint& complaint : config::parse_toml(*text, *product.bcd_rules).complaints) add(std::move(complaint));
@@ -140,7 +142,7 @@ class Check {
       why = opened.error();
     }
     add({product.file,
-         {},
+         config::place_of(product.places, "image.digest"),
          config::fail("config.image-missing").with("digest", product.image_digest).caused_by(why).error(),
          {}});
   }
@@ -161,7 +163,7 @@ class Check {
       const auto decision = trust::decide(image->image(), product.policy, trust_ ? *trust_ : nobody, now_);
       return decision.accepted ? core::Status() : std::unexpected(decision.refusal());
     };
-    if (auto judged = judge(); !judged) add(unusable(product.file, "image.file", *product.image_file, judged.error()));
+    if (auto judged = judge(); !judged) add(unusable(product, "image.file", *product.image_file, judged.error()));
   }
 
   CheckedConfiguration& out_;

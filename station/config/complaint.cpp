@@ -8,6 +8,11 @@
 
 namespace imprint::station::config {
 
+Place place_of(const Places& places, std::string_view setting) {
+  const auto found = places.find(setting);
+  return found == places.end() ? Place{} : found->second;
+}
+
 std::string Complaint::remedy() const { return write.empty() ? std::string(error.row().remedy) : write; }
 
 std::string Complaint::to_line() const {

@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "flash/core/result.hpp"
@@ -18,6 +21,11 @@ struct Place {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
 };
+
+// Where each setting of a file stands, by its full name ("image.file").
+using Places = std::map<std::string, Place, std::less<>>;
+// Of a setting, or of the file as a whole where the setting is not in it.
+[[nodiscard]] Place place_of(const Places& places, std::string_view setting);
 
 struct Complaint {
   std::filesystem::path file;

@@ -71,14 +71,15 @@ static_assert(trust::Policy::retail < trust::Policy::test && trust::Policy::test
 
 void add_product(ProductFile product, Configuration& out) {
   if (const ProductFile* other = out.find(product.name)) {
-    out.complaints.push_back(
-        {product.file, {}, fail("config.product-twice", product.name).with("first", other->file.native()).error(), {}});
+    out.complaints.push_back({product.file,
+                              place_of(product.places, "product"),
+                              fail("config.product-twice", product.name).with("first", other->file.native()).error(),
+                              {}});
     return;
   }
   if (laxness(product.policy) > laxness(out.station.policy)) {
     out.complaints.push_back(
-        {product.file,
-         {},
+        {product.file, place_of(product.places, "image.policy"),
          fail("config.conflict", "image.policy is laxer than the station's")
              .with("product", trust::to_string(product.policy))
              .with("station", trust::to_string(out.station.policy))

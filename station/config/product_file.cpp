@@ -262,6 +262,7 @@ Parsed<ProductFile> parse_product_file(std::string_view text, const std::filesys
   TableReader root(*toml.value, "", {1, 1}, notes);
   ProductFile product;
   product.file = file;
+  product.places = places_of(*toml.value);
   root.require("product", "product = \"kestrel\"");
   if (root.text("product", product.name) && !is_name(product.name))
     root.complain("product", "a product's name is at most 64 letters, digits, '-', '_' and '.'",

@@ -53,8 +53,9 @@ struct Retries {
 };
 
 struct ProductFile {
-  std::filesystem::path file;  // where it was read from; not in the digest
-  std::string name;            // the product in the records
+  std::filesystem::path file;  // where it was read from, and each setting in it; not in the digest
+  Places places;
+  std::string name;  // the product in the records
   std::string description;
 
   std::string image_digest;                         // identity, 64 digits of lower-case hex; empty: not named

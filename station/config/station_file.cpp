@@ -160,6 +160,7 @@ Parsed<StationFile> parse_station_file(std::string_view text, const std::filesys
   TableReader root(*toml.value, "", {1, 1}, notes);
   StationFile station;
   station.file = file;
+  station.places = places_of(*toml.value);
   read_identity(root, station);
   read_folders(root, station);
   read_api(root, station);

@@ -18,6 +18,7 @@ namespace imprint::station::config {
 
 struct StationFile {
   std::filesystem::path file;
+  Places places;               // of the settings in it
   std::string id = "station";  // in the records: letters, digits, '-', '_' and '.'
   std::string name;            // on screens; the id where none is given
   std::string zone;            // "Europe/Berlin"; empty: the machine's

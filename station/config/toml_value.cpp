@@ -69,4 +69,15 @@ Parsed<TomlTable> parse_toml(std::string_view text, const std::filesystem::path&
   return {convert_table(result.table()), {}};
 }
 
+Places places_of(const TomlTable& root) {
+  Places places;
+  for (const TomlEntry& entry : root) {
+    places[entry.key] = entry.place;
+    const auto* table = std::get_if<TomlTable>(&entry.value.data);
+    if (table == nullptr) continue;
+    for (const TomlEntry& inner : *table) places[entry.key + "." + inner.key] = inner.place;
+  }
+  return places;
+}
+
 }  // namespace imprint::station::config

@@ -38,4 +38,7 @@ inline constexpr std::size_t kMaxTomlBytes = 1U << 20;
 // `config.toml-malformed` as the one complaint: the library stops at the first.
 [[nodiscard]] Parsed<TomlTable> parse_toml(std::string_view text, const std::filesystem::path& file);
 
+// Of the settings of a file and of its tables: two levels, as files of ours have them.
+[[nodiscard]] Places places_of(const TomlTable& root);
+
 }  // namespace imprint::station::config

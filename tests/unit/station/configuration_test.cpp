@@ -210,6 +210,7 @@ TEST_CASE("two files of one product are a fault") {
   REQUIRE(configuration.complaints.size() == 1);
   CHECK(configuration.complaints[0].error.id() == "config.product-twice");
   CHECK(configuration.complaints[0].file.filename() == "b.toml");
+  CHECK(configuration.complaints[0].place.line == 1);
 }
 
 TEST_CASE("a product may not be laxer than its station") {
@@ -221,6 +222,7 @@ TEST_CASE("a product may not be laxer than its station") {
   const Configuration configuration = folders.load();
   REQUIRE(configuration.complaints.size() == 1);
   CHECK(configuration.complaints[0].error.id() == "config.conflict");
+  CHECK(configuration.complaints[0].place.line == 4);
   CHECK(configuration.products.size() == 2);
 }
 
