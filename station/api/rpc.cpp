@@ -170,6 +170,12 @@ std::int64_t Params::number_or(std::string_view name, std::int64_t otherwise, st
   return otherwise;
 }
 
+bool Params::flag(std::string_view name) {
+  if (object_.contains(name)) return flag_or(name, false);
+  trouble(name, "it is missing");
+  return false;
+}
+
 bool Params::flag_or(std::string_view name, bool otherwise) {
   const json::value* value = find(name);
   if (value == nullptr) return otherwise;

@@ -148,7 +148,7 @@ core::Result<json::value> set_role(Call& call) {
 
 core::Result<json::value> set_active(Call& call) {
   const db::OperatorId person = person_of(call);
-  const bool active = call.params().flag_or("active", false);
+  const bool active = call.params().flag("active");
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   call.about(std::to_string(person), {{"active", active}, {"reason", reason}});

@@ -38,6 +38,7 @@ struct StationOptions {
   std::string serial = "source = \"device\"\n";
   std::string flash = "after-pass = \"nothing\"\nreboot-time = \"0 ms\"\n";
   std::string more{};  // of the product's file
+  std::string vfs{};   // of the records
 };
 
 struct TestStation {
@@ -101,7 +102,7 @@ struct TestStation {
   }
 
   void open() {
-    records = db::Records::open(folder / "training.db", clock).value();
+    records = db::Records::open(folder / "training.db", clock, {.vfs = options.vfs}).value();
     bus.emplace(virtual_device::IdleRule::no_reply_will_come);
     events.emplace(clock, "epoch");
     auto configuration = load();
