@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// imprintd as a process: start, stop, reload, and what it refuses.
+#include "tests/unit/daemon/daemon_fixture.hpp"
+
+#include <sys/stat.h>
+
+using namespace imprint;
+using namespace imprint::daemon::test;
+
+namespace {
+
+std::string log_of(const Site& site) {
+  std::ifstream file(site.folder / "daemon.log");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a second daemon on the same records is refused, and the first goes on") {
+  Site site;
+  Process first(site);
+  const auto client = first.client();
+  REQUIRE(client);
+  {
+    Process second(site);
+    CHECK(WEXITSTATUS(second.wait()) == 1);
+    CHECK(log_of(site).find("records.locked") != std::string::npos);
+  }
+  Calls call{*client, {}};
+  CHECK(call("station.status"));
+  first.signal(SIGTERM);
+  CHECK(first.wait() == 0);
+}
+
+TEST_CASE("SIGTERM ends the daemon within its ten seconds, also while devices are written, which close as aborted") {
+  Site site;
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  Calls call{*client, {}};
+  REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
+  REQUIRE(call("line.arm", {{"product", "lamp"}}));
+  REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}, {"bytes_per_second", 20000}}));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    REQUIRE(call("station.status"));
+    if (call.result.at("slots").as_array()[0].at("phase") == "write") break;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  daemon.signal(SIGTERM);
+  CHECK(daemon.wait() == 0);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+  CHECK_FALSE(fs::exists(site.socket()));
+  const auto records = db::Records::open(site.records_file(), site.clock);
+  REQUIRE(records.has_value());
+  const auto rows = (*records)->attempts({});
+  REQUIRE(rows->size() == 1);
+  CHECK(rows->front().close->verdict == db::AttemptVerdict::aborted);
+}
+
+TEST_CASE("SIGHUP takes new products over, and keeps the old ones where a file is wrong") {
+  Site site;
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  Calls call{*client, {}};
+  const auto products = [&] {
+    REQUIRE(call("products.list"));
+    return call.result.at("products").as_array().size();
+  };
+  REQUIRE(call("events.subscribe"));
+  CHECK(products() == 1);
+  site.write("config/products/torch.toml", "product = \"torch\"\n[image]\npolicy = \"none\"\ndigest = \"" +
+                                               site.digest + "\"\n[serial]\nsource = \"device\"\n");
+  daemon.signal(SIGHUP);
+  const auto event = client->next_event(kPatience);
+  REQUIRE(event.has_value());
+  REQUIRE(event->has_value());
+  CHECK((*event)->at("data").at("what") == "reloaded");
+  CHECK(products() == 2);
+  site.write("config/products/bad.toml", "product = \n");
+  daemon.signal(SIGHUP);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (log_of(site).find("stay as they were") == std::string::npos) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  CHECK(products() == 2);
+}
+
+TEST_CASE("a configuration with faults keeps the daemon from starting, and each fault is told with its line") {
+  Site site;
+  site.write("config/products/bad.toml", "product = \"bad\"\nimagge = 3\n");
+  Process daemon(site);
+  CHECK(WEXITSTATUS(daemon.wait()) == 1);
+  const std::string log = log_of(site);
+  CHECK(log.find("bad.toml:2:") != std::string::npos);
+  CHECK(log.find("config.key-unknown") != std::string::npos);
+}
+
+TEST_CASE("records without room to write keep the daemon from starting, and it says so") {
+  Site site;
+  fs::remove_all(site.folder / "records");
+  site.write("records", "a file, where a folder is wanted");
+  Process daemon(site);
+  CHECK(WEXITSTATUS(daemon.wait()) == 1);
+  CHECK_FALSE(log_of(site).empty());
+}
+
+TEST_CASE("the metrics socket tells verdicts and slots") {
+  Site site;
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  Calls call{*client, {}};
+  REQUIRE(call("events.subscribe"));
+  REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
+  REQUIRE(call("line.arm", {{"product", "lamp"}}));
+  REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
+  for (;;) {
+    const auto event = client->next_event(kPatience);
+    REQUIRE(event.has_value());
+    REQUIRE(event->has_value());
+    if ((*event)->at("kind") == "attempt") break;
+  }
+  const std::string command =
+      "curl -s --unix-socket " + (site.folder / "metrics.sock").native() + " http://station/metrics";
+  FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string text(65536, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), pipe));
+  REQUIRE(::pclose(pipe) == 0);
+  CHECK(text.find("imprint_attempts_total{verdict=\"passed\"} 1\n") != std::string::npos);
+  CHECK(text.find("imprint_info{station=\"test-1\"") != std::string::npos);
+}
