@@ -14,7 +14,7 @@ namespace {
 std::uint64_t stride() {
   const char* text = std::getenv("IMPRINT_CRASH_STRIDE");
   if (text != nullptr) return std::max<std::uint64_t>(1, std::strtoull(text, nullptr, 10));
-  return kSanitized ? 97 : 7;
+  return kSanitized ? 97 : 11;
 }
 
 bool sign_in(Calls& call) { return call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}); }
