@@ -171,7 +171,7 @@ class AttemptRun {
       result_.proof = db::ProofLevel::read_back;
     }
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
-      IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
+      IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes& notes) { return inspect_disk(notes); }));
       if (reads_back_) result_.proof = db::ProofLevel::inspected;
     }
     return {};
@@ -354,7 +354,7 @@ class AttemptRun {
     return engine::one_by_one(disk_->size(), nullptr, disk_);
   }
 
-  core::Status inspect_disk() {
+  core::Status inspect_disk(StepNotes& notes) {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
@@ -368,19 +368,35 @@ class AttemptRun {
     rows.reserve(result_.report.findings.size());
     for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
     IMPRINT_CHECK(context_.records.add_findings(*result_.id, rows));
-    switch (result_.report.verdict()) {
+    IMPRINT_TRY(const inspect::Report judged, without_waived(notes));
+    switch (judged.verdict()) {
       case inspect::ReportVerdict::pass:
         return {};
       case inspect::ReportVerdict::fail:
-        return fail("inspect.failed", detail_of(inspect::FindingVerdict::fail));
+        return fail("inspect.failed", detail_of(judged, inspect::FindingVerdict::fail));
       case inspect::ReportVerdict::incomplete:
         break;
     }
-    return fail("inspect.incomplete", detail_of(inspect::FindingVerdict::not_checked));
+    return fail("inspect.incomplete", detail_of(judged, inspect::FindingVerdict::not_checked));
   }
 
-  [[nodiscard]] std::string detail_of(inspect::FindingVerdict verdict) const {
-    const inspect::Finding* finding = deciding(result_.report, verdict);
+  // A check that failed and that somebody with the role took upon himself decides nothing; the finding stays as it is.
+  // One that could not be made is not waived: nobody knows what it would have said.
+  core::Result<inspect::Report> without_waived(StepNotes& notes) const {
+    inspect::Report judged = result_.report;
+    if (context_.rules == nullptr || !unit_id_) return judged;
+    for (inspect::Finding& finding : judged.findings) {
+      if (finding.verdict != inspect::FindingVerdict::fail || finding.severity != inspect::Severity::error) continue;
+      IMPRINT_TRY(const auto reason, context_.rules->waiver_of(finding.check, *unit_id_));
+      if (!reason) continue;
+      finding.severity = inspect::Severity::warning;
+      notes.detail += (notes.detail.empty() ? "waived: " : "\nwaived: ") + finding.check + ": " + *reason;
+    }
+    return judged;
+  }
+
+  [[nodiscard]] static std::string detail_of(const inspect::Report& report, inspect::FindingVerdict verdict) {
+    const inspect::Finding* finding = deciding(report, verdict);
     return finding == nullptr ? std::string("no rule gave an answer") : finding->check + ": " + finding->message;
   }
 

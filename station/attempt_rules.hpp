@@ -44,6 +44,9 @@ class AttemptRules {
   // Asked before a byte is written, and before the records tie the attempt to the unit. An error refuses the unit.
   [[nodiscard]] virtual core::Result<Leave> admit(const std::string& slot, const UnitClaim& claim,
                                                   const engine::DeviceIdentity& identity) = 0;
+  // The reason for which a check that failed is waived for this unit now; nothing: it is not.
+  [[nodiscard]] virtual core::Result<std::optional<std::string>> waiver_of(const std::string& check,
+                                                                           db::UnitId unit) = 0;
   // The attempt is closed. `unit`: nothing when it was not identified.
   virtual void ended(const AttemptResult& result, std::optional<db::UnitId> unit) = 0;
 };

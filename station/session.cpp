@@ -14,6 +14,7 @@ class Session::Slot final : public AttemptObserver {
  public:
   Slot(Session& session, SlotConfig config) : session_(session), config_(std::move(config)) {
     status_.slot = config_.name;
+    latched_ = std::ranges::find(session.config_.latched, config_.name) != session.config_.latched.end();
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
   }
 
@@ -39,7 +40,9 @@ class Session::Slot final : public AttemptObserver {
     if (closed_) return;
     // Many devices reboot after their PASS and come back to the slot. It may be that one, or another that was put in
     // quickly: nothing is started, and nothing is called passed, until the slot stayed empty for the time of a reboot.
-    if (latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time) {
+    // One that has not left at all is only told of once more.
+    if (latched_ && (!departed_ || Clock::now() - *departed_ < session_.config_.recipe.reboot_time)) {
+      port_ = port;
       status_.phase = SlotPhase::latched;
       tell();
       return;
@@ -71,6 +74,12 @@ class Session::Slot final : public AttemptObserver {
   [[nodiscard]] bool cancel() {
     const std::scoped_lock lock(mutex_);
     return running_ && attempt_stop_.request_stop();
+  }
+
+  [[nodiscard]] std::optional<LatchedSlot> latched() const {
+    const std::scoped_lock lock(mutex_);
+    if (!latched_ || departed_) return std::nullopt;
+    return LatchedSlot{config_.name, port_};
   }
 
   [[nodiscard]] bool is_running() const {
@@ -364,6 +373,13 @@ bool Session::cancel(const std::string& slot) {
   const auto all = all_slots();
   const auto found = std::ranges::find_if(all, [&](const Slot* entry) { return entry->config().name == slot; });
   return found != all.end() && (*found)->cancel();
+}
+
+std::vector<LatchedSlot> Session::latched() const {
+  std::vector<LatchedSlot> out;
+  for (const Slot* slot : all_slots())
+    if (auto latched = slot->latched()) out.push_back(std::move(*latched));
+  return out;
 }
 
 std::size_t Session::running() const {

@@ -40,6 +40,12 @@ class SessionObserver {
   virtual void on_refused_port(const devices::PortPath& port, bool present) = 0;
 };
 
+// A slot with a unit that passed and was not taken out.
+struct LatchedSlot {
+  std::string name;
+  devices::PortPath port;
+};
+
 struct SessionConfig {
   Recipe recipe;
   ArmedImage image;
@@ -50,6 +56,7 @@ struct SessionConfig {
   bool once = false;                      // a slot takes one device, and no other after it
   AttemptRules* rules = nullptr;          // of the line; outlives the session
   SessionObserver* observer = nullptr;    // outlives the session; with one, next_finished() has nothing to give
+  std::vector<std::string> latched{};     // slots whose unit passed in an earlier session and still stands there
   // The slot of a port that `slots` does not name, asked when a device comes there: slots whose ports follow from a
   // pattern are made then, up to kMostSlots. Not given: there are none.
   std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
@@ -80,6 +87,7 @@ class Session final : public devices::BusObserver {
   // What runs in the slot closes as aborted; the next device is taken as usual. False when there is no such slot, or
   // nothing runs in it.
   bool cancel(const std::string& slot);
+  [[nodiscard]] std::vector<LatchedSlot> latched() const;
   // Attempts that run.
   [[nodiscard]] std::size_t running() const;
 

@@ -26,7 +26,7 @@ namespace json = boost::json;
 struct Line::Armament {
   Armament(const LineParts& parts, admission::ScanDesk& desk, Leaves& leaves, Armed armed,
            LineRules::OnQuarantine on_quarantine)
-      : rules(parts.records, desk, leaves, std::move(armed), std::move(on_quarantine)) {}
+      : rules(parts.records, parts.clock, desk, leaves, std::move(armed), std::move(on_quarantine)) {}
 
   LineRules rules;
   std::string order_number;
@@ -76,6 +76,23 @@ Line::Line(LineParts parts, config::Configuration configuration)
              .notice = [this](const admission::ScanNotice& notice) { on_notice(notice); }}),
       configuration_(std::make_shared<const config::Configuration>(std::move(configuration))) {}
 
+void Line::Standing::keep(const std::vector<LatchedSlot>& slots) {
+  const std::scoped_lock lock(mutex_);
+  for (const LatchedSlot& slot : slots) slots_[slot.port] = slot.name;
+}
+
+std::vector<std::string> Line::Standing::slots() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [port, name] : slots_) names.push_back(name);
+  return names;
+}
+
+void Line::Standing::on_departure(const devices::PortPath& port) {
+  const std::scoped_lock lock(mutex_);
+  slots_.erase(port);
+}
+
 core::Result<std::unique_ptr<Line>> Line::open(LineParts parts, config::Configuration configuration) {
   const bool training = configuration.station.training;
   if (parts.bus.is_virtual() && !training) return station::fail("station.training-only");
@@ -90,6 +107,7 @@ core::Result<std::unique_ptr<Line>> Line::open(LineParts parts, config::Configur
     IMPRINT_TRY(const auto order, db::Orders(parts.records).get(*line->loaded_->what.work_order));
     line->loaded_order_ = order.number;
   }
+  line->standing_watch_ = parts.bus.subscribe(line->standing_);
   parts.events.publish("station", {{"what", "started"}, {"interrupted_attempts", interrupted}});
   return line;
 }
@@ -196,6 +214,7 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
   session.recorder = parts_.recorder;
   session.rules = &armament->rules;
   session.observer = this;
+  session.latched = standing_.slots();
   auto started = Session::start(std::move(session), parts_.bus, parts_.records, parts_.clock);
   if (!started) {
     static_cast<void>(db::Armings(parts_.records).disarm("it could not be started", {}));
@@ -219,7 +238,9 @@ void Line::disarm_quietly() {
   const std::scoped_lock lock(mutex_);
   is_armed_ = false;
   former = std::exchange(armament_, nullptr);
-  if (former) former->session->take_no_more();
+  if (!former) return;
+  former->session->take_no_more();
+  standing_.keep(former->session->latched());
 }
 
 core::Status Line::disarm(const std::string& reason, const db::Actor& by) {
@@ -240,6 +261,8 @@ core::Status Line::disarm(const std::string& reason, const db::Actor& by) {
     armament_->session->take_no_more();
   }
   desk_.clear();
+  // Nobody is going to scan for them.
+  for (const std::string& slot : desk_.slots_that_ask()) static_cast<void>(cancel(slot));
   publish_station("disarmed");
   return {};
 }
@@ -390,7 +413,9 @@ void Line::tick() {
   desk_.look_at_clock();
   std::shared_ptr<Armament> drained;
   const std::scoped_lock lock(mutex_);
-  if (armament_ && !is_armed_ && armament_->session->running() == 0) drained = std::exchange(armament_, nullptr);
+  if (!armament_ || is_armed_ || armament_->session->running() > 0) return;
+  drained = std::exchange(armament_, nullptr);
+  standing_.keep(drained->session->latched());
 }
 
 void Line::stop(std::chrono::milliseconds patience) {

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -102,7 +103,22 @@ class Line final : public SessionObserver {
   void on_notice(const admission::ScanNotice& notice);
   void on_quarantine(db::QuarantineKind kind, const std::string& subject, const core::Error& why);
 
+  // Units that passed and still stand in their slots while nothing is armed: the next arming begins nothing with them.
+  class Standing final : public devices::BusObserver {
+   public:
+    void keep(const std::vector<LatchedSlot>& slots);
+    [[nodiscard]] std::vector<std::string> slots() const;
+    void on_arrival(const devices::PortPath& /*port*/) override {}
+    void on_departure(const devices::PortPath& port) override;
+
+   private:
+    mutable std::mutex mutex_;
+    std::map<devices::PortPath, std::string> slots_;
+  };
+
   LineParts parts_;
+  Standing standing_;
+  std::unique_ptr<devices::BusSubscription> standing_watch_;
   admission::ScanDesk desk_;
   Leaves leaves_;
   std::mutex turn_;           // of calls that change what is armed

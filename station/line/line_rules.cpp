@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "db/rulings.hpp"
 #include "station/admission/errors.hpp"
 #include "station/admission/serial_range.hpp"
 #include "station/attempt.hpp"
@@ -47,9 +48,10 @@ std::optional<GivenLeave> Leaves::take(const std::string& product, const std::st
   return std::move(node.mapped());
 }
 
-LineRules::LineRules(db::Records& records, admission::ScanDesk& desk, Leaves& leaves, Armed armed,
-                     OnQuarantine on_quarantine)
+LineRules::LineRules(db::Records& records, const core::WallClock& clock, admission::ScanDesk& desk, Leaves& leaves,
+                     Armed armed, OnQuarantine on_quarantine)
     : records_(records),
+      clock_(clock),
       desk_(desk),
       leaves_(leaves),
       armed_(std::move(armed)),
@@ -188,6 +190,13 @@ core::Result<Leave> LineRules::leave_or(const UnitClaim& claim, std::optional<co
   if (auto given = leaves_.take(armed_.product.name, claim.serial)) return given->leave;
   if (refusal) return std::unexpected(std::move(*refusal));
   return Leave{};
+}
+
+core::Result<std::optional<std::string>> LineRules::waiver_of(const std::string& check, db::UnitId unit) {
+  IMPRINT_TRY(const auto waivers, db::Rulings(records_).waivers(armed_.product.name, unit, clock_.now()));
+  for (const db::WaiverRow& row : waivers)
+    if (row.waiver.check == check) return fmt::format("{} (waiver {})", row.waiver.reason, row.id);
+  return std::nullopt;
 }
 
 void LineRules::ended(const AttemptResult& result, std::optional<db::UnitId> unit) {

@@ -52,19 +52,21 @@ class Leaves {
   std::map<std::pair<std::string, std::string>, GivenLeave> leaves_;
 };
 
-// Thread-safe. Records, desk and leaves outlive it.
+// Thread-safe. Records, clock, desk and leaves outlive it.
 class LineRules final : public AttemptRules {
  public:
   // Something was put into quarantine: kind, subject, why. Called from a slot's thread.
   using OnQuarantine = std::function<void(db::QuarantineKind kind, const std::string& subject, const core::Error& why)>;
 
-  LineRules(db::Records& records, admission::ScanDesk& desk, Leaves& leaves, Armed armed, OnQuarantine on_quarantine);
+  LineRules(db::Records& records, const core::WallClock& clock, admission::ScanDesk& desk, Leaves& leaves, Armed armed,
+            OnQuarantine on_quarantine);
 
   void describe(db::NewAttempt& attempt) override;
   [[nodiscard]] core::Result<UnitClaim> claim(const std::string& slot, const engine::DeviceIdentity& identity,
                                               const std::stop_token& stop) override;
   [[nodiscard]] core::Result<Leave> admit(const std::string& slot, const UnitClaim& claim,
                                           const engine::DeviceIdentity& identity) override;
+  [[nodiscard]] core::Result<std::optional<std::string>> waiver_of(const std::string& check, db::UnitId unit) override;
   void ended(const AttemptResult& result, std::optional<db::UnitId> unit) override;
 
   [[nodiscard]] const Armed& armed() const { return armed_; }
@@ -82,6 +84,7 @@ class LineRules final : public AttemptRules {
   void judge_slot(const AttemptResult& result);
 
   db::Records& records_;
+  const core::WallClock& clock_;
   admission::ScanDesk& desk_;
   Leaves& leaves_;
   const Armed armed_;

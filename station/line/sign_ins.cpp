@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 
+#include "db/audit.hpp"
 #include "flash/core/text.hpp"
 #include "station/line/errors.hpp"
 #include "station/people/errors.hpp"
@@ -17,6 +18,9 @@ namespace {
 
 // Nobody types more people in than this at one station; a token costs memory.
 constexpr std::size_t kMostSignIns = 256;
+constexpr const char* kWrongPin = "people.wrong_pin";
+constexpr std::string_view kUnknown = "unknown ";
+constexpr std::size_t kLookBack = 1000;  // audit entries
 
 core::Result<std::string> new_token() {
   std::array<std::uint8_t, 16> bytes{};
@@ -28,7 +32,34 @@ core::Result<std::string> new_token() {
 }  // namespace
 
 SignIns::SignIns(db::Records& records, SignInRules rules, std::function<Clock::time_point()> now)
-    : records_(records), people_(records), rules_(std::move(rules)), now_(now), limiter_(rules_.attempts, now) {}
+    : records_(records), people_(records), rules_(std::move(rules)), now_(now), limiter_(rules_.attempts, now) {
+  restore_counts();
+}
+
+// Tries stand in the audit log, so that a restart gives nobody a fresh start.
+void SignIns::note_wrong_pin(const std::string& subject, const std::string& from) const {
+  const bool is_known = !subject.starts_with(kUnknown);
+  // What was typed in place of a name may be a PIN: it is not kept.
+  static_cast<void>(db::Audit(records_).add(
+      {.from = from, .action = kWrongPin, .subject = is_known ? subject : std::string("nobody of this name")}));
+}
+
+void SignIns::restore_counts() {
+  const auto rows = db::Audit(records_).newest(kLookBack);
+  if (!rows) return;  // the records say so themselves at the next call
+  std::map<std::string, unsigned> wrong;
+  for (const db::AuditRow& row : *rows) {
+    if (row.entry.action == kWrongPin) {
+      ++wrong[row.entry.subject];
+    } else if (row.entry.action == "people.sign_in" || row.entry.action == "people.unlock") {
+      wrong.erase(row.entry.subject);
+    }
+  }
+  std::vector<people::AttemptLimiter::Count> counts;
+  for (const auto& [subject, count] : wrong)
+    counts.push_back({people::AttemptLimiter::Subject::person, subject, count});
+  limiter_.restore(counts);
+}
 
 core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, const std::string& from) {
   const auto role = people::parse_role(person.role);
@@ -61,12 +92,16 @@ core::Status SignIns::check(const std::optional<db::Person>& person, const trust
 
 core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person, const std::string& who,
                                          const trust::Secret& pin, const std::string& from) {
-  const std::string subject = person ? std::to_string(person->id) : "unknown " + who;
+  const std::string subject = person ? std::to_string(person->id) : std::string(kUnknown) + who;
   IMPRINT_CHECK(limiter_.begin(subject, from));
   const core::Status right = check(person, pin);
   if (!right) {
     // What is the station's fault is no wrong PIN.
-    if (right.error().id() != "people.pin-wrong") limiter_.withdrawn(subject, from);
+    if (right.error().id() != "people.pin-wrong") {
+      limiter_.withdrawn(subject, from);
+    } else {
+      note_wrong_pin(subject, from);
+    }
     return std::unexpected(right.error());
   }
   limiter_.succeeded(subject, from);
@@ -83,7 +118,7 @@ core::Result<SignedIn> SignIns::by_badge(const std::string& badge, const std::op
   IMPRINT_TRY(const auto person, people_.find_by_badge(badge));
   if (pin) return with_pin(person, badge, *pin, from);
   // Badges can be guessed, too: slowed down the same way.
-  const std::string subject = person ? std::to_string(person->id) : "unknown " + badge;
+  const std::string subject = person ? std::to_string(person->id) : std::string(kUnknown) + badge;
   if (!person) {
     IMPRINT_CHECK(limiter_.begin(subject, from));
     return people::fail("people.pin-wrong");

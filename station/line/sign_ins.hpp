@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "db/people.hpp"
 #include "flash/core/result.hpp"
@@ -75,6 +76,9 @@ class SignIns {
   [[nodiscard]] core::Result<SignedIn> with_pin(const std::optional<db::Person>& person, const std::string& who,
                                                 const trust::Secret& pin, const std::string& from);
   [[nodiscard]] core::Status check(const std::optional<db::Person>& person, const trust::Secret& pin) const;
+
+  void note_wrong_pin(const std::string& subject, const std::string& from) const;
+  void restore_counts();
 
   db::Records& records_;
   db::People people_;

@@ -282,3 +282,33 @@ TEST_CASE("a production station does not take a virtual bus, nor records of trai
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().id() == "station.training-only");
 }
+
+TEST_CASE("a unit that passed and was not taken out is not begun with when the line is armed anew") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.line->scan("L-1", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(1)[0].close->verdict == db::AttemptVerdict::passed);
+  REQUIRE(station.line->disarm("a pause", {}).has_value());
+  station.line->tick();
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  // It would ask for the next unit's label.
+  REQUIRE(station.line->scan("L-2", false, "", "Ada").has_value());
+  CHECK(station.slot("A1")->phase == SlotPhase::latched);
+  REQUIRE(station.plug("A2", 2).has_value());
+  CHECK(station.finished(2)[1].identity.serial == "L-2");
+  // Taken out and put in again, it is looked at, and refused.
+  REQUIRE(station.bus->unplug({"1-1.1"}).has_value());
+  REQUIRE(station.line->scan("L-1", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(3)[2].close->error_id == "unit.serial-duplicate");
+}
+
+TEST_CASE("a disarmed line lets no device wait for a label") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  TestStation::wait_until([&] { return station.asks_for_scan("A1"); });
+  REQUIRE(station.line->disarm("end of shift", {}).has_value());
+  CHECK(station.finished(1)[0].close->verdict == db::AttemptVerdict::aborted);
+}

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "db/audit.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint;
@@ -82,4 +83,21 @@ TEST_CASE("a sign-in ends by signing out, by not being used, and with another PI
   REQUIRE(door.sign_ins.set_pin(person, pin("161803")).has_value());
   CHECK(door.sign_ins.resume(three).error().id() == "people.session-ended");
   CHECK(db::People(*door.records).open_sessions()->empty());
+}
+
+TEST_CASE("wrong PINs stand in the audit log, and a restart gives nobody a fresh start") {
+  Door door;
+  const auto person = door.first();
+  for (int i = 0; i < 4; ++i) {
+    CHECK(door.sign_ins.by_name("Ada", pin("999999"), "here").error().id() == "people.pin-wrong");
+    door.now += std::chrono::minutes(10);
+  }
+  const auto rows = db::Audit(*door.records).newest(10);
+  REQUIRE(rows.has_value());
+  REQUIRE(rows->size() == 4);
+  CHECK(rows->front().entry.subject == std::to_string(person));
+  SignIns again(*door.records, {}, [&] { return door.now; });
+  CHECK(again.by_name("Ada", pin("271828"), "here").error().id() == "people.too-soon");
+  door.now += std::chrono::minutes(10);
+  CHECK(again.by_name("Ada", pin("271828"), "here").has_value());
 }
