@@ -157,6 +157,7 @@ bool VerifiedImage::is_whole_chunk(const ffu::HashedUnit& unit) const {
 std::vector<VerifiedImage::Load> VerifiedImage::load(std::span<const std::uint64_t> indices) {
   Starvation cost;
   std::vector<Load> loads;
+  loads.reserve(indices.size());
   for (std::size_t i = 0; i < indices.size(); ++i) loads.push_back({CachedUnit{}, {}});
   std::vector<bool> good(indices.size());
   std::array<core::ByteView, kBatch> bytes;

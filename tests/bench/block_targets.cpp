@@ -30,7 +30,7 @@ constexpr std::array kCounts{1U, 2U, 4U, 8U, 16U, 32U};
 constexpr std::uint64_t kDiskBytes = 512ULL << 20;
 
 // More of those that are over quickly.
-int rounds_of(unsigned count) { return count <= 4 ? 5 : count <= 16 ? 3 : 1; }
+int rounds_of(unsigned count) { return count <= 4 ? 5 : 3; }
 
 class Nobody final : public engine::TransferObserver {
  public:
@@ -222,6 +222,7 @@ void write_disks(const std::vector<std::string>& arguments) {
   std::vector<Written> written(arguments.size() - 1);
   {
     std::vector<std::jthread> slots;
+    slots.reserve(written.size());
     for (std::size_t i = 0; i < written.size(); ++i)
       slots.emplace_back([&, i] { written[i] = write_one(*image, arguments[i + 1]); });
   }

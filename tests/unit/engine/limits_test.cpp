@@ -30,9 +30,9 @@ TEST_CASE("a phase that runs into its deadline says so, and one that was cancell
   CHECK(ended.error().id() == "job.deadline");
   CHECK(ended.error().context_value("during") == "writing");
 
-  std::stop_source operator_;
-  const engine::PhaseLimit other("writing", 1h, operator_.get_token());
-  operator_.request_stop();
+  std::stop_source cancelled;
+  const engine::PhaseLimit other("writing", 1h, cancelled.get_token());
+  cancelled.request_stop();
   CHECK(other.judge(work_until(other.token())).error().id() == "job.cancelled");
 }
 
