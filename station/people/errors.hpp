@@ -10,7 +10,7 @@
 namespace imprint::station::people {
 
 inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
-    {"people.not-allowed", "Your role may not do this", "Ask somebody whose role may; docs/operator.md has the table.",
+    {"people.not-allowed", "Your role may not do this", "Ask somebody with one of the roles that are named.",
      core::FaultClass::operator_},
     {"people.pin-needed", "A badge alone signs nothing", "Sign in with your PIN, then do it again.",
      core::FaultClass::operator_},

@@ -175,6 +175,9 @@ TEST_CASE("TOML that is none is one fault with its place") {
   CHECK(parsed.complaints[0].place.line == 2);
   CHECK(parsed.complaints[0].to_line().starts_with("folder/kestrel.toml:2:"));
   CHECK(parse("a = 1\na = 2\n").complaints.at(0).place.line == 2);
+  CHECK(parse("\n[)\n").complaints.at(0).place.line == 2);
+  CHECK(parse("[\x1f(st").complaints.at(0).error.id() == "config.toml-malformed");
+  CHECK(parse("\xC3\x94 = 1").complaints.at(0).error.id() == "config.toml-malformed");
   CHECK(parse(std::string("a = \"\0\"", 8)).complaints.at(0).error.id() == "config.toml-malformed");
   CHECK(parse(std::string(2U << 20, '#')).complaints.at(0).error.id() == "config.toml-malformed");
 }
