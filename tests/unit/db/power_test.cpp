@@ -27,7 +27,7 @@ void make_empty(const fs::path& path) {
 // A migration makes hundreds of calls, each much like the next: every seventh of them, from another one on each time.
 constexpr std::uint64_t kStride = 7;
 
-constexpr std::array kSurvivors = {Survives::nothing, Survives::everything, Survives::by_chance, Survives::by_chance};
+constexpr std::array kSurvivors = {Survives::nothing, Survives::by_chance};
 
 }  // namespace
 
@@ -48,6 +48,12 @@ TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and
       const fs::path later = folder.path() / "later";
       vfs.power_up(folder.path(), later, kSurvivors[i], static_cast<std::uint32_t>(nth * 7 + i));
       // The power went in the midst of a call: whether the disk had it by then, nobody can know.
+      check_what_is_left(later / "station.db", told, true);
+    }
+    if (nth % 8 == 0) {
+      INFO("cut at " << nth << ", everything survives");
+      const fs::path later = folder.path() / "later";
+      vfs.power_up(folder.path(), later, Survives::everything, 0);
       check_what_is_left(later / "station.db", told, true);
     }
     if (!cut) {
@@ -102,7 +108,9 @@ TEST_CASE("every call to the disk fails in turn during a station's life, and wha
       const Told told = live(folder.database(), vfs.name());
       failed = vfs.failed();
       vfs.heal();
-      if (fault == Fault::disk_full && !told.error.empty()) REQUIRE(told.error == "io.disk-full");
+      if (fault == Fault::disk_full && !told.error.empty()) {
+        REQUIRE((told.error == "io.disk-full" || told.error == "records.erase-pending"));
+      }
       check_what_is_left(folder.database(), told, fault != Fault::once);
       if (!failed) CHECK(told.deeds == deeds().size());
     }
