@@ -21,6 +21,8 @@ inline constexpr int kChainSchema = 2;
 
 // The yield's counts from the attempts themselves, in the columns of yield_hours and yield_failures; and the statements
 // that make all counts anew. Migration 2 uses them: a later schema that counts otherwise needs texts of its own.
+[[nodiscard]] std::string count_tables();
+[[nodiscard]] std::string count_triggers();
 [[nodiscard]] std::string yield_hours_sql();
 [[nodiscard]] std::string yield_failures_sql();
 [[nodiscard]] std::string count_again();

@@ -24,10 +24,10 @@ void make_empty(const fs::path& path) {
   good(Records::open(path, clock));
 }
 
-// A migration makes hundreds of calls, each much like the next: every seventh of them, from another one on each time.
+// Where hundreds of calls are much like each other, every seventh of them fails.
 constexpr std::uint64_t kStride = 7;
 
-constexpr std::array kSurvivors = {Survives::nothing, Survives::everything, Survives::by_chance, Survives::by_chance};
+constexpr std::array kSurvivors = {Survives::nothing, Survives::by_chance};
 
 }  // namespace
 
@@ -36,6 +36,7 @@ TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and
   const TempFolder start;
   make_empty(start.database());
   for (std::uint64_t nth = 1;; ++nth) {
+    INFO("cut at " << nth);
     REQUIRE(nth < 1000);
     const TempFolder folder;
     fs::copy_file(start.database(), folder.database());
@@ -43,13 +44,13 @@ TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and
     vfs.cut_at(nth);
     const Told told = live(folder.database(), vfs.name());
     const bool cut = vfs.is_cut();
-    for (std::size_t i = 0; i < kSurvivors.size(); ++i) {
-      INFO("cut at " << nth << ", survivors " << i << ", told " << told.deeds);
-      const fs::path later = folder.path() / "later";
-      vfs.power_up(folder.path(), later, kSurvivors[i], static_cast<std::uint32_t>(nth * 7 + i));
-      // The power went in the midst of a call: whether the disk had it by then, nobody can know.
-      check_what_is_left(later / "station.db", told, true);
-    }
+    const Survives survives = nth % 8 == 0   ? Survives::everything
+                              : nth % 3 == 0 ? Survives::nothing
+                                             : Survives::by_chance;
+    const fs::path later = folder.path() / "later";
+    vfs.power_up(folder.path(), later, survives, static_cast<std::uint32_t>(nth));
+    // The power went in the midst of a call: whether the disk had it by then, nobody can know.
+    check_what_is_left(later / "station.db", told, true);
     if (!cut) {
       CHECK(told.deeds == deeds().size());
       CHECK(nth > 100);
@@ -93,7 +94,7 @@ TEST_CASE("every call to the disk fails in turn during a station's life, and wha
   make_empty(start.database());
   for (const Fault fault : {Fault::once, Fault::for_good, Fault::disk_full}) {
     bool failed = true;
-    for (std::uint64_t nth = 1; failed; ++nth) {
+    for (std::uint64_t nth = 1; failed; nth += fault == Fault::once ? 1 : kStride) {
       INFO("fault " << static_cast<int>(fault) << " at call " << nth);
       REQUIRE(nth < 3000);
       const TempFolder folder;
@@ -102,7 +103,9 @@ TEST_CASE("every call to the disk fails in turn during a station's life, and wha
       const Told told = live(folder.database(), vfs.name());
       failed = vfs.failed();
       vfs.heal();
-      if (fault == Fault::disk_full && !told.error.empty()) REQUIRE(told.error == "io.disk-full");
+      if (fault == Fault::disk_full && !told.error.empty()) {
+        REQUIRE((told.error == "io.disk-full" || told.error == "records.erase-pending"));
+      }
       check_what_is_left(folder.database(), told, fault != Fault::once);
       if (!failed) CHECK(told.deeds == deeds().size());
     }
