@@ -9,6 +9,8 @@
 
 #include "block_targets.hpp"
 #include "report.hpp"
+#include "station_daemon.hpp"
+#include "station_records.hpp"
 #include "surroundings.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
@@ -27,6 +29,8 @@ void measure_all() {
   bench::Report report("station");
   report.text("cpu", bench::cpu_says("model name"));
   report.count("cores", std::max(1U, std::thread::hardware_concurrency()));
+  bench::measure_records(folder.path(), report);
+  bench::measure_daemon(folder.path(), report);
   bench::measure_block_targets(folder.path(), report);
   report.print();
 }
