@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <span>
 #include <vector>
@@ -70,11 +69,10 @@ core::Result<Hash> scrypt(const trust::Secret& pin, const Salt& salt, const Scry
 std::optional<unsigned> take_number(std::string_view& text) {
   const std::size_t end = text.find('$');
   if (end == std::string_view::npos || end == 0 || end > 2 || text[0] == '0') return std::nullopt;
-  unsigned value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + end, value);
-  if (error != std::errc() || stop != text.data() + end) return std::nullopt;
+  const auto value = core::parse_number(text.substr(0, end));
+  if (!value) return std::nullopt;
   text.remove_prefix(end + 1);
-  return value;
+  return static_cast<unsigned>(*value);
 }
 
 bool read_hex(std::string_view text, std::span<std::uint8_t> out) {
