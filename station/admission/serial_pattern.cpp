@@ -43,9 +43,7 @@ class PatternCompiler {
     return fail("serial.pattern-invalid", std::move(why)).with("pattern", text()).with("column", at + 1);
   }
 
-  core::Failure too_long() const {
-    return invalid(0, "the repeats make it too long: it may have 4096 places in all");
-  }
+  core::Failure too_long() const { return invalid(0, "the repeats make it too long: it may have 4096 places in all"); }
 
   core::Result<std::uint32_t> add(SerialPattern::State state) {
     if (out_.states_.size() >= SerialPattern::kMaxStates) return too_long();
