@@ -121,11 +121,11 @@ std::string to_string(milliseconds duration) {
   return fmt::format("{} ms", count);
 }
 
-void FileNotes::add(ErrorId id, Place place, std::string what, std::string write) {
-  add(fail(id, core::printable(what)).error(), place, std::move(write));
+void FileNotes::add(ErrorId id, Place place, std::string_view what, std::string_view write) {
+  add(fail(id, core::printable(what)).error(), place, write);
 }
 
-void FileNotes::add(core::Error error, Place place, std::string write) {
+void FileNotes::add(core::Error error, Place place, std::string_view write) {
   complaints_.push_back({file_, place, std::move(error), core::printable(write)});
 }
 
@@ -157,16 +157,16 @@ Place TableReader::place_of(std::string_view key) const {
   return entry == nullptr ? place_ : entry->value.place;
 }
 
-void TableReader::complain(std::string_view key, std::string what, std::string write) {
-  notes_.add("config.value-invalid", place_of(key), fmt::format("{}: {}", full_name(key), what), std::move(write));
+void TableReader::complain(std::string_view key, std::string_view what, std::string_view write) {
+  notes_.add("config.value-invalid", place_of(key), fmt::format("{}: {}", full_name(key), what), write);
 }
 
-void TableReader::complain(std::string_view key, core::Error error, std::string write) {
-  notes_.add(std::move(error), place_of(key), std::move(write));
+void TableReader::complain(std::string_view key, core::Error error, std::string_view write) {
+  notes_.add(std::move(error), place_of(key), write);
 }
 
-void TableReader::conflict(std::string_view key, std::string what, std::string write) {
-  notes_.add("config.conflict", place_of(key), fmt::format("{}: {}", full_name(key), what), std::move(write));
+void TableReader::conflict(std::string_view key, std::string_view what, std::string_view write) {
+  notes_.add("config.conflict", place_of(key), fmt::format("{}: {}", full_name(key), what), write);
 }
 
 void TableReader::complain_of_word(std::string_view key, std::string_view said,

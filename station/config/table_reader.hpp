@@ -21,8 +21,8 @@ namespace imprint::station::config {
 class FileNotes {
  public:
   explicit FileNotes(std::filesystem::path file) : file_(std::move(file)) {}
-  void add(ErrorId id, Place place, std::string what, std::string write);
-  void add(core::Error error, Place place, std::string write = {});
+  void add(ErrorId id, Place place, std::string_view what, std::string_view write);
+  void add(core::Error error, Place place, std::string_view write = {});
   [[nodiscard]] const std::filesystem::path& file() const { return file_; }
   // In the order of the file.
   [[nodiscard]] Complaints take();
@@ -80,9 +80,9 @@ class TableReader {
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
   // Of the key's value, or of the table where the key is not there.
   [[nodiscard]] Place place_of(std::string_view key) const;
-  void complain(std::string_view key, std::string what, std::string write);
-  void complain(std::string_view key, core::Error error, std::string write = {});
-  void conflict(std::string_view key, std::string what, std::string write);
+  void complain(std::string_view key, std::string_view what, std::string_view write);
+  void complain(std::string_view key, core::Error error, std::string_view write = {});
+  void conflict(std::string_view key, std::string_view what, std::string_view write);
   void complain_of_word(std::string_view key, std::string_view said, const std::vector<std::string_view>& words);
   [[nodiscard]] FileNotes& notes() const { return notes_; }
 

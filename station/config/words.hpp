@@ -28,6 +28,7 @@ struct Words {
   }
   [[nodiscard]] std::vector<std::string_view> all() const {
     std::vector<std::string_view> words;
+    words.reserve(rows.size());
     for (const auto& [value, word] : rows) words.push_back(word);
     return words;
   }

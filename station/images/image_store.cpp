@@ -252,7 +252,8 @@ core::Result<OpenedFromStore> ImageStore::open_image(std::string_view digest) co
   return OpenedFromStore{std::move(record), std::move(*image)};
 }
 
-core::Status ImageStore::withdraw(std::string_view digest, std::string by, std::string reason, core::UtcTime now) {
+core::Status ImageStore::withdraw(std::string_view digest, std::string_view by, std::string_view reason,
+                                  core::UtcTime now) {
   IMPRINT_TRY(const OpenFile lock, lock_folder(folder_));
   IMPRINT_TRY(ImageRecord record, find(digest));
   record.withdrawn = Withdrawal{core::to_iso8601(now), core::printable(by), core::printable(reason)};

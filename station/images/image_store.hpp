@@ -63,7 +63,7 @@ class ImageStore {
 
   // Not to be flashed any more, admitted again included, until it is reinstated. Who opened it before has it still:
   // the caller disarms. `by` and `reason` go into the record.
-  core::Status withdraw(std::string_view digest, std::string by, std::string reason, core::UtcTime now);
+  core::Status withdraw(std::string_view digest, std::string_view by, std::string_view reason, core::UtcTime now);
   core::Status reinstate(std::string_view digest);
   // Takes the image away; of a withdrawn one the record stays, so that it does not come back unnoticed.
   core::Status remove(std::string_view digest);
