@@ -67,6 +67,25 @@ const inspect::Finding* deciding(const inspect::Report& report, inspect::Finding
   return nullptr;
 }
 
+// A device's disk that gives nothing more once the job is stopped: rules read in many places, and look at no token.
+class StoppableSource final : public core::BlockSource {
+ public:
+  StoppableSource(std::shared_ptr<const core::BlockSource> disk, std::stop_token stop)
+      : disk_(std::move(disk)), stop_(std::move(stop)) {}
+  [[nodiscard]] std::uint64_t size() const override { return disk_->size(); }
+  [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out) const override {
+    if (stop_.stop_requested()) return core::fail("job.cancelled");
+    return disk_->read_at(offset, out);
+  }
+  [[nodiscard]] core::Result<std::optional<core::Extent>> next_data(std::uint64_t from) const override {
+    return disk_->next_data(from);
+  }
+
+ private:
+  std::shared_ptr<const core::BlockSource> disk_;
+  std::stop_token stop_;
+};
+
 class AttemptRun {
  public:
   AttemptRun(const AttemptContext& context, std::string slot, devices::PortPath port, AttemptObserver& observer,
@@ -86,8 +105,13 @@ class AttemptRun {
       return run_to_the_end();
     } catch (const std::exception& exception) {
       // Out of memory in the middle of closing, say. What is not in the records is never called passed.
-      result_.error = fail("station.internal-error", exception.what()).error();
-      if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+      if (is_closed_) {
+        // The records have it: what went wrong behind that changes nothing.
+        result_.note = std::string("afterwards: ") + exception.what();
+      } else {
+        result_.error = fail("station.internal-error", exception.what()).error();
+        if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+      }
       disk_.reset();
       target_.reset();
       if (result_.id) keep_recording();  // else the next attempt's would begin with this one's
@@ -101,6 +125,7 @@ class AttemptRun {
     auto opened = context_.records.open_attempt(opening());
     if (!opened) {
       result_.error = std::move(opened).error();
+      tell_rules();
       return std::move(result_);
     }
     result_.id = *opened;
@@ -119,7 +144,7 @@ class AttemptRun {
   }
 
   void tell_rules() {
-    if (std::exchange(rules_asked_, false)) context_.rules->ended(result_, unit_id_);
+    if (context_.rules != nullptr && !std::exchange(rules_told_, true)) context_.rules->ended(result_, unit_id_);
   }
 
   // What a step moved and has to say, for its row.
@@ -274,7 +299,6 @@ class AttemptRun {
 
   // Whose unit is this? A person may have to scan its label first.
   core::Status claim(StepNotes& notes) {
-    rules_asked_ = true;
     IMPRINT_TRY(unit_, context_.rules->claim(result_.slot, identity_, stop_));
     if (unit_.serial.empty()) return fail("unit.serial-missing");
     notes.detail = unit_.manual_serial ? "typed" : "";
@@ -358,12 +382,16 @@ class AttemptRun {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
-    const inspect::Disk disk{result_.slot + " " + unit_.serial, disk_, identity_.disk->sector_size};
+    const engine::PhaseLimit limit("inspecting", context_.recipe.flash.limits.inspect, stop_);
+    const inspect::Disk disk{result_.slot + " " + unit_.serial, std::make_shared<StoppableSource>(disk_, limit.token()),
+                             identity_.disk->sector_size};
     const Recipe& recipe = context_.recipe;
     result_.report.source = disk.name;
     if (recipe.layout) result_.report.append(inspect::inspect_layout(disk, *recipe.layout, recipe.platform));
     if (recipe.check_bcd) result_.report.append(inspect::inspect_bcd(disk));
     if (recipe.recovery) result_.report.append(inspect::inspect_recovery(disk, *recipe.recovery, context_.scratch));
+    // What was stopped says nothing about the device.
+    if (limit.token().stop_requested()) return limit.judge(core::fail("job.cancelled"));
     std::vector<db::FindingRow> rows;
     rows.reserve(result_.report.findings.size());
     for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
@@ -424,6 +452,7 @@ class AttemptRun {
     }
     auto closed = context_.records.close_attempt(*result_.id, close);
     if (!closed) closed = context_.records.close_attempt(*result_.id, close);  // a disk that was busy for a moment
+    is_closed_ = closed.has_value();
     if (closed) return;
     if (!result_.error) result_.error = closed.error();
     result_.note = "the end of this attempt is not in the records: " + closed.error().message();
@@ -443,7 +472,8 @@ class AttemptRun {
   engine::DeviceIdentity identity_;
   UnitClaim unit_;
   std::optional<db::UnitId> unit_id_;  // set by admission
-  bool rules_asked_ = false;           // and not told how it ended yet
+  bool rules_told_ = false;            // how it ended
+  bool is_closed_ = false;             // in the records
   std::shared_ptr<const core::BlockSource> disk_;
   std::shared_ptr<const engine::WritePlan> plan_;  // set by admission, shared with the other slots
   std::uint64_t read_back_due_ = 0;

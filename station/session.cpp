@@ -14,7 +14,12 @@ class Session::Slot final : public AttemptObserver {
  public:
   Slot(Session& session, SlotConfig config) : session_(session), config_(std::move(config)) {
     status_.slot = config_.name;
-    latched_ = std::ranges::find(session.config_.latched, config_.name) != session.config_.latched.end();
+    for (const LatchedSlot& latched : session.config_.latched) {
+      if (!owns(latched.port)) continue;
+      latched_ = true;
+      departed_ = latched.left;
+      port_ = latched.port;
+    }
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
   }
 
@@ -49,12 +54,18 @@ class Session::Slot final : public AttemptObserver {
     }
     latched_ = false;
     waiting_ = port;
+    if (session_.config_.rules != nullptr) session_.config_.rules->arrived(config_.name);
     changed_.notify_all();
   }
 
   void departed(const devices::PortPath& port) {
     const std::scoped_lock lock(mutex_);
-    if (waiting_ == port) waiting_.reset();
+    if (waiting_ == port) {
+      waiting_.reset();
+      if (!running_ && session_.config_.rules != nullptr) session_.config_.rules->left(config_.name);
+    }
+    // Whoever waits for its label waits for nothing now, and must not take the next one's.
+    if (port == port_ && running_ && status_.phase == SlotPhase::claim) attempt_stop_.request_stop();
     if (port != port_) return;  // not the one that the slot works with, or shows
     departed_ = Clock::now();
     // The result belongs to the device that left; whoever looks at the slot now must not take it for the next one's.
@@ -78,8 +89,8 @@ class Session::Slot final : public AttemptObserver {
 
   [[nodiscard]] std::optional<LatchedSlot> latched() const {
     const std::scoped_lock lock(mutex_);
-    if (!latched_ || departed_) return std::nullopt;
-    return LatchedSlot{config_.name, port_};
+    if (!latched_) return std::nullopt;
+    return LatchedSlot{port_, departed_};
   }
 
   [[nodiscard]] bool is_running() const {

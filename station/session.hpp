@@ -40,10 +40,10 @@ class SessionObserver {
   virtual void on_refused_port(const devices::PortPath& port, bool present) = 0;
 };
 
-// A slot with a unit that passed and was not taken out.
+// A slot's port with a unit that passed.
 struct LatchedSlot {
-  std::string name;
   devices::PortPath port;
+  std::optional<std::chrono::steady_clock::time_point> left{};  // when it left the bus; nothing: it stands there
 };
 
 struct SessionConfig {
@@ -56,8 +56,7 @@ struct SessionConfig {
   bool once = false;                      // a slot takes one device, and no other after it
   AttemptRules* rules = nullptr;          // of the line; outlives the session
   SessionObserver* observer = nullptr;    // outlives the session; with one, next_finished() has nothing to give
-  std::vector<std::string> latched{};     // slots whose unit passed in an earlier session and still stands there
-  // The slot of a port that `slots` does not name, asked when a device comes there: slots whose ports follow from a
+  std::vector<LatchedSlot> latched{};     // by units that passed in an earlier session
   // pattern are made then, up to kMostSlots. Not given: there are none.
   std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
 };

@@ -74,43 +74,52 @@ std::optional<Scan> ScanDesk::held_for(const std::string& slot) {
   return scan;
 }
 
-core::Result<Scan> ScanDesk::take(const std::string& slot, std::chrono::milliseconds patience, std::stop_token stop) {
-  const Clock::time_point until = options_.now() + patience;
+void ScanDesk::expect(const std::string& slot) {
   Notices notices;
-  std::optional<Scan> scan;
-  bool displaced = false;
   {
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     drop_stale(notices);
-    scan = held_for(slot);
-    if (scan) notices.push_back({ScanNotice::Kind::given, *scan, slot});
+    if (std::ranges::find(asking_, slot, &Asking::slot) == asking_.end()) {
+      Asking& place = asking_.emplace_back(Asking{slot, held_for(slot)});
+      if (place.given) notices.push_back({ScanNotice::Kind::given, *place.given, slot});
+    }
   }
   say(notices);
-  if (scan) return std::move(*scan);
+}
+
+void ScanDesk::leave(const std::string& slot) {
+  Notices notices;
   {
-    std::unique_lock lock(mutex_);
-    for (Asking& other : asking_) other.displaced = other.displaced || other.slot == slot;
-    changed_.notify_all();
-    const auto mine = asking_.insert(asking_.end(), Asking{slot, std::nullopt, false});
-    // Between the two locks a scan may have come that found nobody asking.
-    if (auto waited = held_for(slot)) {
-      notices.assign(1, {ScanNotice::Kind::given, *waited, slot});
-      mine->given = std::move(waited);
-    } else {
-      notices.clear();
-    }
-    while (!mine->given && !mine->displaced && !stop.stop_requested()) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - options_.now());
-      if (left.count() <= 0) break;
-      changed_.wait_for(lock, stop, std::min(left, kLongestNap),
-                        [&] { return mine->given || mine->displaced || options_.now() >= until; });
-    }
-    // A scan that was given is this slot's, also where the wait ended in the same moment: it must not get lost.
-    scan = std::move(mine->given);
-    displaced = mine->displaced;
-    asking_.erase(mine);
+    const std::lock_guard lock(mutex_);
+    std::erase_if(asking_, [&](const Asking& asking) {
+      if (asking.slot != slot || asking.takes) return false;
+      if (asking.given) notices.push_back({ScanNotice::Kind::dropped, *asking.given, slot});
+      return true;
+    });
   }
   say(notices);
+}
+
+core::Result<Scan> ScanDesk::take(const std::string& slot, std::chrono::milliseconds patience, std::stop_token stop) {
+  expect(slot);
+  const Clock::time_point until = options_.now() + patience;
+  std::unique_lock lock(mutex_);
+  for (Asking& other : asking_) other.displaced = other.displaced || (other.slot == slot && other.takes);
+  changed_.notify_all();
+  auto mine = std::ranges::find_if(asking_, [&](const Asking& one) { return one.slot == slot && !one.takes; });
+  if (mine == asking_.end()) mine = asking_.insert(asking_.end(), Asking{slot, std::nullopt});
+  mine->takes = true;
+  while (!mine->given && !mine->displaced && !stop.stop_requested()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - options_.now());
+    if (left.count() <= 0) break;
+    changed_.wait_for(lock, stop, std::min(left, kLongestNap),
+                      [&] { return mine->given || mine->displaced || options_.now() >= until; });
+  }
+  // A scan that was given is this slot's, also where the wait ended in the same moment: it must not get lost.
+  std::optional<Scan> scan = std::move(mine->given);
+  const bool displaced = mine->displaced;
+  asking_.erase(mine);
+  lock.unlock();
   if (scan) return std::move(*scan);
   if (displaced || stop.stop_requested()) return core::fail("job.cancelled", "waiting for a scan").with("slot", slot);
   return fail("serial.scan-missing").with("slot", slot).with("waited_ms", patience.count());
@@ -128,7 +137,7 @@ std::vector<std::string> ScanDesk::slots_that_ask() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> slots;
   for (const Asking& asking : asking_) {
-    if (!asking.given && !asking.displaced) slots.push_back(asking.slot);
+    if (asking.takes && !asking.given && !asking.displaced) slots.push_back(asking.slot);
   }
   return slots;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Where scans and devices meet: scan first and plug in then, or plug in first and scan then.
+// Where scans and devices meet: scan first and plug in then, or plug in first and scan then. A scan belongs to the slot
+// whose device came first, from the moment when both are there: the device may still be busy saying who it is.
 #pragma once
 
 #include <chrono>
@@ -50,6 +51,12 @@ class ScanDesk {
   // Gives the scan to the slot that has asked longest, or to the slot that it names; where that does not ask, the scan
   // waits, in place of one that waited before. Answers the slot that got it.
   std::optional<std::string> put(Scan scan);
+  // A device came to the slot: it gets the scan that waits, or its place among those that wait for one. Once until
+  // leave(); does not block.
+  void expect(const std::string& slot);
+  // The device left, or its attempt is over. A scan that it was given and that nobody took is dropped: it is that
+  // unit's label.
+  void leave(const std::string& slot);
   // The scan that waits, or the next one that comes: an attempt calls this with its device in the slot. At most for
   // `patience`; 0: only what waits already. `serial.scan-missing`, `job.cancelled`. A slot asks once at a time; a
   // second call with its name is `job.cancelled` for the first.
@@ -78,6 +85,7 @@ class ScanDesk {
     std::string slot;
     std::optional<Scan> given;
     bool displaced = false;
+    bool takes = false;  // somebody waits in take(); else only the device is there
   };
   using Notices = std::vector<ScanNotice>;
   void drop_stale(Notices& notices);
@@ -88,7 +96,7 @@ class ScanDesk {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::optional<Held> held_;
-  std::list<Asking> asking_;  // in the order in which they came
+  std::list<Asking> asking_;  // in the order in which their devices came
 };
 
 }  // namespace imprint::station::admission

@@ -124,13 +124,6 @@ class Check {
       if (auto read = disk::read_device_platform(*product.platform); !read)
         add(unusable(product, "rules.platform", *product.platform, read.error()));
     }
-    if (!product.bcd_rules) return;
-    const auto text = core::read_text_file(*product.bcd_rules, config::kMaxTomlBytes);
-    if (!text) {
-      add(unusable(product, "rules.bcd-rules", *product.bcd_rules, text.error()));
-      return;
-    }
-    for (Complaint& complaint : config::parse_toml(*text, *product.bcd_rules).complaints) add(std::move(complaint));
   }
 
   void check_stored_image(const ProductFile& product) {

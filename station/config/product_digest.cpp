@@ -99,8 +99,7 @@ std::string ProductFile::normalised() const {
 
 core::Result<std::string> ProductFile::rules_digest() const {
   Lines lines;
-  for (const auto& [key, path] :
-       {std::pair{"layout", &layout}, std::pair{"platform", &platform}, std::pair{"bcd-rules", &bcd_rules}}) {
+  for (const auto& [key, path] : {std::pair{"layout", &layout}, std::pair{"platform", &platform}}) {
     if (!*path) continue;
     IMPRINT_TRY(const std::string content, core::read_text_file(**path, kMaxRuleFile));
     lines.add(key, core::to_hex(core::sha256(core::as_bytes(content))));

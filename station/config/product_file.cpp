@@ -58,15 +58,11 @@ void read_rules(TableReader& root, ProductFile& product) {
   rules->path("layout", product.layout);
   rules->path("platform", product.platform);
   rules->flag("bcd", product.check_bcd);
-  rules->path("bcd-rules", product.bcd_rules);
   Recovery recovery = Recovery::iot_mmos;
   if (take_word(*rules, "recovery", kRecoveries, recovery)) product.recovery = recovery;
   if (product.platform && !rules->has("layout"))
     rules->conflict("platform", "a platform file is only of use with a layout",
                     "write layout = \"DeviceLayout.xml\", too");
-  if (product.bcd_rules && rules->has("bcd") && !product.check_bcd)
-    rules->conflict("bcd-rules", "bcd = false says that there is nothing to check", "take one of the two away");
-  if (product.bcd_rules) product.check_bcd = true;
   rules->finish();
 }
 
@@ -164,6 +160,12 @@ bool has_block_protocol(const ProductFile& product) {
                              [](Protocol p) { return p == Protocol::mass_storage || p == Protocol::disk; });
 }
 
+// One that takes the FFU as it is.
+bool has_stream_protocol(const ProductFile& product) {
+  return std::ranges::any_of(product.protocols,
+                             [](Protocol p) { return p == Protocol::simple_io || p == Protocol::ufp; });
+}
+
 void read_flash(TableReader& root, ProductFile& product) {
   auto flash = root.table("flash");
   if (!flash) return;
@@ -175,8 +177,12 @@ void read_flash(TableReader& root, ProductFile& product) {
   flash->flag("refit-gpt", product.refit_gpt);
   take_word(*flash, "after-pass", kAfterPasses, product.after_pass);
   flash->duration("reboot-time", milliseconds(0), std::chrono::hours(1), product.reboot_time);
-  if (product.verify_erasure && product.erase == Erasure::none)
-    flash->conflict("verify-erasure", "nothing is erased", "write erase = \"zero\", or take it away");
+  // A disk may read as it likes after a discard.
+  if (product.verify_erasure && product.erase != Erasure::zero)
+    flash->conflict("verify-erasure", "only zeros can be read back", "write erase = \"zero\", or take it away");
+  if (product.erase != Erasure::none && has_stream_protocol(product))
+    flash->conflict("erase", "a device that applies the image itself is not erased by the station",
+                    "write protocols = [\"mass-storage\"], or take it away");
   if (product.write == WriteMode::differing && product.read_back == ReadBack::off)
     flash->conflict("write", "who only writes what differs has to read the disk", "write read-back = \"required\"");
   for (const std::string_view key : {"write", "erase", "refit-gpt"}) {

@@ -65,7 +65,6 @@ struct ProductFile {
   std::optional<std::filesystem::path> layout;    // DeviceLayout.xml
   std::optional<std::filesystem::path> platform;  // OEMDevicePlatform.xml
   bool check_bcd = false;
-  std::optional<std::filesystem::path> bcd_rules;  // expectations of the BCD store, TOML
   std::optional<Recovery> recovery;
 
   admission::SerialRule serial;

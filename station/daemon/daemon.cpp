@@ -100,8 +100,8 @@ class Daemon {
     IMPRINT_TRY(images_, station::images::ImageStore::open(station.images));
     IMPRINT_CHECK(open_bus(configuration));
     events_.emplace(clock_, new_epoch());
-    IMPRINT_TRY(line_, open_line(std::move(configuration)));
     sign_ins_.emplace(*records_, station::line::SignInRules{station.pin, station.attempts, station.sign_out_after});
+    IMPRINT_TRY(line_, open_line(std::move(configuration)));
     IMPRINT_CHECK(open_key(station));
     make_bench(station);
     IMPRINT_CHECK(serve(station));
@@ -155,6 +155,7 @@ class Daemon {
                                    .events = *events_,
                                    .images = *images_,
                                    .recorder = recorder_.get()};
+    parts.at_work = [this] { return sign_ins_->at_work(); };
     parts.on_attempt = [this](const station::AttemptResult& result) {
       metrics_.count(result);
       log_attempt(result);
@@ -320,8 +321,8 @@ class Daemon {
   std::unique_ptr<devices::DeviceBus> bus_;
   virtual_device::VirtualBus* virtual_bus_ = nullptr;  // bus_, where it is one
   std::optional<api::EventLog> events_;
-  std::unique_ptr<station::line::Line> line_;
   std::optional<station::line::SignIns> sign_ins_;
+  std::unique_ptr<station::line::Line> line_;
   db::Signer sign_head_;
   std::optional<station::training::TrainingBench> bench_;
   service::Server* server_ = nullptr;

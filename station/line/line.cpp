@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
+#include <ranges>
 
 #include "db/admissions.hpp"
+#include "db/serials.hpp"
 #include "flash/core/deadline.hpp"
 #include "flash/core/digest.hpp"
 #include "flash/core/text.hpp"
@@ -26,7 +28,7 @@ namespace json = boost::json;
 struct Line::Armament {
   Armament(const LineParts& parts, admission::ScanDesk& desk, Leaves& leaves, Armed armed,
            LineRules::OnQuarantine on_quarantine)
-      : rules(parts.records, parts.clock, desk, leaves, std::move(armed), std::move(on_quarantine)) {}
+      : rules({parts.records, parts.clock, desk, leaves, parts.at_work}, std::move(armed), std::move(on_quarantine)) {}
 
   LineRules rules;
   std::string order_number;
@@ -55,7 +57,7 @@ std::vector<SlotConfig> slots_of(const SlotMap& map) {
   for (const SlotRule& rule : map.rules()) {
     if (rule.has_star() || rule.ports.empty()) continue;
     SlotConfig slot{rule.name, {rule.ports.front()}};
-    for (std::size_t i = 1; i < rule.ports.size(); ++i) slot.other_ports.push_back({rule.ports[i]});
+    for (const std::string& port : rule.ports | std::views::drop(1)) slot.other_ports.push_back({port});
     slots.push_back(std::move(slot));
   }
   return slots;
@@ -71,26 +73,67 @@ json::object scan_json(const admission::Scan& scan) {
 }  // namespace
 
 Line::Line(LineParts parts, config::Configuration configuration)
-    : parts_(parts),
+    : parts_(std::move(parts)),
       desk_({.hold = configuration.station.scan_hold,
              .notice = [this](const admission::ScanNotice& notice) { on_notice(notice); }}),
       configuration_(std::make_shared<const config::Configuration>(std::move(configuration))) {}
 
-void Line::Standing::keep(const std::vector<LatchedSlot>& slots) {
+void Line::Standing::keep(const std::vector<LatchedSlot>& slots, std::chrono::milliseconds reboot_time) {
   const std::scoped_lock lock(mutex_);
-  for (const LatchedSlot& slot : slots) slots_[slot.port] = slot.name;
+  for (const LatchedSlot& slot : slots) ports_[slot.port] = {slot.left, reboot_time};
 }
 
-std::vector<std::string> Line::Standing::slots() const {
+void Line::Standing::occupy(const std::vector<devices::PortPath>& ports) {
   const std::scoped_lock lock(mutex_);
-  std::vector<std::string> names;
-  for (const auto& [port, name] : slots_) names.push_back(name);
-  return names;
+  for (const devices::PortPath& port : ports) ports_[port] = {};
+}
+
+std::vector<LatchedSlot> Line::Standing::slots() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<LatchedSlot> slots;
+  for (const auto& [port, unit] : ports_)
+    if (!unit.is_gone(Clock::now())) slots.push_back({port, unit.left});
+  return slots;
+}
+
+// Back within the time of a reboot: it may be that one.
+void Line::Standing::on_arrival(const devices::PortPath& port) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = ports_.find(port);
+  if (found == ports_.end()) return;
+  if (found->second.is_gone(Clock::now())) {
+    ports_.erase(found);
+  } else {
+    found->second.left.reset();
+  }
 }
 
 void Line::Standing::on_departure(const devices::PortPath& port) {
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto found = ports_.find(port);
+    if (found != ports_.end()) found->second.left = Clock::now();
+  }
+  line_.forget_result(port);
+}
+
+// What a slot showed since before it was disarmed belongs to the device that has left.
+void Line::forget_result(const devices::PortPath& port) {
   const std::scoped_lock lock(mutex_);
-  slots_.erase(port);
+  if (armament_ || !slot_map_) return;
+  const auto slot = slot_map_->slot_of(port);
+  if (!slot) return;
+  for (SlotStatus& shown : last_slots_) {
+    if (shown.slot != slot->name) continue;
+    shown = SlotStatus{};
+    shown.slot = slot->name;
+    shown.training = configuration_->station.training;
+    on_slot(shown);
+  }
+}
+
+void Line::keep_standing(const Armament& armament) {
+  standing_.keep(armament.session->latched(), armament.rules.armed().product.reboot_time);
 }
 
 core::Result<std::unique_ptr<Line>> Line::open(LineParts parts, config::Configuration configuration) {
@@ -108,6 +151,8 @@ core::Result<std::unique_ptr<Line>> Line::open(LineParts parts, config::Configur
     line->loaded_order_ = order.number;
   }
   line->standing_watch_ = parts.bus.subscribe(line->standing_);
+  // What stands there at the start may have passed before it: it is put in anew by whoever wants it flashed.
+  if (line->loaded_) line->standing_.occupy(parts.bus.occupied());
   parts.events.publish("station", {{"what", "started"}, {"interrupted_attempts", interrupted}});
   return line;
 }
@@ -162,6 +207,40 @@ core::Status Line::note_slot_map(const SlotMap& map, const std::string& digest) 
   return db::Admissions(parts_.records).note_slot_map(digest, slots);
 }
 
+// The one that was armed before takes no device any more. False while devices are worked on; it then goes on as it was.
+core::Status Line::make_room() {
+  const std::scoped_lock lock(mutex_);
+  if (stopping_) return fail("line.stopping");
+  if (!armament_) return {};
+  if (armament_->session->running() > 0) return fail("line.busy");
+  armament_->session->take_no_more();
+  if (armament_->session->running() == 0) return {};
+  // One came in just then: it is finished first, and nobody comes after it.
+  return fail("line.busy");
+}
+
+core::Status Line::check_quarantines(const Armed& armed) const {
+  const db::Quarantines quarantines(parts_.records);
+  IMPRINT_TRY(const auto image, quarantines.is_quarantined(db::QuarantineKind::image, armed.image));
+  if (image) return fail("quarantine.image", image->why).with("image", armed.image);
+  if (armed.signer.empty()) return {};
+  IMPRINT_TRY(const auto signer, quarantines.is_quarantined(db::QuarantineKind::signer, armed.signer));
+  if (signer) return fail("quarantine.signer", signer->why).with("signer", armed.signer);
+  return {};
+}
+
+core::Result<const config::ProductFile*> Line::product_of(const config::Configuration& configuration,
+                                                          const std::string& name) {
+  const config::ProductFile* product = configuration.find(name);
+  if (product == nullptr) return fail("line.product-unknown").with("product", name);
+  // Products are held to the station.toml that they were read with; this is the one that the station runs by.
+  if (static_cast<int>(product->policy) > static_cast<int>(configuration.station.policy))
+    return fail("line.policy-laxer")
+        .with("product", trust::to_string(product->policy))
+        .with("station", trust::to_string(configuration.station.policy));
+  return product;
+}
+
 core::Status Line::arm(const std::string& product_name, const std::string& order, const db::Actor& by) {
   const std::scoped_lock turn(turn_);
   std::shared_ptr<const config::Configuration> configuration;
@@ -173,8 +252,7 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
     configuration = configuration_;
     map = slot_map_;
   }
-  const config::ProductFile* product = configuration->find(product_name);
-  if (product == nullptr) return fail("line.product-unknown").with("product", product_name);
+  IMPRINT_TRY(const config::ProductFile* product, product_of(*configuration, product_name));
   if (map->empty())
     return station::fail("station.slot-map-invalid", "no slot file names a port; imprint devices --learn writes one");
   IMPRINT_TRY(Armed armed, prepare(*product, order, by, *configuration));
@@ -182,20 +260,31 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
   IMPRINT_TRY(Recipe recipe, recipe_of(*product));
   armed.image = image.image->identity();
   if (image.decision.signer) armed.signer = image.decision.signer->subject;
-  for (const auto& [kind, subject] :
-       {std::pair(db::QuarantineKind::image, armed.image), std::pair(db::QuarantineKind::signer, armed.signer)}) {
-    if (subject.empty()) continue;
-    IMPRINT_TRY(const auto found, db::Quarantines(parts_.records).is_quarantined(kind, subject));
-    if (!found) continue;
-    return kind == db::QuarantineKind::image ? fail("quarantine.image", found->why).with("image", subject)
-                                             : fail("quarantine.signer", found->why).with("signer", subject);
-  }
+  IMPRINT_CHECK(check_quarantines(armed));
+  IMPRINT_CHECK(register_range(armed.product, by));
   armed.slot_map_digest = digest_of(*map);
   IMPRINT_CHECK(note_slot_map(*map, armed.slot_map_digest));
+  IMPRINT_CHECK(make_room());
+  // The row first: what cannot be written is not armed. It ends the row of what was armed before.
   const db::NewArming row{product->name, armed.order, armed.recipe_digest, armed.image, by};
-  disarm_quietly();
   IMPRINT_TRY(const auto arming, db::Armings(parts_.records).arm(row));
   static_cast<void>(arming);
+  disarm_quietly();
+  const core::Status started = start(std::move(armed), std::move(image), std::move(recipe), map, *configuration, order);
+  if (!started) {
+    static_cast<void>(db::Armings(parts_.records).disarm("it could not be started", {}));
+    note_loaded(order);
+    publish_station("disarmed");
+    return started;
+  }
+  publish_station("armed");
+  return {};
+}
+
+// With the turn, and nothing armed.
+core::Status Line::start(Armed armed, ArmedImage image, Recipe recipe, const std::shared_ptr<const SlotMap>& map,
+                         const config::Configuration& configuration, const std::string& order) {
+  desk_.clear();  // a label of the product before is none of this one's
   auto armament = std::make_shared<Armament>(parts_, desk_, leaves_, std::move(armed),
                                              [this](db::QuarantineKind kind, const std::string& subject,
                                                     const core::Error& why) { on_quarantine(kind, subject, why); });
@@ -205,31 +294,52 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
   SessionConfig session{.recipe = std::move(recipe),
                         .image = std::move(image),
                         .slots = slots_of(*map),
-                        .scratch = configuration->station.scratch};
+                        .scratch = configuration.station.scratch};
   session.slot_of = [map](const devices::PortPath& port) -> std::optional<std::string> {
     const auto slot = map->slot_of(port);
     return slot ? std::optional(slot->name) : std::nullopt;
   };
-  session.training = configuration->station.training;
+  session.training = configuration.station.training;
   session.recorder = parts_.recorder;
   session.rules = &armament->rules;
   session.observer = this;
   session.latched = standing_.slots();
-  auto started = Session::start(std::move(session), parts_.bus, parts_.records, parts_.clock);
-  if (!started) {
-    static_cast<void>(db::Armings(parts_.records).disarm("it could not be started", {}));
-    return std::unexpected(std::move(started).error());
-  }
-  armament->session = std::move(*started);
+  // A stop that comes from here on finds the line armed, or is found by it.
   {
     const std::scoped_lock lock(mutex_);
-    armament_ = std::move(armament);
-    is_armed_ = true;
-    loaded_.reset();
-    loaded_order_.clear();
+    if (stopping_) return fail("line.stopping");
   }
-  publish_station("armed");
+  IMPRINT_TRY(armament->session, Session::start(std::move(session), parts_.bus, parts_.records, parts_.clock));
+  const std::scoped_lock lock(mutex_);
+  if (stopping_) {
+    armament->session->cancel_all();
+    return fail("line.stopping");
+  }
+  armament_ = std::move(armament);
+  is_armed_ = true;
+  loaded_.reset();
+  loaded_order_.clear();
   return {};
+}
+
+// A product's numbers are the records', once they were armed with.
+core::Status Line::register_range(const config::ProductFile& product, const db::Actor& by) const {
+  if (product.serial.source != admission::SerialSource::allocated || !product.serial.range) return {};
+  const admission::SerialRange& range = *product.serial.range;
+  const db::Serials serials(parts_.records);
+  IMPRINT_TRY(const auto known, serials.ranges(product.name));
+  for (const db::RangeRow& row : known)
+    if (row.range.first == range.first && row.range.last == range.last && row.range.format == range.prefix) return {};
+  IMPRINT_TRY(const auto id, serials.add_range({product.name, range.first, range.last, range.prefix, by}));
+  static_cast<void>(id);
+  return {};
+}
+
+void Line::note_loaded(const std::string& order) {
+  auto loaded = db::Armings(parts_.records).last_loaded();
+  const std::scoped_lock lock(mutex_);
+  if (loaded) loaded_ = std::move(*loaded);
+  loaded_order_ = order;
 }
 
 // What was armed before makes room, the records' row with it; nothing runs there any more.
@@ -240,26 +350,30 @@ void Line::disarm_quietly() {
   former = std::exchange(armament_, nullptr);
   if (!former) return;
   former->session->take_no_more();
-  standing_.keep(former->session->latched());
+  keep_standing(*former);
 }
 
 core::Status Line::disarm(const std::string& reason, const db::Actor& by) {
   const std::scoped_lock turn(turn_);
   {
     const std::scoped_lock lock(mutex_);
-    if (!is_armed_) return fail("line.not-armed");
+    if (!is_armed_ || !armament_) return fail("line.not-armed");
   }
   // The row first: if it cannot be written, the line stays as it is said to be.
   IMPRINT_TRY(const bool was_armed, db::Armings(parts_.records).disarm(reason, by));
   static_cast<void>(was_armed);
-  IMPRINT_TRY(auto loaded, db::Armings(parts_.records).last_loaded());
+  std::string order;
   {
     const std::scoped_lock lock(mutex_);
     is_armed_ = false;
-    loaded_ = std::move(loaded);
-    loaded_order_ = armament_->order_number;
-    armament_->session->take_no_more();
+    // A stop may have taken it away meanwhile.
+    if (armament_) {
+      order = armament_->order_number;
+      armament_->rules.close();
+      armament_->session->take_no_more();
+    }
   }
+  note_loaded(order);
   desk_.clear();
   // Nobody is going to scan for them.
   for (const std::string& slot : desk_.slots_that_ask()) static_cast<void>(cancel(slot));
@@ -290,6 +404,8 @@ core::Result<std::optional<std::string>> Line::scan(const std::string& text, boo
     if (!is_armed_) return fail("line.not-armed");
     armament = armament_;
   }
+  if (!slot.empty() && std::ranges::none_of(slots(), [&](const SlotStatus& one) { return one.slot == slot; }))
+    return fail("line.slot-unknown").with("slot", slot);
   IMPRINT_TRY(const auto scan, admission::read_scan(text));
   const admission::SerialRule& rule = armament->rules.armed().product.serial;
   if (!rule.asks_a_person()) return fail("line.no-scan-needed").with("product", armament->rules.armed().product.name);
@@ -327,6 +443,11 @@ std::string Line::image() const {
   return armament_ ? armament_->rules.armed().image : std::string();
 }
 
+std::optional<db::OrderId> Line::armed_order() const {
+  const std::scoped_lock lock(mutex_);
+  return is_armed_ && armament_ ? armament_->rules.armed().order : std::nullopt;
+}
+
 std::shared_ptr<engine::VerifiedImage> Line::armed_image() const {
   const std::scoped_lock lock(mutex_);
   return is_armed_ ? armament_->image : nullptr;
@@ -345,16 +466,22 @@ std::size_t Line::running() const {
 std::vector<SlotStatus> Line::slots() const {
   std::shared_ptr<Armament> armament;
   std::shared_ptr<const SlotMap> map;
+  std::vector<SlotStatus> slots;
+  bool training = false;
   {
     const std::scoped_lock lock(mutex_);
     armament = armament_;
     map = slot_map_;
+    slots = last_slots_;
+    training = configuration_->station.training;
   }
   if (armament) return armament->session->snapshot();
-  std::vector<SlotStatus> slots;
+  // What they showed when the line was disarmed, as long as it stands there.
   for (const SlotRule& rule : map->rules()) {
-    if (rule.has_star()) continue;
-    slots.emplace_back().slot = rule.name;
+    if (rule.has_star() || std::ranges::find(slots, rule.name, &SlotStatus::slot) != slots.end()) continue;
+    SlotStatus& empty = slots.emplace_back();
+    empty.slot = rule.name;
+    empty.training = training;
   }
   return slots;
 }
@@ -415,7 +542,8 @@ void Line::tick() {
   const std::scoped_lock lock(mutex_);
   if (!armament_ || is_armed_ || armament_->session->running() > 0) return;
   drained = std::exchange(armament_, nullptr);
-  standing_.keep(drained->session->latched());
+  last_slots_ = drained->session->snapshot();
+  keep_standing(*drained);
 }
 
 void Line::stop(std::chrono::milliseconds patience) {

@@ -37,9 +37,10 @@ struct LineParts {
   images::ImageStore& images;
   capture::Recorder* recorder = nullptr;
   std::function<void(const AttemptResult&)> on_attempt = {};  // as each ends; called from its slot's thread
+  AtWork at_work = {};                                        // not given: nobody has to be signed in
 };
 
-// Thread-safe. Calls that change something take turns; status() waits for none of them.
+// Thread-safe. Calls that change something take turns; status() does not wait for their turn.
 class Line final : public SessionObserver {
  public:
   // Ends in the records what a crash left open. What was armed then is loaded again, and disarmed: `loaded` in the
@@ -50,7 +51,7 @@ class Line final : public SessionObserver {
 
   // The product's image is taken from the store and judged anew under the product's policy; devices that are plugged in
   // start at once. `order`: empty for none. `line.product-unknown`, `config.faulty`, `line.image-unnamed`, `store.*`,
-  // `trust.*`, `quarantine.*`, `order.*`, `line.busy` while devices are worked on.
+  // `trust.*`, `quarantine.*`, `order.*`, `line.policy-laxer`, `line.busy` while devices are worked on.
   [[nodiscard]] core::Status arm(const std::string& product, const std::string& order, const db::Actor& by);
   // No further device is begun with; those that are worked on go on. `line.not-armed`.
   [[nodiscard]] core::Status disarm(const std::string& reason, const db::Actor& by);
@@ -73,6 +74,7 @@ class Line final : public SessionObserver {
   [[nodiscard]] bool is_armed() const;
   // Identity of the image that is armed, or still being flashed; empty for none.
   [[nodiscard]] std::string image() const;
+  [[nodiscard]] std::optional<db::OrderId> armed_order() const;
   // The image that is armed, as attempts have it; nothing while nothing is.
   [[nodiscard]] std::shared_ptr<engine::VerifiedImage> armed_image() const;
   // Ports of a slot in the slot map; none for a slot that it does not know.
@@ -98,26 +100,47 @@ class Line final : public SessionObserver {
   [[nodiscard]] core::Result<ArmedImage> take_image(const config::ProductFile& product,
                                                     const config::Configuration& configuration) const;
   [[nodiscard]] core::Status note_slot_map(const SlotMap& map, const std::string& digest) const;
+  [[nodiscard]] static core::Result<const config::ProductFile*> product_of(const config::Configuration& configuration,
+                                                                           const std::string& name);
+  [[nodiscard]] core::Status check_quarantines(const Armed& armed) const;
+  [[nodiscard]] core::Status register_range(const config::ProductFile& product, const db::Actor& by) const;
+  [[nodiscard]] core::Status make_room();
+  [[nodiscard]] core::Status start(Armed armed, ArmedImage image, Recipe recipe,
+                                   const std::shared_ptr<const SlotMap>& map,
+                                   const config::Configuration& configuration, const std::string& order);
+  void note_loaded(const std::string& order);
+  void keep_standing(const Armament& armament);
+  void forget_result(const devices::PortPath& port);
   void disarm_quietly();
   void publish_station(std::string_view what);
   void on_notice(const admission::ScanNotice& notice);
   void on_quarantine(db::QuarantineKind kind, const std::string& subject, const core::Error& why);
 
-  // Units that passed and still stand in their slots while nothing is armed: the next arming begins nothing with them.
+  // Units that passed and may still stand in their slots while nothing is armed, or be away for a reboot: the next
+  // arming begins nothing with them.
   class Standing final : public devices::BusObserver {
    public:
-    void keep(const std::vector<LatchedSlot>& slots);
-    [[nodiscard]] std::vector<std::string> slots() const;
-    void on_arrival(const devices::PortPath& /*port*/) override {}
+    using Clock = std::chrono::steady_clock;
+    explicit Standing(Line& line) : line_(line) {}
+    void keep(const std::vector<LatchedSlot>& slots, std::chrono::milliseconds reboot_time);
+    void occupy(const std::vector<devices::PortPath>& ports);
+    [[nodiscard]] std::vector<LatchedSlot> slots() const;
+    void on_arrival(const devices::PortPath& port) override;
     void on_departure(const devices::PortPath& port) override;
 
    private:
+    struct Unit {
+      std::optional<Clock::time_point> left;
+      std::chrono::milliseconds reboot_time{0};
+      [[nodiscard]] bool is_gone(Clock::time_point now) const { return left && now - *left >= reboot_time; }
+    };
+    Line& line_;
     mutable std::mutex mutex_;
-    std::map<devices::PortPath, std::string> slots_;
+    std::map<devices::PortPath, Unit> ports_;
   };
 
   LineParts parts_;
-  Standing standing_;
+  Standing standing_{*this};
   std::unique_ptr<devices::BusSubscription> standing_watch_;
   admission::ScanDesk desk_;
   Leaves leaves_;
@@ -128,6 +151,7 @@ class Line final : public SessionObserver {
   std::optional<db::ArmingRow> loaded_;  // what was armed last, where nothing is
   std::string loaded_order_;             // its number
   std::shared_ptr<Armament> armament_;   // also of a line that drains
+  std::vector<SlotStatus> last_slots_;   // what they showed when it had drained
   bool is_armed_ = false;
   bool stopping_ = false;
   std::mutex stop_mutex_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "db/admissions.hpp"
 #include "db/rulings.hpp"
 #include "station/admission/errors.hpp"
 #include "station/admission/serial_range.hpp"
@@ -48,18 +49,24 @@ std::optional<GivenLeave> Leaves::take(const std::string& product, const std::st
   return std::move(node.mapped());
 }
 
-LineRules::LineRules(db::Records& records, const core::WallClock& clock, admission::ScanDesk& desk, Leaves& leaves,
-                     Armed armed, OnQuarantine on_quarantine)
-    : records_(records),
-      clock_(clock),
-      desk_(desk),
-      leaves_(leaves),
+LineRules::LineRules(Parts parts, Armed armed, OnQuarantine on_quarantine)
+    : parts_(std::move(parts)),
+      records_(parts_.records),
+      desk_(parts_.desk),
+      leaves_(parts_.leaves),
       armed_(std::move(armed)),
       on_quarantine_(std::move(on_quarantine)) {}
 
+void LineRules::arrived(const std::string& slot) {
+  if (armed_.product.serial.asks_a_person()) desk_.expect(slot);
+}
+
+void LineRules::left(const std::string& slot) { desk_.leave(slot); }
+
 void LineRules::describe(db::NewAttempt& attempt) {
   attempt.work_order = armed_.order;
-  attempt.session = armed_.by.session;
+  const auto who = parts_.at_work ? parts_.at_work() : armed_.by;
+  if (who) attempt.session = who->session;
   attempt.recipe_digest = armed_.recipe_digest;
   attempt.rules_digest = armed_.rules_digest;
   attempt.slot_map_digest = armed_.slot_map_digest;
@@ -92,7 +99,10 @@ core::Status LineRules::check_quarantine(db::QuarantineKind kind, const std::str
 core::Status LineRules::take_place(const std::string& slot) {
   if (!armed_.order) return {};
   const std::scoped_lock lock(mutex_);
-  IMPRINT_TRY(const auto progress, db::Orders(records_).progress(*armed_.order));
+  const db::Orders orders(records_);
+  IMPRINT_TRY(const auto order, orders.get(*armed_.order));
+  if (order.closed) return fail("order.closed", order.closed_reason).with("order", order.number);
+  IMPRINT_TRY(const auto progress, orders.progress(*armed_.order));
   if (progress.remaining <= places_.size())
     return fail("order.quantity-reached").with("quantity", progress.quantity).with("passed", progress.passed);
   places_.insert(slot);
@@ -101,6 +111,8 @@ core::Status LineRules::take_place(const std::string& slot) {
 
 core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::DeviceIdentity& identity,
                                          const std::stop_token& stop) {
+  if (closed_) return fail("line.not-armed");
+  if (parts_.at_work && !parts_.at_work()) return fail("people.session-needed");
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::slot, slot));
   IMPRINT_CHECK(check_protocol(identity));
   IMPRINT_CHECK(take_place(slot));
@@ -169,6 +181,9 @@ core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClai
                                      const engine::DeviceIdentity& identity) {
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::image, armed_.image));
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::signer, armed_.signer));
+  IMPRINT_TRY(const auto decision, db::Admissions(records_).last(armed_.image));
+  if (decision && decision->admission.decision == "withdrawn")
+    return fail("quarantine.image", decision->admission.detail).with("image", armed_.image);
   const db::Units units(records_);
   IMPRINT_TRY(const auto unit, units.find(armed_.product.name, claim.serial));
   const core::Status right_device = check_device_of_unit(claim, identity);
@@ -193,13 +208,14 @@ core::Result<Leave> LineRules::leave_or(const UnitClaim& claim, std::optional<co
 }
 
 core::Result<std::optional<std::string>> LineRules::waiver_of(const std::string& check, db::UnitId unit) {
-  IMPRINT_TRY(const auto waivers, db::Rulings(records_).waivers(armed_.product.name, unit, clock_.now()));
+  IMPRINT_TRY(const auto waivers, db::Rulings(records_).waivers(armed_.product.name, unit, parts_.clock.now()));
   for (const db::WaiverRow& row : waivers)
     if (row.waiver.check == check) return fmt::format("{} (waiver {})", row.waiver.reason, row.id);
   return std::nullopt;
 }
 
 void LineRules::ended(const AttemptResult& result, std::optional<db::UnitId> unit) {
+  desk_.leave(result.slot);
   {
     const std::scoped_lock lock(mutex_);
     places_.erase(result.slot);

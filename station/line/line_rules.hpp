@@ -3,6 +3,7 @@
 // twice; and what it makes of how the attempt ended.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -40,6 +41,9 @@ struct GivenLeave {
   db::Actor by;
 };
 
+// Whoever is signed in and worked last; asking counts as work. Nothing: nobody is.
+using AtWork = std::function<std::optional<db::Actor>()>;
+
 // Leaves of all products; they outlive an arming. Thread-safe.
 class Leaves {
  public:
@@ -52,15 +56,26 @@ class Leaves {
   std::map<std::pair<std::string, std::string>, GivenLeave> leaves_;
 };
 
-// Thread-safe. Records, clock, desk and leaves outlive it.
+// Thread-safe.
 class LineRules final : public AttemptRules {
  public:
   // Something was put into quarantine: kind, subject, why. Called from a slot's thread.
   using OnQuarantine = std::function<void(db::QuarantineKind kind, const std::string& subject, const core::Error& why)>;
 
-  LineRules(db::Records& records, const core::WallClock& clock, admission::ScanDesk& desk, Leaves& leaves, Armed armed,
-            OnQuarantine on_quarantine);
+  // All of it outlives the rules.
+  struct Parts {
+    db::Records& records;
+    const core::WallClock& clock;
+    admission::ScanDesk& desk;
+    Leaves& leaves;
+    AtWork at_work;
+  };
+  LineRules(Parts parts, Armed armed, OnQuarantine on_quarantine);
+  // The line was disarmed: who has not claimed a unit yet is refused.
+  void close() { closed_ = true; }
 
+  void arrived(const std::string& slot) override;
+  void left(const std::string& slot) override;
   void describe(db::NewAttempt& attempt) override;
   [[nodiscard]] core::Result<UnitClaim> claim(const std::string& slot, const engine::DeviceIdentity& identity,
                                               const std::stop_token& stop) override;
@@ -83,10 +98,11 @@ class LineRules final : public AttemptRules {
   void judge_unit(const AttemptResult& result, db::UnitId unit);
   void judge_slot(const AttemptResult& result);
 
+  Parts parts_;
   db::Records& records_;
-  const core::WallClock& clock_;
   admission::ScanDesk& desk_;
   Leaves& leaves_;
+  std::atomic<bool> closed_ = false;
   const Armed armed_;
   OnQuarantine on_quarantine_;
   std::mutex mutex_;

@@ -31,8 +31,8 @@ core::Result<std::string> new_token() {
 
 }  // namespace
 
-SignIns::SignIns(db::Records& records, SignInRules rules, std::function<Clock::time_point()> now)
-    : records_(records), people_(records), rules_(std::move(rules)), now_(now), limiter_(rules_.attempts, now) {
+SignIns::SignIns(db::Records& records, const SignInRules& rules, const std::function<Clock::time_point()>& now)
+    : records_(records), people_(records), rules_(rules), now_(now), limiter_(rules_.attempts, now) {
   restore_counts();
 }
 
@@ -51,19 +51,23 @@ void SignIns::restore_counts() {
   for (const db::AuditRow& row : *rows) {
     if (row.entry.action == kWrongPin) {
       ++wrong[row.entry.subject];
-    } else if (row.entry.action == "people.sign_in" || row.entry.action == "people.unlock") {
+    } else if (row.entry.action == "people.unlock" ||
+               (row.entry.action == "people.sign_in" && row.entry.detail == R"({"gave_pin":true})")) {
       wrong.erase(row.entry.subject);
     }
   }
   std::vector<people::AttemptLimiter::Count> counts;
+  counts.reserve(wrong.size());
   for (const auto& [subject, count] : wrong)
     counts.push_back({people::AttemptLimiter::Subject::person, subject, count});
   limiter_.restore(counts);
 }
 
 core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, const std::string& from) {
-  const auto role = people::parse_role(person.role);
-  if (!role || !person.active) return people::fail("people.pin-wrong");
+  // As it is now: checking a PIN takes its time, and somebody may have been disabled meanwhile.
+  IMPRINT_TRY(const db::Person now, people_.get(person.id));
+  const auto role = people::parse_role(now.role);
+  if (!role || !now.active) return people::fail("people.pin-wrong");
   SignedIn who;
   IMPRINT_TRY(who.token, new_token());
   who.person = person.id;
@@ -80,11 +84,13 @@ core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, c
   return who;
 }
 
-core::Status SignIns::check(const std::optional<db::Person>& person, const trust::Secret& pin) const {
-  std::optional<std::string> stored;
-  if (person && person->active) {
-    IMPRINT_TRY(stored, people_.credential(person->id));
-  }
+// Set anew while the former one was being checked: what was typed is of the past.
+bool SignIns::is_still(db::OperatorId person, const std::optional<std::string>& stored) const {
+  const auto now = people_.credential(person);
+  return now && *now == stored;
+}
+
+core::Status SignIns::check(const std::optional<std::string>& stored, const trust::Secret& pin) {
   IMPRINT_TRY(const bool right, stored ? people::is_pin(pin, *stored) : people::check_nobody(pin));
   if (!right) return people::fail("people.pin-wrong");
   return {};
@@ -94,7 +100,17 @@ core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person
                                          const trust::Secret& pin, const std::string& from) {
   const std::string subject = person ? std::to_string(person->id) : std::string(kUnknown) + who;
   IMPRINT_CHECK(limiter_.begin(subject, from));
-  const core::Status right = check(person, pin);
+  std::optional<std::string> stored;
+  if (person && person->active) {
+    auto credential = people_.credential(person->id);
+    if (!credential) {
+      limiter_.withdrawn(subject, from);
+      return std::unexpected(std::move(credential).error());
+    }
+    stored = std::move(*credential);
+  }
+  core::Status right = check(stored, pin);
+  if (right && !is_still(person->id, stored)) right = people::fail("people.pin-wrong");
   if (!right) {
     // What is the station's fault is no wrong PIN.
     if (right.error().id() != "people.pin-wrong") {
@@ -133,6 +149,33 @@ core::Result<SignedIn> SignIns::resume(std::string_view token) {
   if (found == entries_.end()) return fail("people.session-ended");
   found->second.touched = now_();
   return found->second.who;
+}
+
+core::Result<SignedIn> SignIns::look(std::string_view token) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = entries_.find(token);
+  if (found == entries_.end()) return fail("people.session-ended");
+  return found->second.who;
+}
+
+std::optional<db::Actor> SignIns::at_work() {
+  const std::scoped_lock lock(mutex_);
+  const auto last = std::ranges::max_element(entries_, {}, [](const auto& entry) { return entry.second.touched; });
+  if (last == entries_.end()) return std::nullopt;
+  if (rules_.sign_out_after.count() > 0 && now_() - last->second.touched >= rules_.sign_out_after) return std::nullopt;
+  last->second.touched = now_();
+  return last->second.who.actor();
+}
+
+core::Result<bool> SignIns::is_last_manager(db::OperatorId person) const {
+  IMPRINT_TRY(const auto all, people_.list());
+  for (const db::Person& other : all) {
+    const auto role = people::parse_role(other.role);
+    if (other.id == person || !other.active || !role || !people::may(*role, people::Action::manage_people)) continue;
+    IMPRINT_TRY(const auto credential, people_.credential(other.id));
+    if (credential) return false;
+  }
+  return true;
 }
 
 core::Status SignIns::sign_out(std::string_view token, const std::string& why) {
@@ -196,6 +239,11 @@ core::Result<db::OperatorId> SignIns::make_first(const std::string& name, const 
   db::OperatorId person = former ? former->id : 0;
   if (!former) {
     IMPRINT_TRY(person, people_.add(std::string(people::to_string(people::Role::engineer)), name, "", {}));
+  }
+  if (former) {
+    const std::string role(people::to_string(people::Role::engineer));
+    IMPRINT_CHECK(people_.set_role(person, role, "the first engineer", {}));
+    IMPRINT_CHECK(people_.set_active(person, true, "the first engineer", {}));
   }
   IMPRINT_CHECK(people_.set_credential(person, hash));
   return person;

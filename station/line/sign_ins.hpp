@@ -42,7 +42,8 @@ class SignIns {
   using Clock = std::chrono::steady_clock;
   // The records outlive it.
   SignIns(
-      db::Records& records, SignInRules rules, std::function<Clock::time_point()> now = [] { return Clock::now(); });
+      db::Records& records, const SignInRules& rules,
+      const std::function<Clock::time_point()>& now = [] { return Clock::now(); });
 
   // By name, or by badge. Without a PIN somebody is signed in by the badge alone, and signs nothing; a name needs a
   // PIN. The answer to an unknown name, a disabled person and a wrong PIN is the same, `people.pin-wrong`.
@@ -53,6 +54,10 @@ class SignIns {
                                                 const std::string& from);
   // The same sign-in once more; counts as a touch. `people.session-ended`.
   [[nodiscard]] core::Result<SignedIn> resume(std::string_view token);
+  // The same without a touch: who is it?
+  [[nodiscard]] core::Result<SignedIn> look(std::string_view token) const;
+  // Whoever touched something last, for devices that are put in: putting one in is a touch. Nothing: nobody is there.
+  [[nodiscard]] std::optional<db::Actor> at_work();
   [[nodiscard]] core::Status sign_out(std::string_view token, const std::string& why);
   // Ends those who have not touched anything for too long, and those who may not any more; how many.
   std::size_t end_idle();
@@ -62,6 +67,8 @@ class SignIns {
   // A station that has nobody: its first engineer. `people.first-done`, `people.pin-refused`.
   [[nodiscard]] core::Result<db::OperatorId> make_first(const std::string& name, const trust::Secret& pin);
   [[nodiscard]] core::Status set_pin(db::OperatorId person, const trust::Secret& pin);
+  // Could somebody else still manage people, if this one could not?
+  [[nodiscard]] core::Result<bool> is_last_manager(db::OperatorId person) const;
   void unlock(db::OperatorId person);
   [[nodiscard]] bool is_locked(db::OperatorId person) const;
   // Names of those who are signed in, and since when nobody knows: for screens.
@@ -75,7 +82,8 @@ class SignIns {
   [[nodiscard]] core::Result<SignedIn> enter(const db::Person& person, bool gave_pin, const std::string& from);
   [[nodiscard]] core::Result<SignedIn> with_pin(const std::optional<db::Person>& person, const std::string& who,
                                                 const trust::Secret& pin, const std::string& from);
-  [[nodiscard]] core::Status check(const std::optional<db::Person>& person, const trust::Secret& pin) const;
+  [[nodiscard]] static core::Status check(const std::optional<std::string>& stored, const trust::Secret& pin);
+  [[nodiscard]] bool is_still(db::OperatorId person, const std::optional<std::string>& stored) const;
 
   void note_wrong_pin(const std::string& subject, const std::string& from) const;
   void restore_counts();

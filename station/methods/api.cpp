@@ -63,8 +63,12 @@ class Talk final : public service::Conversation {
     if (handler == nullptr) return api::fail("api.method-unknown").with("method", core::printable(request.method));
     Call call(station_, caller_, *method, request.params);
     // Whoever is signed in counts as the one who did it, also where anybody may.
-    const auto person = call.person();
-    if (method->access == Access::signed_in && !person) return std::unexpected(person.error());
+    if (method->access == Access::signed_in) {
+      IMPRINT_TRY(const auto person, call.person());
+      static_cast<void>(person);
+    } else {
+      call.look_who();
+    }
     if (method->access == Access::by_action) IMPRINT_CHECK(call.require(*method->action, reason_of(request.params)));
     IMPRINT_TRY(json::value result, handler(call));
     if (method->changes) IMPRINT_CHECK(call.audit());
@@ -81,17 +85,24 @@ core::Result<line::SignedIn> Call::person() {
   if (caller_.token.empty()) return line::fail("people.session-needed");
   auto person = station_.sign_ins.resume(caller_.token);
   if (!person) return std::unexpected(std::move(person).error());
-  actor_ = person->actor();
-  name_ = person->name;
-  standing_ = person->standing;
+  remember(*person);
   return person;
 }
 
+void Call::look_who() {
+  if (caller_.token.empty()) return;
+  if (const auto who = station_.sign_ins.look(caller_.token)) remember(*who);
+}
+
+void Call::remember(const line::SignedIn& who) {
+  actor_ = who.actor();
+  name_ = who.name;
+  standing_ = who.standing;
+}
+
 core::Status Call::require(people::Action action, std::string_view reason) {
-  if (!standing_) {
-    IMPRINT_TRY(const auto who, person());
-    static_cast<void>(who);
-  }
+  IMPRINT_TRY(const auto who, person());
+  static_cast<void>(who);
   return people::check_permission(*standing_, action, reason);
 }
 

@@ -36,7 +36,9 @@ class Call {
   [[nodiscard]] api::Params& params() { return params_; }
 
   // Who is signed in here; `people.session-needed`, `people.session-ended`.
-  [[nodiscard]] core::Result<line::SignedIn> person();
+  [[nodiscard]] core::Result<line::SignedIn> person();  // counts as a touch
+  // The same without a touch, for methods that need nobody: a screen that asks for the state is nobody at work.
+  void look_who();
   // May the one who calls do this? Asked by methods whose parameters decide; the dispatcher asks it of the others.
   [[nodiscard]] core::Status require(people::Action action, std::string_view reason);
   [[nodiscard]] db::Actor actor() const { return actor_; }
@@ -48,6 +50,8 @@ class Call {
   [[nodiscard]] core::Status audit() const;
 
  private:
+  void remember(const line::SignedIn& who);
+
   const StationParts& station_;
   Caller& caller_;
   const Method& method_;

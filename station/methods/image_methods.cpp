@@ -88,11 +88,14 @@ core::Result<json::value> withdraw(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto record, call.station().images.find(digest));
   call.about(record.digest, {{"reason", reason}});
-  IMPRINT_CHECK(call.station().images.withdraw(record.digest, call.person_name(), reason, call.station().clock.now()));
-  IMPRINT_CHECK(note(call, record, "withdrawn", reason));
-  // Whoever is in the middle of it has it still: no further device gets it.
+  // Whoever is in the middle of it has it still: no further device gets it, whatever else fails.
+  core::Status disarmed;
   if (call.station().line.is_armed() && call.station().line.image() == record.digest)
-    IMPRINT_CHECK(call.station().line.disarm("its image was withdrawn", call.actor()));
+    disarmed = call.station().line.disarm("its image was withdrawn", call.actor());
+  const std::string by = "person " + std::to_string(call.actor().operator_id.value_or(0));
+  IMPRINT_CHECK(call.station().images.withdraw(record.digest, by, reason, call.station().clock.now()));
+  IMPRINT_CHECK(note(call, record, "withdrawn", reason));
+  IMPRINT_CHECK(disarmed);
   return true;
 }
 

@@ -54,6 +54,10 @@ constexpr auto kPeopleErase = std::to_array<Parameter>({
     {"person", "number", true, "of `people.list`"},
     {"reason", "string", true, "for the records"},
 });
+constexpr auto kPeopleChangePin = std::to_array<Parameter>({
+    {"old_pin", "string", true, "digits; a secret"},
+    {"pin", "string", true, "digits; a secret"},
+});
 constexpr auto kPeopleUnlock = std::to_array<Parameter>({
     {"person", "number", true, "of `people.list`"},
     {"reason", "string", true, "for the records"},
@@ -152,7 +156,7 @@ constexpr auto kFindingsWaive = std::to_array<Parameter>({
     {"check", "string", true, "id of the check"},
     {"product", "string", true, ""},
     {"serial", "string", false, "of one unit; without it the product"},
-    {"expires", "string", true, "ISO 8601 with offset"},
+    {"expires", "string", true, "ISO 8601 with offset, at most a year from now"},
     {"reason", "string", true, "for the records"},
 });
 constexpr auto kReportsYield = std::to_array<Parameter>({
@@ -179,6 +183,10 @@ constexpr auto kTrainingPlug = std::to_array<Parameter>({
 constexpr auto kTrainingUnplug = std::to_array<Parameter>({
     {"slot", "string", true, ""},
 });
+constexpr auto kFindingsRevoke = std::to_array<Parameter>({
+    {"waiver", "number", true, "of `findings.waivers`"},
+    {"reason", "string", true, "for the records"},
+});
 constexpr std::span<const Parameter> kNone;
 constexpr auto kMethods = std::to_array<Method>({
     {"station.hello", Access::anybody, std::nullopt, false, "Who answers here; the first call of every client.", kNone,
@@ -204,20 +212,31 @@ constexpr auto kMethods = std::to_array<Method>({
      "The first engineer of a station that has nobody; for root and the station's own user.", kPeopleFirst, "`person`"},
     {"people.list", Access::by_action, Action::manage_people, false, "Everybody.", kNone,
      "`people`: `person`, `name`, `badge`, `role`, `active`, `locked`"},
-    {"people.add", Access::by_action, Action::manage_people, true, "A person more, who signs in once a PIN is set.",
-     kPeopleAdd, "`person`"},
-    {"people.set_pin", Access::by_action, Action::manage_people, true, "A new PIN; ends the person's sign-ins.",
+    {"people.add", Access::by_parameters, std::nullopt, true,
+     "A person more, who signs in once a PIN is set. `manage-people`; only an engineer adds an engineer.", kPeopleAdd,
+     "`person`"},
+    {"people.set_pin", Access::by_parameters, std::nullopt, true,
+     "A new PIN; ends the person's sign-ins. `manage-people`, for an engineer's only an engineer; root of the "
+     "station's machine without a sign-in.",
      kPeopleSetPin, "`true`"},
-    {"people.set_name", Access::by_action, Action::manage_people, true, "Another name or badge.", kPeopleSetName,
-     "`true`"},
-    {"people.set_role", Access::by_action, Action::manage_people, true, "Another role; ends the person's sign-ins.",
+    {"people.set_name", Access::by_parameters, std::nullopt, true,
+     "Another name or badge. `manage-people`, for an engineer's only an engineer.", kPeopleSetName, "`true`"},
+    {"people.set_role", Access::by_parameters, std::nullopt, true,
+     "Another role; ends the person's sign-ins. `manage-people`; nobody changes their own, and only an engineer makes "
+     "or unmakes engineers.",
      kPeopleSetRole, "`true`"},
-    {"people.set_active", Access::by_action, Action::manage_people, true,
-     "Whether the person takes part; ends the sign-ins of who does not.", kPeopleSetActive, "`true`"},
-    {"people.erase", Access::by_action, Action::manage_people, true,
-     "Name, badge and PIN are gone from the records for good; what the person did stays, under a number.", kPeopleErase,
-     "`true`"},
-    {"people.unlock", Access::by_action, Action::unlock_person, true, "After too many wrong PINs.", kPeopleUnlock,
+    {"people.set_active", Access::by_parameters, std::nullopt, true,
+     "Whether the person takes part; ends the sign-ins of who does not. `manage-people`; somebody who can manage "
+     "people has to be left.",
+     kPeopleSetActive, "`true`"},
+    {"people.erase", Access::by_parameters, std::nullopt, true,
+     "Name, badge and PIN are gone from the records for good; what the person did stays, under a number. "
+     "`manage-people`.",
+     kPeopleErase, "`pending`: a reader of the records keeps their log, in which it still stands, until it is done"},
+    {"people.change_pin", Access::signed_in, std::nullopt, true,
+     "One's own PIN; ends one's sign-ins, this one included.", kPeopleChangePin, "`true`"},
+    {"people.unlock", Access::by_parameters, std::nullopt, true,
+     "After too many wrong PINs. `unlock-person`; root of the station's machine without a sign-in.", kPeopleUnlock,
      "`true`"},
     {"line.arm", Access::by_action, Action::arm, true, "Devices in slots are flashed from now on.", kLineArm,
      "as `station.status`"},
@@ -225,7 +244,7 @@ constexpr auto kMethods = std::to_array<Method>({
      kLineDisarm, "`true`"},
     {"line.cancel", Access::by_action, Action::cancel, true, "What runs is closed as aborted, within a second.",
      kLineCancel, "`true`"},
-    {"line.scan", Access::by_parameters, std::nullopt, false,
+    {"line.scan", Access::by_parameters, std::nullopt, true,
      "A label: for the device that waits for one, or the next that is plugged in. `scan`, or `type-serial` where it "
      "was typed.",
      kLineScan, "`slot` that took it; null: it waits"},
@@ -280,8 +299,10 @@ constexpr auto kMethods = std::to_array<Method>({
      "A note beside an attempt, which itself stays as it is.", kAttemptsCorrect, "`correction`"},
     {"findings.waive", Access::by_action, Action::waive_finding, true,
      "A failed check counts as known, for a unit or a whole product, until a day.", kFindingsWaive, "`waiver`"},
+    {"findings.revoke", Access::by_action, Action::waive_finding, true, "Takes a waiver back.", kFindingsRevoke,
+     "`true`"},
     {"findings.waivers", Access::anybody, std::nullopt, false, "Waivers, with those that are over.", kNone,
-     "`waivers`: `waiver`, `check`, `product`, `serial`, `reason`, `role`, `given`, `expires`, `revoked`"},
+     "`waivers`: `waiver`, `check`, `product`, `unit`, `reason`, `role`, `given`, `expires`, `revoked`"},
     {"reports.yield", Access::by_action, Action::see_reports, false,
      "Yield of a period; docs/records.md has the definitions.", kReportsYield,
      "`rows`: `group`, `units`, `first_pass`, `final_pass`, `attempts`, `refused`, `aborted`, `training`, `failures`"},

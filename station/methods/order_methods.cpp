@@ -71,6 +71,8 @@ core::Result<json::value> close(Call& call) {
   IMPRINT_TRY(const db::OrderRow order, order_of(call, number));
   call.about(number, {{"reason", reason}});
   IMPRINT_CHECK(db::Orders(call.station().records).close(order.id, reason, call.actor()));
+  if (call.station().line.armed_order() == order.id)
+    IMPRINT_CHECK(call.station().line.disarm("its order was closed", call.actor()));
   return true;
 }
 

@@ -102,12 +102,34 @@ core::Result<std::string> role_of(const std::string& text) {
   return api::fail("api.params-invalid", "operator, qa, manager or engineer").with("parameter", "role");
 }
 
+// Only engineers make engineers, or change anything about one: whoever sets a PIN can sign as that person. Root owns
+// the machine, and helps where nobody can sign in any more.
+core::Status may_manage(Call& call, db::OperatorId person, const std::string& new_role = {}) {
+  if (call.caller().peer.uid == 0 && !call.standing()) return {};
+  IMPRINT_CHECK(call.require(people::Action::manage_people, {}));
+  bool is_engineer = new_role == people::to_string(people::Role::engineer);
+  if (person != 0) {
+    IMPRINT_TRY(const db::Person whom, db::People(call.station().records).get(person));
+    is_engineer = is_engineer || whom.role == people::to_string(people::Role::engineer);
+  }
+  if (is_engineer && call.standing()->role != people::Role::engineer) return people::fail("people.not-allowed");
+  return {};
+}
+
+// Somebody has to be left who can let others in.
+core::Status not_the_last(const Call& call, db::OperatorId person) {
+  IMPRINT_TRY(const bool last, call.station().sign_ins.is_last_manager(person));
+  if (last) return line::fail("people.last-manager");
+  return {};
+}
+
 core::Result<json::value> add(Call& call) {
   const std::string name = call.params().text("name");
   const std::string role_text = call.params().text("role");
   const std::string badge = call.params().text_or("badge", {});
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const std::string role, role_of(role_text));
+  IMPRINT_CHECK(may_manage(call, 0, role));
   IMPRINT_TRY(const auto person, db::People(call.station().records).add(role, name, badge, call.actor()));
   call.about(std::to_string(person), {{"role", role}});
   return json::object{{"person", person}};
@@ -119,6 +141,7 @@ core::Result<json::value> set_pin(Call& call) {
   const db::OperatorId person = person_of(call);
   std::string pin = call.params().text("pin");
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(may_manage(call, person));
   call.about(std::to_string(person));
   IMPRINT_CHECK(call.station().sign_ins.set_pin(person, trust::Secret::take(std::move(pin))));
   return true;
@@ -129,6 +152,7 @@ core::Result<json::value> set_name(Call& call) {
   const std::string name = call.params().text("name");
   const std::string badge = call.params().text_or("badge", {});
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(may_manage(call, person));
   call.about(std::to_string(person));
   IMPRINT_CHECK(db::People(call.station().records).set_name(person, name, badge));
   return true;
@@ -140,6 +164,9 @@ core::Result<json::value> set_role(Call& call) {
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const std::string role, role_of(role_text));
+  IMPRINT_CHECK(may_manage(call, person, role));
+  if (call.actor().operator_id == person) return line::fail("people.own-role");
+  if (!people::may(*people::parse_role(role), people::Action::manage_people)) IMPRINT_CHECK(not_the_last(call, person));
   call.about(std::to_string(person), {{"role", role}, {"reason", reason}});
   IMPRINT_CHECK(db::People(call.station().records).set_role(person, role, reason, call.actor()));
   call.station().sign_ins.end_all_of(person, "another role");
@@ -151,6 +178,8 @@ core::Result<json::value> set_active(Call& call) {
   const bool active = call.params().flag("active");
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(may_manage(call, person));
+  if (!active) IMPRINT_CHECK(not_the_last(call, person));
   call.about(std::to_string(person), {{"active", active}, {"reason", reason}});
   IMPRINT_CHECK(db::People(call.station().records).set_active(person, active, reason, call.actor()));
   if (!active) call.station().sign_ins.end_all_of(person, "disabled");
@@ -161,9 +190,30 @@ core::Result<json::value> erase(Call& call) {
   const db::OperatorId person = person_of(call);
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(may_manage(call, person));
+  IMPRINT_CHECK(not_the_last(call, person));
   call.about(std::to_string(person), {{"reason", reason}});
-  IMPRINT_CHECK(db::People(call.station().records).erase(person, reason, call.actor()));
-  call.station().sign_ins.end_all_of(person, "erased");
+  const auto erased = db::People(call.station().records).erase(person, reason, call.actor());
+  // Gone from the tables in both cases; a reader may keep the log that still has it.
+  const bool pending = !erased && erased.error().id() == "records.erase-pending";
+  if (erased || pending) call.station().sign_ins.end_all_of(person, "erased");
+  if (!erased && !pending) return std::unexpected(erased.error());
+  return json::object{{"pending", pending}};
+}
+
+// One's own, with the old one: whoever set it for somebody else knew it.
+core::Result<json::value> change_pin(Call& call) {
+  std::string old_pin = call.params().text("old_pin");
+  std::string pin = call.params().text("pin");
+  IMPRINT_CHECK(call.params().finish());
+  IMPRINT_TRY(const line::SignedIn who, call.person());
+  call.about(std::to_string(who.person));
+  const std::string from = "uid " + std::to_string(call.caller().peer.uid);
+  IMPRINT_TRY(const line::SignedIn again,
+              call.station().sign_ins.by_name(who.name, trust::Secret::take(std::move(old_pin)), from));
+  static_cast<void>(again);
+  IMPRINT_CHECK(call.station().sign_ins.set_pin(who.person, trust::Secret::take(std::move(pin))));
+  call.caller().token.clear();
   return true;
 }
 
@@ -171,6 +221,8 @@ core::Result<json::value> unlock(Call& call) {
   const db::OperatorId person = person_of(call);
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
+  if (call.caller().peer.uid != 0 || call.standing())
+    IMPRINT_CHECK(call.require(people::Action::unlock_person, reason));
   call.about(std::to_string(person), {{"reason", reason}});
   call.station().sign_ins.unlock(person);
   return true;
@@ -181,7 +233,7 @@ constexpr NamedHandler kHandlers[] = {
     {"people.who", who},           {"people.first", first},           {"people.list", list},
     {"people.add", add},           {"people.set_pin", set_pin},       {"people.set_name", set_name},
     {"people.set_role", set_role}, {"people.set_active", set_active}, {"people.erase", erase},
-    {"people.unlock", unlock},
+    {"people.unlock", unlock},     {"people.change_pin", change_pin},
 };
 
 }  // namespace

@@ -79,6 +79,7 @@ core::Result<json::value> scan(Call& call) {
   const std::string slot = call.params().text_or("slot", {});
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(call.require(typed ? people::Action::type_serial : people::Action::scan, {}));
+  call.about(core::printable(text), {{"typed", typed}, {"slot", slot}});
   IMPRINT_TRY(const auto taken, call.station().line.scan(text, typed, slot, call.person_name()));
   return json::object{{"slot", taken ? json::value(*taken) : json::value(nullptr)}};
 }

@@ -2,15 +2,20 @@
 // Units: their history, leave to flash them again, scrap, quarantine, waivers.
 #include "db/units.hpp"
 
+#include <algorithm>
+
 #include "db/quarantines.hpp"
 #include "db/rulings.hpp"
 #include "flash/core/text.hpp"
 #include "station/api/errors.hpp"
+#include "station/error_table.hpp"
 #include "station/line/errors.hpp"
 #include "station/methods/call.hpp"
 
 namespace imprint::station::methods {
 namespace {
+
+constexpr std::chrono::days kLongestWaiver{366};
 
 json::value time_or_null(const std::optional<core::UtcTime>& time) {
   return time ? json::value(core::to_iso8601_local(*time)) : json::value(nullptr);
@@ -107,6 +112,34 @@ constexpr KindActions kKinds[] = {
     {db::QuarantineKind::image, people::Action::withdraw_image, people::Action::lift_image_quarantine},
 };
 
+// What the records know it by. One that nothing is called would be set aside without an effect.
+core::Result<std::string> subject_of(const Call& call, db::QuarantineKind kind, const std::string& text,
+                                     const std::string& product) {
+  const auto unknown = [&](const char* what) {
+    return api::fail("api.params-invalid", what).with("parameter", "subject").with("actual", text);
+  };
+  switch (kind) {
+    case db::QuarantineKind::unit: {
+      IMPRINT_TRY(const db::UnitRow unit, unit_of(call, product, text));
+      return db::unit_subject(unit.id);
+    }
+    case db::QuarantineKind::slot:
+      for (const SlotStatus& slot : call.station().line.slots())
+        if (slot.slot == text) return text;
+      return unknown("the station has no such slot");
+    case db::QuarantineKind::image: {
+      IMPRINT_TRY(const auto record, call.station().images.find(text));
+      return record.digest;
+    }
+    case db::QuarantineKind::signer:
+      break;
+  }
+  IMPRINT_TRY(const auto images, call.station().images.list());
+  for (const images::ImageRecord& image : images)
+    if (image.signer == text) return text;
+  return unknown("no image of the store has this signer; imprint station images list shows them");
+}
+
 core::Result<json::value> add_quarantine(Call& call) {
   const std::string kind = call.params().text("kind");
   std::string subject = call.params().text("subject");
@@ -117,10 +150,7 @@ core::Result<json::value> add_quarantine(Call& call) {
     if (db::to_string(entry.kind) != kind) continue;
     IMPRINT_CHECK(call.require(entry.add, reason));
     call.about(kind + " " + subject, {{"reason", reason}});
-    if (entry.kind == db::QuarantineKind::unit) {
-      IMPRINT_TRY(const db::UnitRow unit, unit_of(call, product, subject));
-      subject = db::unit_subject(unit.id);
-    }
+    IMPRINT_TRY(subject, subject_of(call, entry.kind, subject, product));
     IMPRINT_TRY(const auto id, db::Quarantines(call.station().records).add(entry.kind, subject, reason, call.actor()));
     return json::object{{"quarantine", id}};
   }
@@ -153,8 +183,12 @@ core::Result<json::value> waive(Call& call) {
   waiver.reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto until, time_of(expires, "expires"));
-  if (!until || *until <= call.station().clock.now())
-    return api::fail("api.params-invalid", "it is not in the future").with("parameter", "expires");
+  const core::UtcTime now = call.station().clock.now();
+  if (!until || *until <= now || *until > now + kLongestWaiver)
+    return api::fail("api.params-invalid", "it is not within the next year").with("parameter", "expires");
+  if (std::ranges::none_of(all_error_rows(), [&](const core::ErrorRow& row) { return row.id == waiver.check; }))
+    return api::fail("api.params-invalid", "no check has this id; imprint errors lists them")
+        .with("parameter", "check");
   waiver.expires = *until;
   if (serial.empty()) {
     waiver.product = product;
@@ -186,6 +220,15 @@ core::Result<json::value> waivers(Call& call) {
   return json::object{{"waivers", std::move(out)}};
 }
 
+core::Result<json::value> revoke(Call& call) {
+  const db::WaiverId id = call.params().number("waiver", 1, INT64_MAX);
+  const std::string reason = call.params().text("reason");
+  IMPRINT_CHECK(call.params().finish());
+  call.about(std::to_string(id), {{"reason", reason}});
+  IMPRINT_CHECK(db::Rulings(call.station().records).revoke(id, reason, call.actor()));
+  return true;
+}
+
 constexpr NamedHandler kHandlers[] = {
     {"units.history", history},
     {"units.allow", allow},
@@ -195,6 +238,7 @@ constexpr NamedHandler kHandlers[] = {
     {"quarantine.lift", lift_quarantine},
     {"findings.waive", waive},
     {"findings.waivers", waivers},
+    {"findings.revoke", revoke},
 };
 
 }  // namespace

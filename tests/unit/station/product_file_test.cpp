@@ -74,7 +74,7 @@ TEST_CASE("every setting of a product file is read") {
                             R"([rules]
 layout = "l.xml"
 platform = "/p.xml"
-bcd-rules = "b.toml"
+bcd = true
 recovery = "winre"
 [serial]
 source = "scanned"
@@ -86,10 +86,10 @@ check-digit = "luhn"
 label = "fits-platform"
 platforms = { "K1" = "A.B.*", K2 = "A.C.1" }
 [flash]
-protocols = ["disk", "ufp"]
+protocols = ["disk", "mass-storage"]
 read-back = "where-possible"
 write = "differing"
-erase = "secure-discard"
+erase = "zero"
 verify-erasure = true
 refit-gpt = true
 after-pass = "power-off"
@@ -123,7 +123,6 @@ slot-failures-in-a-row = 0
   CHECK(product.layout == "folder/l.xml");
   CHECK(product.platform == "/p.xml");
   CHECK(product.check_bcd);
-  CHECK(product.bcd_rules == "folder/b.toml");
   CHECK(product.recovery == Recovery::winre);
   CHECK(product.serial.may_be_typed);
   CHECK(product.serial.upper_case);
@@ -134,7 +133,7 @@ slot-failures-in-a-row = 0
   CHECK(product.protocols == std::vector{Protocol::disk, Protocol::ufp});
   CHECK(product.read_back == ReadBack::where_possible);
   CHECK(product.write == WriteMode::differing);
-  CHECK(product.erase == Erasure::secure_discard);
+  CHECK(product.erase == Erasure::zero);
   CHECK(product.verify_erasure);
   CHECK(product.refit_gpt);
   CHECK(product.after_pass == AfterPass::power_off);
@@ -241,7 +240,8 @@ TEST_CASE("settings that contradict each other are said") {
   conflict("[flash]\nrefit-gpt = true\nprotocols = [\"simple-io\"]");
   conflict("[retries]\ncount = 1");
   conflict("[rules]\nplatform = \"p.xml\"");
-  conflict("[rules]\nbcd = false\nbcd-rules = \"b.toml\"");
+  conflict("[flash]\nprotocols = [\"disk\"]\nerase = \"discard\"\nverify-erasure = true");
+  conflict("[flash]\nerase = \"zero\"\nprotocols = [\"disk\", \"ufp\"]");
   conflict("[serial]\nsource = \"allocated\"");
   conflict("[serial]\nrange = { first = 1, last = 2 }");
   conflict("[serial]\ntyped = true");
@@ -294,7 +294,7 @@ TEST_CASE("every setting changes the digest") {
                            "[serial]\nlabel-prefix = \"1S\"\n",
                            "[flash]\nread-back = \"off\"\n",
                            "[flash]\nwrite = \"differing\"\n",
-                           "[flash]\nerase = \"zero\"\n",
+                           "[flash]\nprotocols = [\"disk\"]\nerase = \"zero\"\n",
                            "[flash]\nrefit-gpt = true\n",
                            "[flash]\nafter-pass = \"reboot\"\n",
                            "[flash]\nreboot-time = \"1 s\"\n",
