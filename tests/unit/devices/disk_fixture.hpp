@@ -2,6 +2,7 @@
 // A disk in memory behind the kernel's calls, any of which may fail, be cut short or hang; and the sysfs that shows it.
 #pragma once
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cerrno>
 #include <condition_variable>
@@ -24,10 +25,10 @@ struct FakeDisk {
   core::ByteBuffer bytes;
   devices::DiskFile::Identity identity{"8:16", 17};
   DiskFault fault = DiskFault::fail;
-  unsigned at_call = 0;  // counted from 1 over all calls; 0: none
-  bool happened = false;
-  bool gone = false;
-  unsigned open_now = 0;
+  std::atomic<unsigned> at_call = 0;  // counted from 1 over all calls; 0: none
+  std::atomic<bool> happened = false;
+  std::atomic<bool> gone = false;
+  std::atomic<unsigned> open_now = 0;
   int open_error = 0;
   std::function<void()> when_vanishing;  // the system's view follows
 
@@ -72,7 +73,7 @@ struct FakeDisk {
   // Waits until the planned fault has come, or nobody expects it any more.
   void wait_until_it_happened() {
     std::unique_lock lock(mutex_);
-    happening_.wait(lock, [this] { return happened; });
+    happening_.wait(lock, [this] { return happened.load(); });
   }
   void happen() {
     const std::scoped_lock lock(mutex_);
