@@ -15,6 +15,7 @@
 #include "flash/engine/pace.hpp"
 #include "flash/engine/phase_limit.hpp"
 #include "station/errors.hpp"
+#include "station/stoppable_source.hpp"
 #include "station/version.hpp"
 
 namespace imprint::station {
@@ -67,24 +68,12 @@ const inspect::Finding* deciding(const inspect::Report& report, inspect::Finding
   return nullptr;
 }
 
-// A device's disk that gives nothing more once the job is stopped: rules read in many places, and look at no token.
-class StoppableSource final : public core::BlockSource {
- public:
-  StoppableSource(std::shared_ptr<const core::BlockSource> disk, std::stop_token stop)
-      : disk_(std::move(disk)), stop_(std::move(stop)) {}
-  [[nodiscard]] std::uint64_t size() const override { return disk_->size(); }
-  [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out) const override {
-    if (stop_.stop_requested()) return core::fail("job.cancelled");
-    return disk_->read_at(offset, out);
-  }
-  [[nodiscard]] core::Result<std::optional<core::Extent>> next_data(std::uint64_t from) const override {
-    return disk_->next_data(from);
-  }
-
- private:
-  std::shared_ptr<const core::BlockSource> disk_;
-  std::stop_token stop_;
-};
+// "waited for the image's file 0.1 s, its hashes 0.0 s, the device 12.3 s"
+std::string waits_text(const engine::Starvation& waited) {
+  const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
+  return fmt::format("waited for the image's file {:.1f} s, its hashes {:.1f} s, the device {:.1f} s",
+                     seconds(waited.source), seconds(waited.hash), seconds(waited.device));
+}
 
 class AttemptRun {
  public:
@@ -353,6 +342,7 @@ class AttemptRun {
     if (outcome.skipped != 0) outcome.notes.push_back(std::to_string(outcome.skipped) + " bytes were there already");
     if (outcome.erased != 0) outcome.notes.push_back(std::to_string(outcome.erased) + " bytes were erased");
     for (const std::string& note : outcome.notes) notes.detail += (notes.detail.empty() ? "" : "\n") + note;
+    notes.detail += (notes.detail.empty() ? "" : "\n") + waits_text(write_meter_.view().starvation);
     return limit.judge(pace.judge(std::move(status)));
   }
 

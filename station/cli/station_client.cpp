@@ -28,6 +28,12 @@ namespace fs = std::filesystem;
 
 // Verifying an image or a chain may take minutes.
 constexpr std::chrono::milliseconds kLongestCall = std::chrono::hours(4);
+constexpr std::chrono::milliseconds kUsualCall = std::chrono::minutes(1);
+
+std::chrono::milliseconds wait_for(std::string_view method) {
+  const bool takes_long = method == "images.admit" || method == "audit.verify" || method == "records.backup";
+  return takes_long ? kLongestCall : kUsualCall;
+}
 
 // Where the sign-in of this user at this station is kept: a folder that nobody else can look into, gone with the login.
 fs::path token_file(const fs::path& socket) {
@@ -126,7 +132,7 @@ ExitStatus show_answer(const StationOptions& options, const StationCall& call, j
 
 ExitStatus finish_call(const StationOptions& options, StationCall& call, api::Client& client) {
   if (const auto filled = fill_secret(call); !filled) return report_error(filled.error(), options.json);
-  auto answer = client.call(call.method, call.params, kLongestCall);
+  auto answer = client.call(call.method, call.params, wait_for(call.method));
   if (!answer) return report_error(answer.error(), options.json);
   if (const auto* error = std::get_if<api::RemoteError>(&*answer)) return report_remote(*error, options.json);
   return show_answer(options, call, std::get<json::value>(*answer));
@@ -140,18 +146,25 @@ core::Result<std::optional<json::object>> status_of(api::Client& client) {
   return std::move(value->get_object());
 }
 
+core::Result<std::string> epoch_of(api::Client& client) {
+  IMPRINT_TRY(const auto answer, client.call("station.hello", {}));
+  const auto* hello = std::get_if<json::value>(&answer);
+  const json::value* epoch =
+      hello != nullptr && hello->is_object() ? hello->get_object().if_contains("epoch") : nullptr;
+  return epoch != nullptr && epoch->is_string() ? std::string(epoch->get_string()) : std::string();
+}
+
 // One connection's life: false when the watcher wants to end, an error when the connection was lost.
 core::Result<bool> watch_once(const WatchOptions& options, std::string& epoch, std::uint64_t& next,
                               const std::stop_token& stop) {
   IMPRINT_TRY(const auto client, connect_to_station(options.station.socket));
-  json::object params;
-  if (next > 0) params["from"] = next;
-  IMPRINT_TRY(auto answer, client->call("events.subscribe", params));
-  const auto* value = std::get_if<json::value>(&answer);
-  if (value == nullptr) return false;
-  const std::string now = value->at("epoch").is_string() ? std::string(value->at("epoch").as_string()) : std::string();
+  IMPRINT_TRY(const std::string now, epoch_of(*client));
   if (now != epoch) next = 0;  // another run of the station: its numbers are new ones
   epoch = now;
+  json::object params;
+  if (next > 0) params["from"] = next;
+  IMPRINT_TRY(const auto answer, client->call("events.subscribe", params));
+  if (std::holds_alternative<api::RemoteError>(answer)) return false;
   IMPRINT_TRY(const auto status, status_of(*client));
   if (status && !options.station.json) print(status_text(*status));
   if (status && options.station.json) print_line(json::serialize(json::object{{"kind", "status"}, {"data", *status}}));

@@ -23,7 +23,7 @@ struct StationOptions {
   bool json = false;
 };
 
-// Connected, said hello, and signed in again where somebody signed in from here before. `api.not-running`,
+// Connected, and signed in again where somebody signed in from here before. `api.not-running`,
 // `io.permission`.
 [[nodiscard]] core::Result<std::unique_ptr<api::Client>> connect_to_station(const std::filesystem::path& socket);
 

@@ -65,8 +65,13 @@ void add_admit(CLI::App& images, Chosen& chosen) {
   admit->add_option("--trust", options->trust, "Folder of trusted roots")->capture_default_str();
   const StoreChoice choice = add_common(admit, options->images);
   CLI::Option* policy = admit->get_option("--policy");
-  admit->callback([&chosen, options, choice, policy] {
-    chosen = [options, choice, policy] {
+  CLI::Option* trust = admit->get_option("--trust");
+  admit->callback([&chosen, options, choice, policy, trust] {
+    chosen = [options, choice, policy, trust] {
+      // A station judges by its own trust directory: who names another one means a store of its own.
+      if (trust->count() > 0 && choice.store->count() == 0)
+        return report_error(fail("usage.invalid", "--trust goes with --store; a station has its own").error(),
+                            options->images.json);
       std::error_code error;
       boost::json::object params{{"file", std::filesystem::absolute(options->file, error).native()}};
       if (policy->count() > 0) params["policy"] = options->policy;
@@ -167,7 +172,7 @@ void add_parameter(CLI::App* command, const methods::Parameter& parameter, Given
   given.options.push_back(option);
 }
 
-// "@FILE" is what stands in the file: a head of the chain is too long to type.
+// "@FILE" is what stands in the file.
 core::Result<std::string> text_or_file(const std::string& text) {
   constexpr std::uint64_t kMost = 65536;
   if (!text.starts_with('@')) return text;
@@ -189,7 +194,9 @@ core::Result<boost::json::object> params_of(const methods::Method& method, const
     } else if (const auto flag = given.flags.find(name); flag != given.flags.end()) {
       params[name] = flag->second;
     } else {
-      IMPRINT_TRY(params[name], text_or_file(given.texts.at(name)));
+      // A head of the chain is too long to type; nothing else is read from a file.
+      IMPRINT_TRY(params[name], name == "head" ? text_or_file(given.texts.at(name))
+                                               : core::Result<std::string>(given.texts.at(name)));
     }
   }
   return params;

@@ -180,7 +180,7 @@ void read_flash(TableReader& root, ProductFile& product) {
   // A disk may read as it likes after a discard.
   if (product.verify_erasure && product.erase != Erasure::zero)
     flash->conflict("verify-erasure", "only zeros can be read back", "write erase = \"zero\", or take it away");
-  if (product.erase != Erasure::none && has_stream_protocol(product))
+  if (product.erase != Erasure::none && has_block_protocol(product) && has_stream_protocol(product))
     flash->conflict("erase", "a device that applies the image itself is not erased by the station",
                     "write protocols = [\"mass-storage\"], or take it away");
   if (product.write == WriteMode::differing && product.read_back == ReadBack::off)

@@ -11,6 +11,7 @@
 #include "flash/core/block_io.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
+#include "flash/engine/image_file.hpp"
 #include "flash/ffu/verify.hpp"
 #include "station/images/errors.hpp"
 #include "station/images/image_copy.hpp"
@@ -244,9 +245,9 @@ core::Result<OpenedFromStore> ImageStore::open_image(std::string_view digest) co
   if (status.type() == fs::file_type::not_found)
     return fail("store.image-missing", "its record is there, its file is not").with("digest", record.digest);
   if (!fs::is_regular_file(status)) return changed("it is no file of its own");
-  IMPRINT_TRY(std::shared_ptr<const core::BlockSource> source, core::FileSource::open(path));
+  IMPRINT_TRY(auto source, engine::ImageFile::open(path));
   if (source->size() != record.size) return changed("its size is another one");
-  auto image = engine::VerifiedImage::open(std::move(source));
+  auto image = engine::VerifiedImage::open_watched(std::move(source));
   if (!image) return changed("its headers are not what was admitted").caused_by(std::move(image).error());
   if ((*image)->identity() != record.digest) return changed("it is another image");
   return OpenedFromStore{std::move(record), std::move(*image)};

@@ -2,7 +2,7 @@
 // The line: what is armed, which devices are worked on, and what waits. One for each station, for as long as it runs.
 #pragma once
 
-#include <boost/json/object.hpp>
+#include <boost/json/fwd.hpp>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -23,6 +23,7 @@
 #include "station/config/configuration.hpp"
 #include "station/images/image_store.hpp"
 #include "station/line/line_rules.hpp"
+#include "station/line/standing.hpp"
 #include "station/session.hpp"
 #include "station/slot_map.hpp"
 
@@ -116,31 +117,8 @@ class Line final : public SessionObserver {
   void on_notice(const admission::ScanNotice& notice);
   void on_quarantine(db::QuarantineKind kind, const std::string& subject, const core::Error& why);
 
-  // Units that passed and may still stand in their slots while nothing is armed, or be away for a reboot: the next
-  // arming begins nothing with them.
-  class Standing final : public devices::BusObserver {
-   public:
-    using Clock = std::chrono::steady_clock;
-    explicit Standing(Line& line) : line_(line) {}
-    void keep(const std::vector<LatchedSlot>& slots, std::chrono::milliseconds reboot_time);
-    void occupy(const std::vector<devices::PortPath>& ports);
-    [[nodiscard]] std::vector<LatchedSlot> slots() const;
-    void on_arrival(const devices::PortPath& port) override;
-    void on_departure(const devices::PortPath& port) override;
-
-   private:
-    struct Unit {
-      std::optional<Clock::time_point> left;
-      std::chrono::milliseconds reboot_time{0};
-      [[nodiscard]] bool is_gone(Clock::time_point now) const { return left && now - *left >= reboot_time; }
-    };
-    Line& line_;
-    mutable std::mutex mutex_;
-    std::map<devices::PortPath, Unit> ports_;
-  };
-
   LineParts parts_;
-  Standing standing_{*this};
+  Standing standing_{[this](const devices::PortPath& port) { forget_result(port); }};
   std::unique_ptr<devices::BusSubscription> standing_watch_;
   admission::ScanDesk desk_;
   Leaves leaves_;

@@ -2,6 +2,7 @@
 // Members in the order in which people read them.
 #include "station/line/line_json.hpp"
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cmath>
 

@@ -2,7 +2,7 @@
 // The line's values as clients see them; docs/api.md has the members.
 #pragma once
 
-#include <boost/json/object.hpp>
+#include <boost/json/fwd.hpp>
 
 #include "db/orders.hpp"
 #include "station/attempt.hpp"

@@ -7,6 +7,7 @@
 #include "station/api/errors.hpp"
 #include "station/line/errors.hpp"
 #include "station/methods/call.hpp"
+#include "station/people/errors.hpp"
 
 namespace imprint::station::methods {
 namespace {

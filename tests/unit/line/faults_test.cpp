@@ -69,7 +69,7 @@ bool flash_with_fault(db::test::FaultVfs& vfs, std::uint64_t nth, db::test::Faul
   if (station.line->arm("lamp", "", {})) {
     for (const std::uint64_t number : {1, 2, 3, 4})
       REQUIRE(station.plug("A" + std::to_string(number), number).has_value());
-    TestStation::wait_until([&] { return told_ends(station) == 4 && station.line->running() == 0; });
+    station.wait_until([&] { return told_ends(station) == 4 && station.line->running() == 0; });
   }
   const bool struck = vfs.failed();
   vfs.heal();
@@ -78,7 +78,7 @@ bool flash_with_fault(db::test::FaultVfs& vfs, std::uint64_t nth, db::test::Faul
   if (!station.line->is_armed()) REQUIRE(station.line->arm("lamp", "", {}).has_value());
   static_cast<void>(station.bus->unplug({"1-1.1"}));
   REQUIRE(station.plug("A1", 50).has_value());
-  TestStation::wait_until([&] {
+  station.wait_until([&] {
     const auto slot = station.slot("A1");
     return slot->phase == SlotPhase::done && slot->serial.size() > 10 && station.line->running() == 0;
   });

@@ -5,8 +5,10 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
+#include <condition_variable>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -56,6 +58,8 @@ struct TestStation {
   std::optional<training::TrainingBench> bench;
   std::optional<methods::Api> api;
   std::stop_source stopping;
+  mutable std::mutex happened_mutex;
+  mutable std::condition_variable happened;
 
   explicit TestStation(StationOptions what = {}) : options(std::move(what)) {
     image.descriptors = fixture::simple_descriptors(24);
@@ -105,6 +109,7 @@ struct TestStation {
     records = db::Records::open(folder / "training.db", clock, {.vfs = options.vfs}).value();
     bus.emplace(virtual_device::IdleRule::no_reply_will_come);
     events.emplace(clock, "epoch");
+    events->on_event([this] { happened.notify_all(); });
     auto configuration = load();
     REQUIRE(configuration.has_value());
     for (const auto& complaint : configuration->complaints) UNSCOPED_INFO(complaint.to_line());
@@ -157,12 +162,14 @@ struct TestStation {
   }
 
   // Waits for a condition; the tests' longest wait.
+  // Asked again whenever something happened at the line, and now and then besides.
   template <class Condition>
-  static void wait_until(const Condition& condition) {
+  void wait_until(const Condition& condition) const {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!condition()) {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::sleep_for(milliseconds(2));
+      std::unique_lock lock(happened_mutex);
+      happened.wait_for(lock, milliseconds(5));
     }
   }
   [[nodiscard]] std::vector<db::AttemptRow> attempts() const {

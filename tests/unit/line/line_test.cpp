@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "db/admissions.hpp"
 #include "db/chain.hpp"
 #include "db/quarantines.hpp"
 #include "db/units.hpp"
@@ -132,7 +133,7 @@ TEST_CASE("a scan waits for the next device, and a device waits for its scan") {
   CHECK(station.finished(1)[0].identity.serial == "L-001");
   // Device first.
   REQUIRE(station.plug("A2", 2).has_value());
-  TestStation::wait_until([&] { return station.asks_for_scan("A2"); });
+  station.wait_until([&] { return station.asks_for_scan("A2"); });
   CHECK(station.line->scan("L-002", false, "", "Ada").value() == "A2");
   CHECK(station.finished(2)[1].identity.serial == "L-002");
   // What is no serial is said at the scanner.
@@ -144,7 +145,7 @@ TEST_CASE("a device that leaves while it waits for its scan does not take the ne
   TestStation station({.serial = "source = \"scanned\"\n"});
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
   REQUIRE(station.plug("A1", 1).has_value());
-  TestStation::wait_until([&] { return station.asks_for_scan("A1"); });
+  station.wait_until([&] { return station.asks_for_scan("A1"); });
   REQUIRE(station.line->cancel("A1").has_value());
   CHECK(station.finished(1)[0].close->verdict == db::AttemptVerdict::aborted);
   CHECK_FALSE(station.line->scan("L-1", false, "", "Ada").value().has_value());
@@ -166,7 +167,7 @@ TEST_CASE("a unit that failed as often as the product allows is set aside, and r
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
   for (const char* slot : {"A1", "A2"}) {
     REQUIRE(station.plug(slot, 7, {"bad-sector@0"}).has_value());
-    TestStation::wait_until([&] { return station.line->running() == 0 && !station.attempts().empty(); });
+    station.wait_until([&] { return station.line->running() == 0 && !station.attempts().empty(); });
     const auto rows = station.finished(slot == std::string("A1") ? 1 : 2);
     CHECK(rows.back().close->verdict == db::AttemptVerdict::failed);
     REQUIRE(station.bus->unplug(station.line->ports_of(slot).front()).has_value());
@@ -197,7 +198,7 @@ TEST_CASE("a cancelled slot closes as aborted and the others go on") {
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
   REQUIRE(station.plug("A1", 1, {}, 20000).has_value());
   REQUIRE(station.plug("A2", 2).has_value());
-  TestStation::wait_until([&] { return station.slot("A1")->phase == SlotPhase::write; });
+  station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::write; });
   CHECK(station.line->cancel("A3").error().id() == "line.slot-unknown");
   CHECK(station.line->arm("lamp", "", {}).error().id() == "line.busy");
   REQUIRE(station.line->cancel("A1").has_value());
@@ -210,7 +211,7 @@ TEST_CASE("a stop aborts what runs, and after the next start the order is loaded
   order_for(station, 5);
   REQUIRE(station.line->arm("lamp", "WO-1", {}).has_value());
   REQUIRE(station.plug("A1", 1, {}, 20000).has_value());
-  TestStation::wait_until([&] { return station.slot("A1")->phase == SlotPhase::write; });
+  station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::write; });
   station.line->stop(milliseconds(0));
   CHECK(station.line->arm("lamp", "", {}).error().id() == "line.stopping");
   CHECK(station.attempts().at(0).close->verdict == db::AttemptVerdict::aborted);
@@ -308,7 +309,101 @@ TEST_CASE("a disarmed line lets no device wait for a label") {
   TestStation station({.serial = "source = \"scanned\"\n"});
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
   REQUIRE(station.plug("A1", 1).has_value());
-  TestStation::wait_until([&] { return station.asks_for_scan("A1"); });
+  station.wait_until([&] { return station.asks_for_scan("A1"); });
   REQUIRE(station.line->disarm("end of shift", {}).has_value());
   CHECK(station.finished(1)[0].close->verdict == db::AttemptVerdict::aborted);
+}
+
+TEST_CASE("a label belongs to the device that came next, however long that one takes to say who it is") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.line->scan("L-1", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  // At once, while the first one may still identify itself.
+  REQUIRE(station.line->scan("L-2", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A2", 2).has_value());
+  for (const db::AttemptRow& row : station.finished(2))
+    CHECK(row.identity.serial == (row.opening.slot == "A1" ? "L-1" : "L-2"));
+}
+
+TEST_CASE("a device that is pulled while it waits for its label leaves the label to the next one") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  station.wait_until([&] { return station.asks_for_scan("A1"); });
+  REQUIRE(station.bus->unplug({"1-1.1"}).has_value());
+  static_cast<void>(station.finished(1));
+  REQUIRE(station.plug("A2", 1).has_value());
+  station.wait_until([&] { return station.asks_for_scan("A2"); });
+  CHECK(station.line->scan("L-1", false, "", "Ada").value() == "A2");
+  CHECK(station.finished(2)[1].close->verdict == db::AttemptVerdict::passed);
+}
+
+TEST_CASE("no further device is begun with under an order that was closed, or an image that was withdrawn") {
+  TestStation station;
+  const auto order = order_for(station, 10);
+  REQUIRE(station.line->arm("lamp", "WO-1", {}).has_value());
+  REQUIRE(db::Orders(*station.records).close(order, "enough", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(1)[0].close->error_id == "order.closed");
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(db::Admissions(*station.records)
+              .add({.sha256 = station.digest, .policy = "none", .decision = "withdrawn"})
+              .has_value());
+  REQUIRE(station.plug("A2", 2).has_value());
+  CHECK(station.finished(2)[1].close->error_id == "quarantine.image");
+}
+
+TEST_CASE("a scan for a slot that is not there is refused at once") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  CHECK(station.line->scan("L-1", false, "A22", "Ada").error().id() == "line.slot-unknown");
+}
+
+TEST_CASE("serials of a range go to new devices one after the other, and a device that comes again keeps its own") {
+  TestStation station(
+      {.serial = "source = \"allocated\"\nrange = { prefix = \"K-\", first = 7, last = 8, width = 3 }\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A1", 1, {"disconnect@5000"}).has_value());
+  CHECK(station.finished(1)[0].identity.serial == "K-007");
+  REQUIRE(station.plug("A2", 1).has_value());
+  CHECK(station.finished(2)[1].identity.serial == "K-007");
+  REQUIRE(station.plug("A3", 2).has_value());
+  CHECK(station.finished(3)[2].identity.serial == "K-008");
+  REQUIRE(station.plug("A4", 3).has_value());
+  CHECK(station.finished(4)[3].close->error_id == "serial.range-exhausted");
+}
+
+TEST_CASE("what the slots showed stays to be seen after a line was disarmed, until the device is taken out") {
+  TestStation station;
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  static_cast<void>(station.finished(1));
+  REQUIRE(station.line->disarm("a pause", {}).has_value());
+  station.line->tick();
+  CHECK(station.slot("A1")->verdict == db::AttemptVerdict::passed);
+  CHECK(station.slot("A1")->training);
+  REQUIRE(station.bus->unplug({"1-1.1"}).has_value());
+  CHECK_FALSE(station.slot("A1")->verdict.has_value());
+}
+
+TEST_CASE("nobody who is signed in, no device begun with") {
+  TestStation station;
+  bool somebody = true;
+  station.line.reset();
+  auto opened = line::Line::open({.records = *station.records,
+                                  .bus = *station.bus,
+                                  .clock = station.clock,
+                                  .events = *station.events,
+                                  .images = *station.store,
+                                  .at_work = [&] { return somebody ? std::optional(db::Actor{}) : std::nullopt; }},
+                                 *station.load());
+  REQUIRE(opened.has_value());
+  station.line = std::move(*opened);
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(1)[0].close->verdict == db::AttemptVerdict::passed);
+  somebody = false;
+  REQUIRE(station.plug("A2", 2).has_value());
+  CHECK(station.finished(2)[1].close->error_id == "people.session-needed");
 }

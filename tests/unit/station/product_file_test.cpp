@@ -130,7 +130,7 @@ slot-failures-in-a-row = 0
   CHECK(product.serial.pattern->matches("K12"));
   CHECK(product.serial.check_digit == station::admission::CheckDigit::luhn);
   CHECK(product.serial.platforms.size() == 2);
-  CHECK(product.protocols == std::vector{Protocol::disk, Protocol::ufp});
+  CHECK(product.protocols == std::vector{Protocol::disk, Protocol::mass_storage});
   CHECK(product.read_back == ReadBack::where_possible);
   CHECK(product.write == WriteMode::differing);
   CHECK(product.erase == Erasure::zero);
