@@ -14,7 +14,7 @@
 namespace imprint::station::cli {
 
 struct DoctorOptions {
-  std::vector<std::filesystem::path> folders;  // the usual ones where none is given
+  std::vector<std::filesystem::path> folders;   // the usual ones where none is given
   std::optional<std::filesystem::path> socket;  // station.toml's otherwise
   bool json = false;
 };
@@ -25,8 +25,7 @@ struct SetupOptions {
   std::string id;     // asked for at the terminal where it is needed and not given
   std::string first;  // name of the first engineer; asked for likewise
   std::optional<std::filesystem::path> pin_file;
-  std::filesystem::path root = "/";  // a system that does not run: nothing is started there
-  std::filesystem::path prefix;      // where the product is installed, below the root; beside the program where empty
+  std::filesystem::path root = "/";  // of a system that does not run: nothing is started there
   bool training = false;
   bool dry_run = false;
 };

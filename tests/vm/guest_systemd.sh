@@ -13,7 +13,8 @@ mount --bind "$KERNEL/lib/modules" /usr/lib/modules || exit 1
 : >/etc/fstab
 rm -f /etc/machine-id
 : >/etc/machine-id
-for unit in timers.target ldconfig.service systemd-hwdb-update.service systemd-journal-catalog-update.service \
+# systemd-tmpfiles-setup would walk through all that the host has in /tmp.
+for unit in systemd-tmpfiles-setup.service timers.target ldconfig.service systemd-hwdb-update.service systemd-journal-catalog-update.service \
   systemd-update-done.service systemd-firstboot.service systemd-random-seed.service systemd-pstore.service \
   systemd-journal-flush.service getty.target; do
   ln -s /dev/null "$units/$unit"
