@@ -272,9 +272,10 @@ core::Result<SetupStep> SetupSteps::start_units() {
     return SetupStep{SetupOutcome::left_out,
                      "systemd does not run here, so the daemon was not started; it starts when the system boots"};
   }
+  // Not a restart: a station that works is not to be disturbed.
+  if (run({"systemctl", "is-active", kUnits[0], kUnits[1], kUnits[2]})) return SetupStep{SetupOutcome::there, what};
   if (options_.dry_run) return SetupStep{SetupOutcome::due, what + ", by systemctl start"};
   IMPRINT_CHECK(run({"systemctl", "daemon-reload"}));
-  // Not a restart: a station that works is not to be disturbed.
   IMPRINT_CHECK(run({"systemctl", "start", kUnits[0], kUnits[1], kUnits[2]}));
   return SetupStep{SetupOutcome::done, what};
 }

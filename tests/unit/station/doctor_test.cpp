@@ -299,7 +299,7 @@ TEST_CASE("A backup is as old as its name says, and other files are none") {
   places.put(places.station.backups / "station-20269921T000000Z.db", 0600);
   places.put(places.station.backups / "station-.db", 0600);
   CHECK(places.of("records.backup").health == Health::warn);
-  places.put(places.station.backups / "station-20261118T235959Z.db", 0600);
+  places.put(places.station.backups / "station-20261118T225959Z.db", 0600);
   CHECK(places.of("records.backup").health == Health::fail);
   places.put(places.station.backups / "station-20261120T010203Z.db", 0600);
   CHECK(places.of("records.backup").found == "the newest is of 2026-11-20T01:02:03.000Z");
