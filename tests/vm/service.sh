@@ -97,6 +97,26 @@ client_starts_it() { as_member imprint station status >/dev/null && is ActiveSta
 watchdog_is_fed() { [ "$(show WatchdogTimestampMonotonic)" != "$1" ]; }
 nothing_was_forbidden() { ! journalctl -q --no-pager | grep -iE 'SIGSYS|code=dumped|status=31|audit.*seccomp|imprintd.*(EPERM|not permitted)'; }
 
+# ---- what docs/integrator.md prints, as it prints it
+
+recipe() { # the indented lines between two lines of the page, with this station's names in them
+  awk -v from="$1" -v to="$2" 'index($0, from) == 1 { here = 1; next } here && to != "" && index($0, to) == 1 { exit } here && /^    / { print substr($0, 5) }' \
+    docs/integrator.md | sed -e "s|--name NAME|--name Ada --pin-file $work/pin|" -e "s|station-[0-9TZ]*\.db|training-*.db|; s|station\.db|training.db|g"
+}
+as_printed() { # from, to, how many lines at least
+  recipe "$1" "$2" >"$work/recipe"
+  [ "$(wc -l <"$work/recipe")" -ge "$3" ] && bash -e "$work/recipe" >"$work/printed" 2>&1 && return
+  sed 's/^/       /' "$work/recipe" "$work/printed"
+  return 1
+}
+metrics_over_tcp() {
+  as_printed 'Prometheus asks over TCP' 'In prometheus.yml' 10 && grep -q '^imprint_armed ' "$work/printed"
+}
+a_backup_is_restored() {
+  rm -f $state/backups/* && imprint station backup >/dev/null && as_printed 'To go back to one' 'What happened after' 7 && grep -q 'good *true' "$work/printed" &&
+    [ -e $state/records/former/training.db ]
+}
+
 # ---- production: ports of the kernel, and its disks
 
 into_production() {
@@ -111,7 +131,10 @@ ports_are_there() {
   [ "$(grep -c . /etc/imprint/slots.d/50-bench.conf)" -eq 2 ]
 }
 rules_are_made() {
-  imprint station setup >"$work/rules" 2>&1 && grep -q '^done *slot rules' "$work/rules" && udevadm settle --timeout=30 && imprint station setup >"$work/rules2" 2>&1 && grep -q '^there *slot rules' "$work/rules2"
+  imprint station setup >"$work/rules" 2>&1 && grep -q '^done *slot rules' "$work/rules" && udevadm settle --timeout=30 &&
+    imprint station setup >"$work/rules-again" 2>&1 && grep -q '^there *slot rules' "$work/rules-again" && return
+  sed 's/^/       /' "$work"/rules*
+  return 1
 }
 doctor_says() { # filter
   imprint station doctor --json >"$work/doctor.json"
@@ -154,6 +177,8 @@ fact "a training device passes, and the journal has it by its fields" flash_in_t
 fact "killed, it is back and answers" comes_back_when_killed
 fact "it stops within 10 s" stops_in_time
 fact "a client starts it again through its socket" client_starts_it
+fact "the metrics are passed on to TCP as the integrator's page prints it" metrics_over_tcp
+fact "a backup is restored as the page prints it, and its chain is whole" a_backup_is_restored
 fact "the watchdog was fed meanwhile" within 15 watchdog_is_fed "$fed"
 fact "in production, with a disk and a device at the kernel's ports, it is ready" eval "into_production && is StatusText Ready"
 fact "setup makes the slots' rules of the new slot map" rules_are_made
