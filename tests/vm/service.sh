@@ -89,6 +89,11 @@ comes_back_when_killed() {
   kill -9 "$pid" && within 30 another_runs "$pid" && as_member imprint station status --json >"$work/status" && [ "$(show NRestarts)" -ge 1 ]
 }
 another_runs() { [ "$(show ActiveState)/$(show SubState)" = active/running ] && [ "$(show MainPID)" != "$1" ]; }
+faults_end_it_once() {
+  printf 'nonsense = 1\n' >/etc/imprint/products/faulty.toml
+  systemctl restart imprintd 2>"$work/faulty" && return 1
+  is ActiveState failed && is ExecMainStatus 1 && is NRestarts 0 && rm /etc/imprint/products/faulty.toml && systemctl restart imprintd && is ActiveState active
+}
 stops_in_time() {
   local start=$SECONDS
   systemctl stop imprintd && [ $((SECONDS - start)) -le 10 ] && is Result success && is ActiveState inactive
@@ -113,7 +118,7 @@ metrics_over_tcp() {
   as_printed 'Prometheus asks over TCP' 'In prometheus.yml' 10 && grep -q '^imprint_armed ' "$work/printed"
 }
 a_backup_is_restored() {
-  rm -f $state/backups/* && imprint station backup >/dev/null && as_printed 'To go back to one' 'What happened after' 7 && grep -q 'good *true' "$work/printed" &&
+  rm -f $state/backups/* && imprint station sign-in --name Ada --pin-file "$work/pin" >/dev/null && imprint station backup >/dev/null && as_printed 'To go back to one' 'What happened after' 7 && grep -q 'Good *yes' "$work/printed" &&
     [ -e $state/records/former/training.db ]
 }
 
@@ -131,7 +136,8 @@ ports_are_there() {
   [ "$(grep -c . /etc/imprint/slots.d/50-bench.conf)" -eq 2 ]
 }
 rules_are_made() {
-  imprint station setup >"$work/rules" 2>&1 && grep -q '^done *slot rules' "$work/rules" && udevadm settle --timeout=30 &&
+  # Records of their own, so an engineer of their own.
+  imprint station setup --first Bo --pin-file "$work/pin" >"$work/rules" 2>&1 && grep -q '^done *slot rules' "$work/rules" && udevadm settle --timeout=30 &&
     imprint station setup >"$work/rules-again" 2>&1 && grep -q '^there *slot rules' "$work/rules-again" && return
   sed 's/^/       /' "$work"/rules*
   return 1
@@ -175,6 +181,7 @@ fact "the first engineer signs in, and has it admitted" admit
 fact "a reload takes the new product, and the daemon goes on" reload
 fact "a training device passes, and the journal has it by its fields" flash_in_training
 fact "killed, it is back and answers" comes_back_when_killed
+fact "a faulty configuration ends it once; mended, it starts" faults_end_it_once
 fact "it stops within 10 s" stops_in_time
 fact "a client starts it again through its socket" client_starts_it
 fact "the metrics are passed on to TCP as the integrator's page prints it" metrics_over_tcp
