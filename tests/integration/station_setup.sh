@@ -116,6 +116,10 @@ END
   in_json '.checks[] | select(.check == "service.daemon") | .health == "fail"' "${doctor[@]}" --json
   in_json '.checks[] | select(.check == "config.station-id") | .found == "LINE-3"' "${doctor[@]}" --json
   in_json '.checks[] | select(.check == "disk.records") | .health != "not-checked"' "${doctor[@]}" --json
+  local id
+  for id in $("${doctor[@]}" --json | jq -r '.checks[].check'); do
+    grep -q "^|.*$id.*|" "$here/../../docs/integrator.md" || die "docs/integrator.md does not tell of $id"
+  done
   chmod 777 state/records
   in_json '.checks[] | select(.check == "folder.records") | .health == "fail"' "${doctor[@]}" --json
   printf 'id = \n' >config/station.toml
