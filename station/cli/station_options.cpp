@@ -11,6 +11,7 @@
 #include "flash/core/block_io.hpp"
 #include "station/cli/station_client.hpp"
 #include "station/cli/station_commands.hpp"
+#include "station/cli/station_doctor.hpp"
 #include "station/errors.hpp"
 #include "station/methods/method_table.hpp"
 
@@ -31,6 +32,30 @@ void add_check(CLI::App& station, Chosen& chosen) {
                     "hides an earlier one's; /usr/share/imprint and /etc/imprint otherwise");
   check->add_flag("--json", options->json, "One JSON object");
   check->callback([&chosen, options] { chosen = [options] { return station_check(*options); }; });
+}
+
+void add_doctor(CLI::App& station, Chosen& chosen) {
+  auto options = std::make_shared<DoctorOptions>();
+  CLI::App* doctor = station.add_subcommand(
+      "doctor", "What is not right with this computer as a station, and what to do about each thing");
+  doctor->add_option("--config", options->folders, "Folder of the configuration, as for check");
+  doctor->add_option("--socket", options->socket, "The station's socket, instead of the configuration's");
+  doctor->add_flag("--json", options->json, "One JSON object");
+  doctor->callback([&chosen, options] { chosen = [options] { return station_doctor(*options); }; });
+}
+
+void add_setup(CLI::App& station, Chosen& chosen) {
+  auto options = std::make_shared<SetupOptions>();
+  CLI::App* setup = station.add_subcommand(
+      "setup", "Make a station of this computer, as root: user, folders, configuration, key, units, first engineer");
+  setup->add_option("--id", options->id, "The station's id in the records; asked for otherwise");
+  setup->add_option("--first", options->first, "Name of the first engineer; asked for otherwise");
+  setup->add_option("--pin-file", options->pin_file, "First line of a file that is yours alone; asked for otherwise");
+  setup->add_flag("--training", options->training, "Simulated devices only: a new station.toml says so");
+  setup->add_option("--root", options->root, "A system that does not run, such as a disk's that is prepared")
+      ->capture_default_str();
+  setup->add_flag("--dry-run", options->dry_run, "Say what would be done, and change nothing");
+  setup->callback([&chosen, options] { chosen = [options] { return station_setup(*options); }; });
 }
 
 // The station's own store, through it where it runs; a store that is named, by itself.
@@ -261,6 +286,8 @@ void add_station_commands(CLI::App& app, Chosen& chosen) {
   add_status(*station, chosen);
   add_methods(*station, chosen);
   add_check(*station, chosen);
+  add_doctor(*station, chosen);
+  add_setup(*station, chosen);
   add_images(*station, chosen);
 }
 

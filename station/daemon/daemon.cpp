@@ -223,7 +223,7 @@ class Daemon {
       const Housekeeping housekeeping(*records_, records_file_, station, clock_, journal_);
       journal_.log(Level::notice, "the station is ready",
                    {{"STATION", station.id}, {"TRAINING", station.training ? "yes" : "no"}});
-      manager_.ready(station.training ? "Ready, for TRAINING" : "Ready");
+      say_ready();
       server.run();
     }
     if (stopper_.joinable()) stopper_.join();
@@ -276,8 +276,10 @@ class Daemon {
     } else {
       journal_.log(Level::error, "products and slots stay as they were", done.error());
     }
-    manager_.ready("Ready");
+    say_ready();
   }
+
+  void say_ready() const { manager_.ready(virtual_bus_ != nullptr ? "Ready, for TRAINING" : "Ready"); }
 
   void log_attempt(const station::AttemptResult& result) {
     const bool passed = result.verdict == db::AttemptVerdict::passed;
