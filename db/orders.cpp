@@ -214,10 +214,10 @@ core::Result<std::vector<OrderState>> Orders::list_with_progress(bool with_close
   using Rows = std::vector<OrderState>;
   return records_.connection().read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
     IMPRINT_TRY(auto orders, order_rows(database, with_closed));
-    const auto counts = counts_of(
-        database, with_closed ? "IS NOT NULL"
-                              : "IN (SELECT w.id FROM work_orders w WHERE NOT EXISTS (SELECT 1 FROM "
-                                "work_order_closings e WHERE e.work_order_id = w.id))");
+    const auto counts =
+        counts_of(database, with_closed ? "IS NOT NULL"
+                                        : "IN (SELECT w.id FROM work_orders w WHERE NOT EXISTS (SELECT 1 FROM "
+                                          "work_order_closings e WHERE e.work_order_id = w.id))");
     Rows rows;
     rows.reserve(orders.size());
     for (OrderRow& order : orders) {

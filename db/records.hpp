@@ -178,8 +178,8 @@ class Records {
   // attempts there were.
   [[nodiscard]] core::Result<std::uint64_t> close_interrupted();
 
-  // In the order in which they were opened, whatever the clock said; with `newest` at most that many, the last ones. All
-  // of a long period are many rows in memory, and every other call waits for them.
+  // In the order in which they were opened, whatever the clock said; with `newest` only so many, those opened last.
+  // Without it a long period is many rows in memory, and every other call waits until they are read.
   [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period,
                                                                std::optional<std::uint32_t> newest = {}) const;
   // `records.attempt-unknown`.

@@ -23,8 +23,8 @@ constexpr const char* kWritten =
 constexpr const char* kOrderOfUnit =
     "COALESCE((SELECT o.work_order_id FROM attempt_closings c JOIN attempt_openings o ON o.id = c.attempt_id WHERE "
     "c.unit_id = ?1 AND c.ordinal IS NOT NULL AND o.work_order_id IS NOT NULL ORDER BY c.ordinal DESC LIMIT 1), "
-    "(SELECT o.work_order_id FROM attempt_identities i JOIN attempt_openings o ON o.id = i.attempt_id WHERE i.unit_id = "
-    "?1 ORDER BY o.id DESC LIMIT 1))";
+    "(SELECT o.work_order_id FROM attempt_identities i JOIN attempt_openings o ON o.id = i.attempt_id WHERE "
+    "i.unit_id = ?1 ORDER BY o.id DESC LIMIT 1))";
 
 }  // namespace
 

@@ -175,6 +175,7 @@ TEST_CASE("a unit keeps every identity that it was seen with, and is found by ea
 TEST_CASE("an identity becomes the unit's when writing began or a result was reached, not by a refusal") {
   const TableStation station;
   const Units units(*station.records);
+  const std::vector<std::string> steps = {"identify", "claim", "admit", "write"};
   const auto attempt = [&](const std::string& serial, const std::string& last_step, const AttemptClose& close) {
     const AttemptId id = good(station.records->open_attempt(opening()));
     good(station.records->identify(id, {.serial = serial,
@@ -182,7 +183,7 @@ TEST_CASE("an identity becomes the unit's when writing began or a result was rea
                                         .platform_id = "Contoso.Board",
                                         .device_serial = "D1",
                                         .mac = "00:11"}));
-    for (const std::string step : {"identify", "claim", "admit", "write"}) {
+    for (const std::string& step : std::vector<std::string>{"identify", "claim", "admit", "write"}) {
       const db::Step row{.name = step, .ok = step != last_step, .started = at("2026-11-21T10:00:00.000Z")};
       good(station.records->add_step(id, row));
       if (step == last_step) break;
@@ -201,12 +202,8 @@ TEST_CASE("an identity becomes the unit's when writing began or a result was rea
   CHECK(good(units.find_by(IdentityKind::device_unique_id, "chip")).empty());
   CHECK(serials(IdentityKind::device_unique_id, "chip", Seen::at_all) == Serials{"mistake"});
 
-  SECTION("by a pass") {
-    attempt("own", "", passed());
-  }
-  SECTION("by a failure in the midst of writing") {
-    attempt("own", "write", failed("device.disconnected"));
-  }
+  SECTION("by a pass") { attempt("own", "", passed()); }
+  SECTION("by a failure in the midst of writing") { attempt("own", "write", failed("device.disconnected")); }
   SECTION("by writing that somebody stopped") {
     attempt("own", "write", closed_as(AttemptVerdict::aborted, "job.cancelled"));
   }
