@@ -27,19 +27,26 @@ struct OrderRow {
   std::string closed_reason;
 };
 
-// Each unit of the order is counted once among passed, failed and scrapped, by its last conclusive attempt within the
-// order. What ended without naming a unit is counted by attempts.
+// A unit counts in one order only: that of its last conclusive attempt that was made for an order. There it is counted
+// once among passed, failed, incomplete and scrapped, by its last conclusive attempt wherever that was made: a re-flash
+// under another order moves it there, and a failure under none takes the pass away. What ended without naming a unit is
+// counted by attempts.
 struct OrderProgress {
   std::uint64_t quantity = 0;
   std::uint64_t passed = 0;      // units whose last result is a pass, scrapped ones left out
   std::uint64_t failed = 0;      // units whose last result is a failure, scrapped ones left out
   std::uint64_t incomplete = 0;  // units whose last result is incomplete, scrapped ones left out
   std::uint64_t scrapped = 0;    // units, whatever their last result
-  std::uint64_t reworked = 0;    // units with more than one conclusive attempt in the order
+  std::uint64_t reworked = 0;    // units that count here and had more than one conclusive attempt for the order
   std::uint64_t open = 0;        // attempts that run now
   std::uint64_t refused = 0;     // attempts
   std::uint64_t aborted = 0;     // attempts, aborted or interrupted
   std::uint64_t remaining = 0;   // quantity less passed, never below 0
+};
+
+struct OrderState {
+  OrderRow order;
+  OrderProgress progress;
 };
 
 // Thread-safe, as Records is.
@@ -61,6 +68,8 @@ class Orders {
   // In the order in which they were created.
   [[nodiscard]] core::Result<std::vector<OrderRow>> list(bool with_closed = true) const;
   [[nodiscard]] core::Result<OrderProgress> progress(OrderId order) const;
+  // The same rows, each with its progress, all of one moment and counted at once.
+  [[nodiscard]] core::Result<std::vector<OrderState>> list_with_progress(bool with_closed = true) const;
 
  private:
   const Records& records_;

@@ -178,8 +178,10 @@ class Records {
   // attempts there were.
   [[nodiscard]] core::Result<std::uint64_t> close_interrupted();
 
-  // In the order in which they were opened, whatever the clock said.
-  [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period) const;
+  // In the order in which they were opened, whatever the clock said; with `newest` only so many, those opened last.
+  // Without it a long period is many rows in memory, and every other call waits until they are read.
+  [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period,
+                                                               std::optional<std::uint32_t> newest = {}) const;
   // `records.attempt-unknown`.
   [[nodiscard]] core::Result<AttemptRow> attempt(AttemptId attempt) const;
   // Whether there is any attempt of training, or of production: the two do not share records.

@@ -138,8 +138,23 @@ core::Result<std::vector<AttemptRow>> attempts_after(Records::Connection& connec
   });
 }
 
-core::Result<std::vector<AttemptRow>> Records::attempts(const Period& period) const {
-  return attempts_after(*connection_, period, 0, -1);
+core::Result<std::vector<AttemptRow>> Records::attempts(const Period& period,
+                                                        std::optional<std::uint32_t> newest) const {
+  if (!newest) return attempts_after(*connection_, period, 0, -1);
+  using Rows = std::vector<AttemptRow>;
+  return connection_->read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
+    // The plus makes SQLite go by the index of times: by number it would pass every attempt since a period long ago.
+    Query query(database, std::string(kAttemptColumns) +
+                              "WHERE o.id IN (SELECT id FROM attempt_openings WHERE opened_at >= ? AND opened_at < ? "
+                              "ORDER BY +id DESC LIMIT ?) ORDER BY o.id");
+    query.text(lower_bound_text(period.from)).text(upper_bound_text(period.to)).number(*newest);
+    Rows rows;
+    while (query.next()) {
+      IMPRINT_TRY(auto row, attempt_row(query));
+      rows.push_back(std::move(row));
+    }
+    return rows;
+  });
 }
 
 core::Result<AttemptRow> Records::attempt(AttemptId attempt) const {

@@ -12,6 +12,20 @@ namespace {
 constexpr std::array kKinds = {IdentityKind::device_unique_id, IdentityKind::device_serial, IdentityKind::mac,
                                IdentityKind::platform_id};
 
+// An attempt that said the same of the unit, and that counts.
+constexpr const char* kWritten =
+    "AND EXISTS (SELECT 1 FROM attempt_identities i WHERE i.unit_id = n.unit_id AND n.value = CASE n.kind "
+    "WHEN 'device-unique-id' THEN i.device_unique_id WHEN 'device-serial' THEN i.device_serial WHEN 'mac' THEN i.mac "
+    "ELSE i.platform_id END AND (EXISTS (SELECT 1 FROM steps s WHERE s.attempt_id = i.attempt_id AND s.name = 'write') "
+    "OR EXISTS (SELECT 1 FROM attempt_closings c WHERE c.attempt_id = i.attempt_id AND c.ordinal IS NOT NULL))) ";
+
+// Of the unit: the order in which it counts, or that of its last attempt.
+constexpr const char* kOrderOfUnit =
+    "COALESCE((SELECT o.work_order_id FROM attempt_closings c JOIN attempt_openings o ON o.id = c.attempt_id WHERE "
+    "c.unit_id = ?1 AND c.ordinal IS NOT NULL AND o.work_order_id IS NOT NULL ORDER BY c.ordinal DESC LIMIT 1), "
+    "(SELECT o.work_order_id FROM attempt_identities i JOIN attempt_openings o ON o.id = i.attempt_id WHERE "
+    "i.unit_id = ?1 ORDER BY o.id DESC LIMIT 1))";
+
 }  // namespace
 
 std::string_view to_string(IdentityKind kind) {
@@ -81,12 +95,14 @@ core::Result<std::vector<OtherIdentity>> Units::identities(UnitId unit) const {
   });
 }
 
-core::Result<std::vector<UnitRow>> Units::find_by(IdentityKind kind, std::string_view value) const {
+core::Result<std::vector<UnitRow>> Units::find_by(IdentityKind kind, std::string_view value, Seen seen) const {
   using Rows = std::vector<UnitRow>;
   return records_.connection().read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
-    Query query(database,
-                "SELECT u.id, p.name, u.serial FROM unit_identities n JOIN units u ON u.id = n.unit_id JOIN products p "
-                "ON p.id = u.product_id WHERE n.value = ? AND n.kind = ? ORDER BY u.id");
+    Query query(
+        database,
+        std::string("SELECT u.id, p.name, u.serial FROM unit_identities n JOIN units u ON u.id = n.unit_id JOIN "
+                    "products p ON p.id = u.product_id WHERE n.value = ? AND n.kind = ? ") +
+            (seen == Seen::written ? kWritten : "") + "ORDER BY u.id");
     query.text(value).text(to_string(kind));
     Rows rows;
     while (query.next()) rows.push_back({query.number_at(0), query.text_at(1), query.text_at(2)});
@@ -102,10 +118,9 @@ core::Status Units::scrap(UnitId unit, const std::string& reason, const Actor& b
     Query known(database, "SELECT 1 FROM scraps WHERE unit_id = ?");
     if (known.number(unit).next()) return fail("records.exists", "it is scrapped already").with("unit", unit);
     Query(database,
-          "INSERT INTO scraps (unit_id, work_order_id, reason, scrapped_at, operator_id, session_id) VALUES (?, "
-          "(SELECT o.work_order_id FROM attempt_identities i JOIN attempt_openings o ON o.id = i.attempt_id WHERE "
-          "i.unit_id = ? ORDER BY o.id DESC LIMIT 1), ?, ?, ?, ?)")
-        .number(unit)
+          std::string("INSERT INTO scraps (unit_id, work_order_id, reason, scrapped_at, operator_id, session_id) "
+                      "VALUES (?1, ") +
+              kOrderOfUnit + ", ?2, ?3, ?4, ?5)")
         .number(unit)
         .text(reason)
         .text(connection.now())

@@ -25,6 +25,12 @@ struct UnitEvent {
 enum class IdentityKind { device_unique_id, device_serial, mac, platform_id };
 [[nodiscard]] std::string_view to_string(IdentityKind kind);
 
+// Which attempts make an identity the unit's.
+enum class Seen {
+  at_all,   // any that was identified, a refused one too
+  written,  // those that began to write (a step "write") or came to a result: what is known of the device is its own
+};
+
 struct OtherIdentity {
   IdentityKind kind = IdentityKind::device_unique_id;
   std::string value;
@@ -41,11 +47,13 @@ class Units {
   [[nodiscard]] core::Result<std::vector<UnitEvent>> history(std::string_view product, std::string_view serial) const;
   // Every identity that the unit was ever seen with.
   [[nodiscard]] core::Result<std::vector<OtherIdentity>> identities(UnitId unit) const;
-  // Every unit that was ever seen with it: more than one says that a label does not belong to its device.
-  [[nodiscard]] core::Result<std::vector<UnitRow>> find_by(IdentityKind kind, std::string_view value) const;
+  // Every unit that was seen with it: more than one says that a label does not belong to its device. A label that was
+  // scanned by mistake and refused ties no device to its unit, or the device's own label would be refused from then on.
+  [[nodiscard]] core::Result<std::vector<UnitRow>> find_by(IdentityKind kind, std::string_view value,
+                                                           Seen seen = Seen::written) const;
 
-  // Once for a unit (`records.exists`); counts in the order of its last attempt. `records.unknown`,
-  // `records.value-unusable` without a reason.
+  // Once for a unit (`records.exists`); stays in the order in which the unit counts (orders.hpp), or that of its last
+  // attempt where it has no result. `records.unknown`, `records.value-unusable` without a reason.
   [[nodiscard]] core::Status scrap(UnitId unit, const std::string& reason, const Actor& by) const;
   [[nodiscard]] core::Result<bool> is_scrapped(UnitId unit) const;
 

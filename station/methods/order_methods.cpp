@@ -23,13 +23,9 @@ core::Result<db::OrderRow> order_of(const Call& call, const std::string& number)
 core::Result<json::value> list(Call& call) {
   const bool closed = call.params().flag_or("closed", false);
   IMPRINT_CHECK(call.params().finish());
-  const db::Orders orders(call.station().records);
-  IMPRINT_TRY(const auto all, orders.list(closed));
+  IMPRINT_TRY(const auto all, db::Orders(call.station().records).list_with_progress(closed));
   json::array out;
-  for (const db::OrderRow& order : all) {
-    IMPRINT_TRY(const auto progress, orders.progress(order.id));
-    out.push_back(line::to_json(order, progress));
-  }
+  for (const db::OrderState& state : all) out.push_back(line::to_json(state.order, state.progress));
   return json::object{{"orders", std::move(out)}};
 }
 

@@ -44,11 +44,11 @@ core::Result<db::Period> period_of(const std::string& from, const std::string& t
 core::Result<json::value> attempts(Call& call) {
   const std::string from = call.params().text_or("from", {});
   const std::string to = call.params().text_or("to", {});
-  const auto limit = static_cast<std::size_t>(call.params().number_or("limit", kUsualRows, 1, kMostRows));
+  const auto limit = static_cast<std::uint32_t>(call.params().number_or("limit", kUsualRows, 1, kMostRows));
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(db::Period period, period_of(from, to));
   if (!period.from) period.from = call.station().clock.now() - std::chrono::hours(24);
-  IMPRINT_TRY(const auto rows, call.station().records.attempts(period));
+  IMPRINT_TRY(const auto rows, call.station().records.attempts(period, limit + 1));
   json::array out;
   const std::size_t first = rows.size() > limit ? rows.size() - limit : 0;
   for (std::size_t i = first; i < rows.size(); ++i) out.push_back(to_json(rows[i]));

@@ -110,6 +110,123 @@ TEST_CASE("progress counts each unit once, by its last result in the order") {
   CHECK(error_id(station.orders.progress(99)) == "records.unknown");
 }
 
+TEST_CASE("a unit counts in the order that it was flashed for last, and in no other") {
+  const OrderStation station;
+  const OrderId other = good(station.orders.create({.number = "W2", .product = "gateway", .quantity = 5}));
+  station.attempt("A1", passed());
+  station.attempt("A1", passed());
+  station.attempt("A2", passed());
+  CHECK(good(station.orders.progress(station.order)).passed == 2);
+  CHECK(good(station.orders.progress(station.order)).reworked == 1);
+  station.attempt("A1", closed_as(AttemptVerdict::refused, "unit.serial-duplicate"), other);
+  station.attempt("A1", closed_as(AttemptVerdict::aborted, "job.cancelled"), other);
+  CHECK(good(station.orders.progress(station.order)).passed == 2);
+  CHECK(good(station.orders.progress(other)).passed == 0);
+  station.attempt("A1", passed(), other);
+  OrderProgress progress = good(station.orders.progress(station.order));
+  CHECK(progress.passed == 1);
+  CHECK(progress.reworked == 0);
+  CHECK(progress.remaining == 4);
+  progress = good(station.orders.progress(other));
+  CHECK(progress.passed == 1);
+  CHECK(progress.reworked == 0);
+  CHECK(progress.refused == 1);
+  CHECK(progress.aborted == 1);
+  // And back again.
+  station.attempt("A1", failed("device.silent"));
+  progress = good(station.orders.progress(station.order));
+  CHECK(progress.passed == 1);
+  CHECK(progress.failed == 1);
+  CHECK(progress.reworked == 1);
+  CHECK(good(station.orders.progress(other)).passed == 0);
+  CHECK(good(station.orders.progress(other)).remaining == 5);
+}
+
+TEST_CASE("a later failure takes the pass away, wherever it was, and a later pass without an order keeps the place") {
+  const OrderStation station;
+  station.attempt("A1", passed());
+  station.attempt("A2", passed());
+  station.attempt("A3", failed("device.silent"));
+  whole_attempt(*station.records, opening(), "A1", failed("device.silent"));
+  whole_attempt(*station.records, opening(), "A2", passed());
+  whole_attempt(*station.records, opening(), "A3", passed());
+  OrderProgress progress = good(station.orders.progress(station.order));
+  CHECK(progress.passed == 2);
+  CHECK(progress.failed == 1);
+  CHECK(progress.reworked == 0);
+  CHECK(progress.remaining == 3);
+  const OrderId other = good(station.orders.create({.number = "W2", .product = "gateway", .quantity = 1}));
+  station.attempt("A2", failed("device.silent"), other);
+  progress = good(station.orders.progress(station.order));
+  CHECK(progress.passed == 1);
+  CHECK(progress.failed == 1);
+  CHECK(good(station.orders.progress(other)).failed == 1);
+}
+
+TEST_CASE("a scrapped unit stays in the order in which it counted") {
+  const OrderStation station;
+  const OrderId other = good(station.orders.create({.number = "W2", .product = "gateway", .quantity = 1}));
+  const UnitId made = station.attempt("A1", passed());
+  station.attempt("A1", closed_as(AttemptVerdict::refused, "unit.serial-duplicate"), other);
+  whole_attempt(*station.records, opening(), "A1", failed("device.silent"));
+  const UnitId never = station.attempt("A2", closed_as(AttemptVerdict::refused, "image.platform-mismatch"), other);
+  const UnitId of_none = [&] {
+    const AttemptId id = whole_attempt(*station.records, opening(), "A3", passed());
+    return good(station.records->attempt(id)).unit.value();
+  }();
+  for (const UnitId unit : {made, never, of_none}) good(Units(*station.records).scrap(unit, "burnt", {}));
+  CHECK(good(station.orders.progress(station.order)).scrapped == 1);
+  CHECK(good(station.orders.progress(station.order)).failed == 0);
+  CHECK(good(station.orders.progress(other)).scrapped == 1);
+}
+
+TEST_CASE("the progress of all orders at once is that of each") {
+  const OrderStation station;
+  const OrderId second = good(station.orders.create({.number = "W2", .product = "gateway", .quantity = 2}));
+  const OrderId untouched = good(station.orders.create({.number = "W3", .product = "panel", .quantity = 3}));
+  station.attempt("A1", passed());
+  station.attempt("A2", failed("device.silent"));
+  station.attempt("A2", passed(), second);
+  station.attempt("A3", closed_as(AttemptVerdict::aborted, "job.cancelled"), second);
+  const UnitId burnt = station.attempt("A4", closed_as(AttemptVerdict::incomplete, "readback.skipped"), second);
+  good(Units(*station.records).scrap(burnt, "burnt", {}));
+  NewAttempt running = opening();
+  running.work_order = second;
+  good(station.records->open_attempt(running));
+  good(station.orders.close(station.order, "done", {}));
+
+  const auto all = good(station.orders.list_with_progress());
+  REQUIRE(all.size() == 3);
+  for (const auto& [order, progress] : all) {
+    INFO(order.number);
+    const OrderProgress one = good(station.orders.progress(order.id));
+    CHECK(progress.quantity == one.quantity);
+    CHECK(progress.passed == one.passed);
+    CHECK(progress.failed == one.failed);
+    CHECK(progress.incomplete == one.incomplete);
+    CHECK(progress.scrapped == one.scrapped);
+    CHECK(progress.reworked == one.reworked);
+    CHECK(progress.open == one.open);
+    CHECK(progress.refused == one.refused);
+    CHECK(progress.aborted == one.aborted);
+    CHECK(progress.remaining == one.remaining);
+  }
+  CHECK(all[0].progress.passed == 1);
+  CHECK(all[1].progress.passed == 1);
+  CHECK(all[1].progress.scrapped == 1);
+  CHECK(all[1].progress.open == 1);
+  CHECK(all[2].order.id == untouched);
+  CHECK(all[2].progress.remaining == 3);
+
+  const auto open = good(station.orders.list_with_progress(false));
+  REQUIRE(open.size() == 2);
+  CHECK(open[0].order.id == second);
+  CHECK(open[0].progress.passed == 1);
+  CHECK(open[0].progress.aborted == 1);
+  CHECK(open[1].order.id == untouched);
+  CHECK(open[1].progress.passed == 0);
+}
+
 TEST_CASE("a unit that passed twice fills one place, and one over the quantity leaves none") {
   const OrderStation station;
   for (const char* serial : {"A1", "A1", "A2", "A3", "A4", "A5", "A6"}) station.attempt(serial, passed());

@@ -26,16 +26,17 @@ void make_empty(const fs::path& path) {
 
 // Where hundreds of calls are much like each other, every seventh of them fails.
 constexpr std::uint64_t kStride = 7;
+// Of the calls of a life, every fifth; all of them are in [each].
+constexpr std::uint64_t kUsualStride = 5;
 
 constexpr std::array kSurvivors = {Survives::nothing, Survives::by_chance};
 
-}  // namespace
-
-TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and leaves a chain that holds") {
+void cut_power_at_each(std::uint64_t stride) {
   PowerVfs vfs;
   const TempFolder start;
   make_empty(start.database());
-  for (std::uint64_t nth = 1;; ++nth) {
+  std::uint64_t round = 0;
+  for (std::uint64_t nth = 1;; nth += stride) {
     INFO("cut at " << nth);
     REQUIRE(nth < 1000);
     const TempFolder folder;
@@ -44,9 +45,10 @@ TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and
     vfs.cut_at(nth);
     const Told told = live(folder.database(), vfs.name());
     const bool cut = vfs.is_cut();
-    const Survives survives = nth % 8 == 0   ? Survives::everything
-                              : nth % 3 == 0 ? Survives::nothing
-                                             : Survives::by_chance;
+    ++round;
+    const Survives survives = round % 8 == 0   ? Survives::everything
+                              : round % 3 == 0 ? Survives::nothing
+                                               : Survives::by_chance;
     const fs::path later = folder.path() / "later";
     vfs.power_up(folder.path(), later, survives, static_cast<std::uint32_t>(nth));
     // The power went in the midst of a call: whether the disk had it by then, nobody can know.
@@ -58,6 +60,45 @@ TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and
     }
   }
 }
+
+void fail_each_call(std::uint64_t stride) {
+  FaultVfs vfs;
+  const TempFolder start;
+  make_empty(start.database());
+  for (const Fault fault : {Fault::once, Fault::for_good, Fault::disk_full}) {
+    bool failed = true;
+    for (std::uint64_t nth = 1; failed; nth += fault == Fault::once ? stride : kStride) {
+      INFO("fault " << static_cast<int>(fault) << " at call " << nth);
+      REQUIRE(nth < 3000);
+      const TempFolder folder;
+      fs::copy_file(start.database(), folder.database());
+      vfs.fail_at(nth, fault);
+      const Told told = live(folder.database(), vfs.name());
+      failed = vfs.failed();
+      vfs.heal();
+      if (fault == Fault::disk_full && !told.error.empty()) {
+        REQUIRE((told.error == "io.disk-full" || told.error == "records.erase-pending"));
+      }
+      check_what_is_left(folder.database(), told, fault != Fault::once);
+      if (!failed) CHECK(told.deeds == deeds().size());
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a power cut at any write or sync loses nothing that was confirmed and leaves a chain that holds") {
+  cut_power_at_each(kUsualStride);
+}
+
+TEST_CASE("calls to the disk fail in turn during a station's life, and what was confirmed is there") {
+  fail_each_call(kUsualStride);
+}
+
+// `test_db "[each]"`: for whoever changes how the records are written.
+TEST_CASE("the power is cut at every single write and sync of a station's life", "[.each]") { cut_power_at_each(1); }
+
+TEST_CASE("every single call to the disk fails in a station's life", "[.each]") { fail_each_call(1); }
 
 TEST_CASE("a power cut during a migration leaves the old records or the new ones, whole") {
   PowerVfs vfs;
@@ -84,30 +125,6 @@ TEST_CASE("a power cut during a migration leaves the old records or the new ones
     if (!cut) {
       CHECK(opened);
       return;
-    }
-  }
-}
-
-TEST_CASE("every call to the disk fails in turn during a station's life, and what was confirmed is there") {
-  FaultVfs vfs;
-  const TempFolder start;
-  make_empty(start.database());
-  for (const Fault fault : {Fault::once, Fault::for_good, Fault::disk_full}) {
-    bool failed = true;
-    for (std::uint64_t nth = 1; failed; nth += fault == Fault::once ? 1 : kStride) {
-      INFO("fault " << static_cast<int>(fault) << " at call " << nth);
-      REQUIRE(nth < 3000);
-      const TempFolder folder;
-      fs::copy_file(start.database(), folder.database());
-      vfs.fail_at(nth, fault);
-      const Told told = live(folder.database(), vfs.name());
-      failed = vfs.failed();
-      vfs.heal();
-      if (fault == Fault::disk_full && !told.error.empty()) {
-        REQUIRE((told.error == "io.disk-full" || told.error == "records.erase-pending"));
-      }
-      check_what_is_left(folder.database(), told, fault != Fault::once);
-      if (!failed) CHECK(told.deeds == deeds().size());
     }
   }
 }

@@ -172,6 +172,55 @@ TEST_CASE("a unit keeps every identity that it was seen with, and is found by ea
   CHECK(good(units.find_by(IdentityKind::device_serial, "00:22")).empty());
 }
 
+TEST_CASE("an identity becomes the unit's when writing began or a result was reached, not by a refusal") {
+  const TableStation station;
+  const Units units(*station.records);
+  const std::vector<std::string> steps = {"identify", "claim", "admit", "write"};
+  const auto attempt = [&](const std::string& serial, const std::string& last_step, const AttemptClose& close) {
+    const AttemptId id = good(station.records->open_attempt(opening()));
+    good(station.records->identify(id, {.serial = serial,
+                                        .device_unique_id = "chip",
+                                        .platform_id = "Contoso.Board",
+                                        .device_serial = "D1",
+                                        .mac = "00:11"}));
+    for (const std::string& step : std::vector<std::string>{"identify", "claim", "admit", "write"}) {
+      const db::Step row{.name = step, .ok = step != last_step, .started = at("2026-11-21T10:00:00.000Z")};
+      good(station.records->add_step(id, row));
+      if (step == last_step) break;
+    }
+    good(station.records->close_attempt(id, close));
+  };
+  const auto serials = [&](IdentityKind kind, std::string_view value, Seen seen) {
+    std::vector<std::string> out;
+    for (const UnitRow& row : good(units.find_by(kind, value, seen))) out.push_back(row.serial);
+    return out;
+  };
+  using Serials = std::vector<std::string>;
+  // A label that was scanned by mistake, and one that was taken back in time.
+  attempt("mistake", "admit", closed_as(AttemptVerdict::refused, "unit.serial-duplicate"));
+  attempt("mistake", "admit", closed_as(AttemptVerdict::aborted, "job.cancelled"));
+  CHECK(good(units.find_by(IdentityKind::device_unique_id, "chip")).empty());
+  CHECK(serials(IdentityKind::device_unique_id, "chip", Seen::at_all) == Serials{"mistake"});
+
+  SECTION("by a pass") { attempt("own", "", passed()); }
+  SECTION("by a failure in the midst of writing") { attempt("own", "write", failed("device.disconnected")); }
+  SECTION("by writing that somebody stopped") {
+    attempt("own", "write", closed_as(AttemptVerdict::aborted, "job.cancelled"));
+  }
+  for (const auto& [kind, value] :
+       {std::pair(IdentityKind::device_unique_id, "chip"), std::pair(IdentityKind::device_serial, "D1"),
+        std::pair(IdentityKind::mac, "00:11"), std::pair(IdentityKind::platform_id, "Contoso.Board")}) {
+    CHECK(serials(kind, value, Seen::written) == Serials{"own"});
+    CHECK(serials(kind, value, Seen::at_all) == Serials{"mistake", "own"});
+  }
+  // Another device that was written under the serial gives it nothing of this one.
+  const AttemptId other = good(station.records->open_attempt(opening()));
+  good(station.records->identify(other, {.serial = "mistake", .device_unique_id = "chip-2"}));
+  good(station.records->close_attempt(other, passed()));
+  CHECK(serials(IdentityKind::device_unique_id, "chip", Seen::written) == Serials{"own"});
+  CHECK(serials(IdentityKind::device_unique_id, "chip-2", Seen::written) == Serials{"mistake"});
+}
+
 TEST_CASE("a unit is scrapped once, with a reason") {
   const TableStation station;
   const Units units(*station.records);
