@@ -106,12 +106,13 @@ void add_admit(CLI::App& images, Chosen& chosen) {
   });
 }
 
-void add_change(CLI::App& images, Chosen& chosen, const char* name, const char* help, bool with_reason,
+void add_change(CLI::App& images, Chosen& chosen, const char* name, const char* help, bool needs_reason,
                 const char* method, ExitStatus (*run)(const ImageChangeOptions&)) {
   auto options = std::make_shared<ImageChangeOptions>();
   CLI::App* command = images.add_subcommand(name, help);
   command->add_option("DIGEST", options->digest, "The image's identity, or its first 8 digits or more")->required();
-  if (with_reason) command->add_option("--reason", options->reason, "Why; it stays with the image")->required();
+  CLI::Option* reason = command->add_option("--reason", options->reason, "Why; it stays with the image");
+  if (needs_reason) reason->required();
   const StoreChoice choice = add_common(command, options->images);
   command->callback([&chosen, options, choice, method, run] {
     chosen = [options, choice, method, run] {
@@ -138,8 +139,8 @@ void add_images(CLI::App& station, Chosen& chosen) {
   });
   add_change(*images, chosen, "withdraw", "No device gets this image any more", true, "images.withdraw",
              images_withdraw);
-  add_change(*images, chosen, "reinstate", "Undo a withdrawal", true, "images.reinstate", images_reinstate);
-  add_change(*images, chosen, "remove", "Take an image out of the store", true, "images.remove", images_remove);
+  add_change(*images, chosen, "reinstate", "Undo a withdrawal", false, "images.reinstate", images_reinstate);
+  add_change(*images, chosen, "remove", "Take an image out of the store", false, "images.remove", images_remove);
 }
 
 // Methods that have commands of their own, or none: what one connection is to remember.

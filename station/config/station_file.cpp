@@ -12,7 +12,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMostSocketBytes = 107;  // sun_path, less its end
+constexpr std::size_t kMostSocketBytes = 107;     // sun_path, less its end
+constexpr std::uint64_t kMostRequest = 1U << 20;  // the API reads no more
 constexpr milliseconds kDay = std::chrono::hours(24);
 
 bool is_id(std::string_view text) {
@@ -97,17 +98,7 @@ void read_api(TableReader& root, StationFile& station) {
   if (station.api_socket == station.metrics_socket)
     table->conflict("metrics-socket", "it is the API's socket", "give it another name");
   table->number("max-clients", 1U, 1000U, station.max_clients);
-  table->size("max-request", 4096, 64ULL << 20, station.max_request);
-  table->number("max-queued-events", 10U, 1'000'000U, station.max_queued_events);
-  table->finish();
-}
-
-void read_jobs(TableReader& root, StationFile& station) {
-  auto table = root.table("jobs");
-  if (!table) return;
-  table->number("flash", 1U, 1000U, station.max_flash_jobs);
-  table->number("inspect", 1U, 64U, station.max_inspect_jobs);
-  table->number("build", 0U, 16U, station.max_build_jobs);
+  table->size("max-request", 4096, kMostRequest, station.max_request);
   table->finish();
 }
 
@@ -164,7 +155,6 @@ Parsed<StationFile> parse_station_file(std::string_view text, const std::filesys
   read_identity(root, station);
   read_folders(root, station);
   read_api(root, station);
-  read_jobs(root, station);
   read_people(root, station);
   read_records(root, station);
   read_line(root, station);

@@ -21,7 +21,7 @@ struct StationFile {
   Places places;               // of the settings in it
   std::string id = "station";  // in the records: letters, digits, '-', '_' and '.'
   std::string name;            // on screens; the id where none is given
-  std::string zone;            // "Europe/Berlin"; empty: the machine's
+  std::string zone;            // "Europe/Berlin", of times that records keep; empty: the machine's
   std::string language = "en";
   bool training = false;
   trust::Policy policy = trust::Policy::retail;  // products may ask for more, not for less
@@ -34,13 +34,8 @@ struct StationFile {
 
   std::filesystem::path api_socket = "/run/imprint/api.sock";
   std::filesystem::path metrics_socket;  // empty: none
-  unsigned max_clients = 32;
+  unsigned max_clients = 32;             // half of them of one user
   std::uint64_t max_request = 1U << 20;  // bytes of a line
-  unsigned max_queued_events = 1000;     // of one client, before it is sent away
-
-  unsigned max_flash_jobs = 64;
-  unsigned max_inspect_jobs = 2;
-  unsigned max_build_jobs = 1;
 
   std::chrono::milliseconds scan_hold = std::chrono::seconds(60);
   admission::QuarantineLimits quarantine;

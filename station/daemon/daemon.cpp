@@ -5,8 +5,11 @@
 #include <fmt/format.h>
 #include <openssl/rand.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <optional>
@@ -59,6 +62,13 @@ core::Status make_folder(const fs::path& folder) {
   return {};
 }
 
+// For what is written with the zone's offset. Before there are threads: the environment is everybody's.
+void keep_times_in(const std::string& zone) {
+  if (zone.empty()) return;
+  ::setenv("TZ", (":" + zone).c_str(), 1);
+  ::tzset();
+}
+
 std::string new_epoch() {
   std::array<std::uint8_t, 8> bytes{};
   // Only to tell runs apart.
@@ -96,6 +106,7 @@ class Daemon {
       return std::unexpected(station::config::as_error(configuration.complaints));
     }
     const StationFile station = configuration.station;
+    keep_times_in(station.zone);
     IMPRINT_CHECK(open_records(station));
     IMPRINT_TRY(images_, station::images::ImageStore::open(station.images));
     IMPRINT_CHECK(open_bus(configuration));
@@ -205,32 +216,68 @@ class Daemon {
     const station::methods::Api api(parts());
     service::Server server(
         std::move(socket), std::move(metrics), *events_, [&api](const service::Peer& peer) { return api.begin(peer); },
-        [this] { return metrics_text(); }, {.clients = station.max_clients, .clients_per_user = station.max_clients});
-    server_ = &server;
+        [this] { return metrics_text(); }, limits_of(station));
+    const Serving serving(*this, server);
     server.every(kTick, [this] {
       line_->tick();
       sign_ins_->end_idle();
     });
-    // If the line's lock were held for ever, this would not come back, and the service manager starts the station anew.
-    if (const auto period = ServiceManager::watchdog())
-      server.every(*period / 3, [this] {
-        static_cast<void>(line_->running());
-        manager_.alive();
-      });
-    for (const int signal : {SIGTERM, SIGINT}) server.on_signal(signal, [this] { stop(); });
+    if (const auto period = ServiceManager::watchdog()) watch(server, *period);
+    // These return at once, and have to get through where threads stand still.
+    for (const int signal : {SIGTERM, SIGINT}) {
+      server.on_signal(signal, [this] { stop(); }, service::Server::Runs::in_the_loop);
+    }
     server.on_signal(SIGHUP, [this] { reload(); });
     {
-      const Housekeeping housekeeping(*records_, records_file_, station, clock_, journal_);
+      Housekeeping housekeeping(*records_, records_file_, station, clock_, journal_);
+      housekeeping.start();
       journal_.log(Level::notice, "the station is ready",
                    {{"STATION", station.id}, {"TRAINING", station.training ? "yes" : "no"}});
-      say_ready();
+      manager_.ready(status_text());
       server.run();
     }
-    if (stopper_.joinable()) stopper_.join();
-    server_ = nullptr;
     journal_.log(Level::notice, "the station has stopped");
     return {};
   }
+
+  // The server, for those that need it while it lives; whoever stops it has ended when it goes.
+  class Serving {
+   public:
+    Serving(Daemon& daemon, service::Server& server) : daemon_(daemon) { daemon_.server_ = &server; }
+    ~Serving() {
+      if (daemon_.stopper_.joinable()) daemon_.stopper_.join();
+      daemon_.server_ = nullptr;
+    }
+    Serving(const Serving&) = delete;
+    Serving& operator=(const Serving&) = delete;
+
+   private:
+    Daemon& daemon_;
+  };
+
+  static service::ServerLimits limits_of(const StationFile& station) {
+    return {.clients = station.max_clients,
+            .clients_per_user = std::max(1U, station.max_clients / 2),
+            .request_bytes = static_cast<std::size_t>(station.max_request)};
+  }
+
+  // The loop says that it is alive, and that somebody still gets the line's lock; if that were held for ever, the
+  // service manager would start the station anew. Records that are busy for long hold up neither.
+  void watch(service::Server& server, std::chrono::milliseconds period) {
+    beat_ = std::chrono::steady_clock::now();
+    server.every(period / 6, [this] {
+      static_cast<void>(line_->running());
+      beat_ = std::chrono::steady_clock::now();
+    });
+    server.every(
+        period / 3,
+        [this, period] {
+          if (std::chrono::steady_clock::now() - beat_.load() < period) manager_.alive();
+        },
+        service::Server::Runs::in_the_loop);
+  }
+
+  std::string status_text() const { return line_->configuration()->station.training ? "Ready, for TRAINING" : "Ready"; }
 
   station::methods::StationParts parts() {
     return {.line = *line_,
@@ -264,7 +311,6 @@ class Daemon {
     });
   }
 
-  // Small files, read in the loop's thread.
   void reload() {
     manager_.reloading();
     auto configuration = load(options_);
@@ -276,10 +322,8 @@ class Daemon {
     } else {
       journal_.log(Level::error, "products and slots stay as they were", done.error());
     }
-    say_ready();
+    manager_.ready(status_text());
   }
-
-  void say_ready() const { manager_.ready(virtual_bus_ != nullptr ? "Ready, for TRAINING" : "Ready"); }
 
   void log_attempt(const station::AttemptResult& result) {
     const bool passed = result.verdict == db::AttemptVerdict::passed;
@@ -317,6 +361,7 @@ class Daemon {
   fs::path records_file_;
   std::stop_source stopping_;
   std::atomic<bool> stop_asked_ = false;
+  std::atomic<std::chrono::steady_clock::time_point> beat_{};  // when the line's lock was last had
   std::unique_ptr<db::Records> records_;
   std::unique_ptr<station::images::ImageStore> images_;
   std::unique_ptr<capture::Recorder> recorder_;

@@ -153,7 +153,7 @@ core::Result<std::string> LineRules::allocated_serial(const engine::DeviceIdenti
     const bool by_id = !identity.unique_id.empty();
     IMPRINT_TRY(const auto known,
                 units.find_by(by_id ? db::IdentityKind::device_unique_id : db::IdentityKind::device_serial,
-                              by_id ? identity.unique_id : identity.serial));
+                              by_id ? identity.unique_id : identity.serial, db::Seen::at_all));
     for (const db::UnitRow& unit : known)
       if (unit.product == armed_.product.name) return unit.serial;
   }

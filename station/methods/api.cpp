@@ -36,11 +36,26 @@ class Talk final : public service::Conversation {
       : station_(station), caller_{peer, fmt::format("uid {}, pid {}", peer.uid, peer.pid), {}, {}} {}
 
   std::optional<std::string> answer(const std::string& line) override {
+    json::value id;
+    try {
+      const auto request = api::parse_request(line);
+      if (!request) return api::error_line(api::id_of_broken_request(line), request.error());
+      id = request->id;
+      const auto result = guarded(*request);
+      if (request->is_notification) return std::nullopt;
+      return result ? api::result_line(id, *result) : api::error_line(id, result.error());
+    } catch (const std::bad_alloc&) {
+      // An answer that does not fit is as bad as a method that does not.
+      return api::error_line(id, core::fail("io.out-of-memory").error());
+    } catch (const std::exception& exception) {
+      return api::error_line(id, station::fail("station.internal-error", exception.what()).error());
+    }
+  }
+
+  [[nodiscard]] bool takes_long(const std::string& line) const override {
     const auto request = api::parse_request(line);
-    if (!request) return api::error_line(api::id_of_broken_request(line), request.error());
-    const auto result = guarded(*request);
-    if (request->is_notification) return std::nullopt;
-    return result ? api::result_line(request->id, *result) : api::error_line(request->id, result.error());
+    const Method* method = request ? find_method(request->method) : nullptr;
+    return method != nullptr && method->takes_long;
   }
 
   [[nodiscard]] std::optional<std::uint64_t> listens_from() const override { return caller_.listens_from; }

@@ -31,6 +31,7 @@ struct Method {
   std::string_view text;
   std::span<const Parameter> parameters;
   std::string_view result;
+  bool takes_long = false;  // seconds or more: only a few of them run at a time
 };
 
 [[nodiscard]] std::span<const Method> all_methods();

@@ -4,9 +4,28 @@
 
 #include <algorithm>
 
+#include "flash/core/digest.hpp"
+#include "flash/core/text.hpp"
 #include "station/people/errors.hpp"
 
 namespace imprint::station::people {
+
+std::string AttemptLimiter::key_of(const std::string& name) {
+  if (name.size() <= kMaxNameBytes) return name;
+  return "sha256:" + core::to_hex(core::sha256(core::as_bytes(name)));
+}
+
+bool AttemptLimiter::is_locked(const Tries& tries) const {
+  return rules_.lock_after != 0 && tries.wrong >= rules_.lock_after;
+}
+
+void AttemptLimiter::forget_old() {
+  const Clock::time_point now = now_();
+  std::erase_if(persons_, [&](const auto& entry) {
+    return !is_locked(entry.second) && now - entry.second.last > rules_.person_memory;
+  });
+  std::erase_if(origins_, [&](const auto& entry) { return now - entry.second.last > rules_.origin_memory; });
+}
 
 std::chrono::milliseconds AttemptLimiter::wait_of(const Names& names, const std::string& name) const {
   const auto found = names.find(name);
@@ -41,40 +60,40 @@ void AttemptLimiter::take_back(Names& names, const std::string& name) {
 }
 
 core::Status AttemptLimiter::begin(const std::string& person, const std::string& origin) {
+  const std::string who = key_of(person);
+  const std::string where = key_of(origin);
   const std::lock_guard lock(mutex_);
-  const auto known = persons_.find(person);
-  if (rules_.lock_after != 0 && known != persons_.end() && known->second.wrong >= rules_.lock_after)
-    return fail("people.locked").with("person", person);
-  const auto place = origins_.find(origin);
-  if (place != origins_.end() && now_() - place->second.last > rules_.origin_memory) origins_.erase(place);
-  const auto wait = std::max(wait_of(persons_, person), wait_of(origins_, origin));
+  forget_old();
+  const auto known = persons_.find(who);
+  if (known != persons_.end() && is_locked(known->second)) return fail("people.locked");
+  const auto wait = std::max(wait_of(persons_, who), wait_of(origins_, where));
   if (wait.count() > 0) return fail("people.too-soon").with("wait", wait.count());
-  count(persons_, person);
-  count(origins_, origin);
+  count(persons_, who);
+  count(origins_, where);
   return {};
 }
 
 void AttemptLimiter::succeeded(const std::string& person, const std::string& origin) {
   const std::lock_guard lock(mutex_);
-  persons_.erase(person);
-  take_back(origins_, origin);
+  persons_.erase(key_of(person));
+  take_back(origins_, key_of(origin));
 }
 
 void AttemptLimiter::withdrawn(const std::string& person, const std::string& origin) {
   const std::lock_guard lock(mutex_);
-  take_back(persons_, person);
-  take_back(origins_, origin);
+  take_back(persons_, key_of(person));
+  take_back(origins_, key_of(origin));
 }
 
 void AttemptLimiter::unlock(const std::string& person) {
   const std::lock_guard lock(mutex_);
-  persons_.erase(person);
+  persons_.erase(key_of(person));
 }
 
 bool AttemptLimiter::is_locked(const std::string& person) const {
   const std::lock_guard lock(mutex_);
-  const auto found = persons_.find(person);
-  return rules_.lock_after != 0 && found != persons_.end() && found->second.wrong >= rules_.lock_after;
+  const auto found = persons_.find(key_of(person));
+  return found != persons_.end() && is_locked(found->second);
 }
 
 std::vector<AttemptLimiter::Count> AttemptLimiter::state() const {
@@ -90,8 +109,8 @@ void AttemptLimiter::restore(const std::vector<Count>& counts) {
   const Clock::time_point now = now_();
   for (const Count& one : counts) {
     Names& names = one.subject == Subject::person ? persons_ : origins_;
-    if (one.wrong != 0 && (names.size() < kMaxNames || names.contains(one.name)))
-      names[one.name] = {one.wrong, now, now};
+    const std::string key = key_of(one.name);
+    if (one.wrong != 0 && (names.size() < kMaxNames || names.contains(key))) names[key] = {one.wrong, now, now};
   }
 }
 

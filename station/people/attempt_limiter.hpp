@@ -21,11 +21,14 @@ struct AttemptRules {
   unsigned lock_after = 10;  // wrong ones of one person in a row; 0: never
   // An origin with no wrong one for so long starts anew: a kiosk sees the slips of everybody.
   std::chrono::milliseconds origin_memory = std::chrono::minutes(15);
+  // A person who is not locked, after so long without a wrong one, likewise: less would give whoever tries for months
+  // more tries than the lock is meant to.
+  std::chrono::milliseconds person_memory = std::chrono::days(7);
 };
 
 // Thread-safe. Counts by person and by origin (a kiosk, a user of the machine). An origin is delayed and never locked:
-// one person's slips must not close the kiosk to all. In memory, of bounded size; state() and restore() carry it over a
-// restart.
+// one person's slips must not close the kiosk to all. In memory, of bounded size, long names as their digests; state()
+// and restore() carry it over a restart.
 class AttemptLimiter {
  public:
   using Clock = std::chrono::steady_clock;
@@ -34,7 +37,8 @@ class AttemptLimiter {
       : rules_(rules), now_(std::move(now)) {}
 
   // Call before the PIN is looked at: it counts as wrong from here on, so that tries side by side gain nothing.
-  // `people.too-soon` with the milliseconds in "wait", `people.locked`; neither counts.
+  // `people.too-soon` with the milliseconds in "wait", `people.locked`; neither counts, and neither tells whether the
+  // station knows the person.
   [[nodiscard]] core::Status begin(const std::string& person, const std::string& origin);
   // The PIN was right: the person's count starts anew, and this one does not count against the origin.
   void succeeded(const std::string& person, const std::string& origin);
@@ -56,12 +60,17 @@ class AttemptLimiter {
 
  private:
   static constexpr std::size_t kMaxNames = 4096;  // of each kind
+  static constexpr std::size_t kMaxNameBytes = 64;
   struct Tries {
     unsigned wrong = 0;
     Clock::time_point last;
     Clock::time_point before;  // the one before the last, for take_back()
   };
   using Names = std::map<std::string, Tries, std::less<>>;
+  // What a name is kept under.
+  [[nodiscard]] static std::string key_of(const std::string& name);
+  [[nodiscard]] bool is_locked(const Tries& tries) const;
+  void forget_old();
   [[nodiscard]] std::chrono::milliseconds wait_of(const Names& names, const std::string& name) const;
   void count(Names& names, const std::string& name) const;
   static void take_back(Names& names, const std::string& name);

@@ -3,11 +3,12 @@
 // it was warm. An argument is another number of cycles.
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <random>
-#include <thread>
 
 #include "db/chain.hpp"
 #include "devices/virtual/virtual_bus.hpp"
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 constexpr int kSlots = 16;
 constexpr int kWarm = 50;  // cycles
 constexpr std::chrono::minutes kCycleLimit{2};
+constexpr std::chrono::milliseconds kLook{5};
 
 struct Figures {
   double resident_mib = 0;
@@ -92,9 +94,13 @@ class Soak {
     }
     const auto deadline = std::chrono::steady_clock::now() + kCycleLimit;
     const std::size_t due = static_cast<std::size_t>(number + 1) * kSlots;
+    // Each attempt's end is told; that its slot is free comes a moment later and is told by nobody.
     while (ended_ < due || line_->running() > 0) {
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, kLook);
+      }
       if (std::chrono::steady_clock::now() > deadline) bench::stop("a cycle did not end");
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
       bench::stop_if_interrupted();
     }
     for (int slot = 1; slot <= kSlots; ++slot) static_cast<void>(bench_.unplug("A" + std::to_string(slot)));
@@ -132,7 +138,9 @@ class Soak {
     } else {
       ++other_;
     }
+    const std::scoped_lock lock(mutex_);
     ++ended_;
+    changed_.notify_one();
   }
 
   void admit() {
@@ -156,6 +164,8 @@ class Soak {
   std::atomic<std::size_t> failed_ = 0;
   std::atomic<std::size_t> other_ = 0;
   std::atomic<std::size_t> ended_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
   virtual_device::VirtualBus bus_{virtual_device::IdleRule::no_reply_will_come};
   api::EventLog events_{clock_, "soak"};
   std::unique_ptr<station::images::ImageStore> store_;

@@ -10,12 +10,14 @@
 
 #include <chrono>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "station/api/client.hpp"
 #include "surroundings.hpp"
+#include "tests/unit/fixtures/notify_socket.hpp"
 
 namespace imprint::bench {
 namespace {
@@ -51,16 +53,17 @@ class Daemon {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, (folder / "log").c_str(), O_WRONLY | O_CREAT, 0600);
-    const int status = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ);
+    const fixture::NotifySocket notify(folder / "notify");
+    std::vector<std::string> variables = notify.environment();
+    const int status =
+        ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, fixture::to_pointers(variables).data());
     posix_spawn_file_actions_destroy(&actions);
     if (status != 0) stop("there is no " + program);
     const auto start = Clock::now();
-    for (;;) {
-      if (const auto client = api::Client::connect(folder / "api.sock"))
-        if ((*client)->call("station.hello", {})) break;
-      if (Clock::now() - start > kPatience) stop("imprintd does not answer");
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    end_.emplace(pid_);
+    if (!notify.wait_for("READY=1", *end_, kPatience)) stop("imprintd does not start");
+    const auto client = api::Client::connect(folder / "api.sock");
+    if (!client || !(*client)->call("station.hello", {})) stop("imprintd does not answer");
     ready_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
   ~Daemon() {
@@ -70,6 +73,8 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
+  // False when it ended meanwhile.
+  [[nodiscard]] bool lives_for(std::chrono::milliseconds time) const { return !end_->wait(time); }
   [[nodiscard]] double ready_ms() const { return ready_ms_; }
   // Of all threads, user and kernel.
   [[nodiscard]] double processor_seconds() const {
@@ -90,6 +95,7 @@ class Daemon {
 
  private:
   pid_t pid_ = -1;
+  std::optional<fixture::ProcessEnd> end_;
   double ready_ms_ = 0;
 };
 
@@ -102,7 +108,7 @@ void measure_daemon(const fs::path& folder, Report& report) {
   report.number("daemon_start_to_ready_ms", median(ready), at_most(300));
   const Daemon daemon(folder);
   const double before = daemon.processor_seconds();
-  std::this_thread::sleep_for(kIdle);
+  if (!daemon.lives_for(kIdle)) stop("imprintd has ended");
   const double used = daemon.processor_seconds() - before;
   report.number("daemon_idle_percent_of_a_core", 100 * used / static_cast<double>(kIdle.count()), at_most(0.5));
   report.number("daemon_idle_resident_MiB", daemon.resident_mib(), at_most(40));

@@ -12,7 +12,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <optional>
-#include <thread>
+#include <string>
+#include <vector>
 
 #include "db/chain.hpp"
 #include "db/orders.hpp"
@@ -22,6 +23,7 @@
 #include "station/images/image_store.hpp"
 #include "station/line/sign_ins.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"
+#include "tests/unit/fixtures/notify_socket.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::daemon::test {
@@ -50,6 +52,7 @@ struct Site {
   fixture::ScratchFolder folder;
   core::SystemClock clock;
   std::string digest;
+  mutable int processes = 0;
 
   Site() {
     image.descriptors = fixture::simple_descriptors(24);
@@ -110,7 +113,9 @@ struct Site {
 // crash_station as a process.
 class Process {
  public:
-  explicit Process(const Site& site, std::optional<std::uint64_t> kill_at = std::nullopt) : site_(site) {
+  explicit Process(const Site& site, std::optional<std::uint64_t> kill_at = std::nullopt,
+                   const std::vector<std::string>& environment = {})
+      : site_(site), notify_(site.folder / ("notify-" + std::to_string(++site.processes))) {
     const char* program = std::getenv("IMPRINT_CRASH_STATION");
     REQUIRE(program != nullptr);
     const std::string config = (site.folder / "config").native();
@@ -118,12 +123,15 @@ class Process {
     std::vector<char*> arguments = {const_cast<char*>(program), const_cast<char*>(config.c_str())};
     if (kill_at) arguments.push_back(const_cast<char*>(nth.c_str()));
     arguments.push_back(nullptr);
+    std::vector<std::string> variables = notify_.environment(environment);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     const std::string log = (site.folder / "daemon.log").native();
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    REQUIRE(posix_spawn(&pid_, program, &actions, nullptr, arguments.data(), environ) == 0);
+    REQUIRE(posix_spawn(&pid_, program, &actions, nullptr, arguments.data(), fixture::to_pointers(variables).data()) ==
+            0);
     posix_spawn_file_actions_destroy(&actions);
+    end_.emplace(pid_);
   }
   ~Process() {
     if (pid_ > 0) static_cast<void>(kill_and_wait());
@@ -131,21 +139,12 @@ class Process {
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
-  [[nodiscard]] bool has_ended() {
-    if (pid_ <= 0) return true;
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) != pid_) return false;
-    status_ = status;
-    pid_ = -1;
-    return true;
-  }
   // The wait status.
   int wait() {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!has_ended()) {
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::sleep_for(milliseconds(1));
-    }
+    if (pid_ <= 0) return status_;
+    REQUIRE(end_->wait(kPatience));
+    REQUIRE(::waitpid(pid_, &status_, 0) == pid_);
+    pid_ = -1;
     return status_;
   }
   int kill_and_wait() {
@@ -154,21 +153,25 @@ class Process {
   }
   void signal(int number) const { ::kill(pid_, number); }
 
-  // Connected once it answers; nothing when it ended before.
+  // What it told its service manager, from the next message on that has the word in it; empty when it ended before.
+  std::string told(std::string_view word) {
+    const auto message = notify_.wait_for(word, *end_, kPatience);
+    REQUIRE((message || end_->wait(milliseconds(0))));
+    return message.value_or("");
+  }
+
+  // Connected once it is ready; nothing when it ended before.
   std::unique_ptr<api::Client> client() {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    for (;;) {
-      if (has_ended()) return nullptr;
-      if (auto client = api::Client::connect(site_.socket())) {
-        if (const auto hello = (*client)->call("station.hello", {}); hello) return std::move(*client);
-      }
-      REQUIRE(std::chrono::steady_clock::now() < deadline);
-      std::this_thread::sleep_for(milliseconds(1));
-    }
+    if (told("READY=1").empty()) return nullptr;
+    auto client = api::Client::connect(site_.socket());
+    if (!client || !(*client)->call("station.hello", {}, kPatience)) return nullptr;
+    return std::move(*client);
   }
 
  private:
   const Site& site_;
+  fixture::NotifySocket notify_;
+  std::optional<fixture::ProcessEnd> end_;
   pid_t pid_ = -1;
   int status_ = 0;
 };

@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include <cstring>
+
 using namespace imprint;
 using namespace imprint::daemon::test;
 
@@ -80,12 +82,10 @@ TEST_CASE("SIGHUP takes new products over, and keeps the old ones where a file i
   CHECK((*event)->at("data").at("what") == "reloaded");
   CHECK(products() == 2);
   site.write("config/products/bad.toml", "product = \n");
+  CHECK(daemon.told("READY=1").find("for TRAINING") != std::string::npos);
   daemon.signal(SIGHUP);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (log_of(site).find("stay as they were") == std::string::npos) {
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
-    std::this_thread::sleep_for(milliseconds(5));
-  }
+  CHECK_FALSE(daemon.told("READY=1").empty());
+  CHECK(log_of(site).find("stay as they were") != std::string::npos);
   CHECK(products() == 2);
 }
 
@@ -133,4 +133,63 @@ TEST_CASE("the metrics socket tells verdicts and slots") {
   REQUIRE(::pclose(pipe) == 0);
   CHECK(text.find("imprint_attempts_total{verdict=\"passed\"} 1\n") != std::string::npos);
   CHECK(text.find("imprint_info{station=\"test-1\"") != std::string::npos);
+}
+
+TEST_CASE("a metrics client that says nothing keeps nobody from stopping the daemon") {
+  Site site;
+  Process daemon(site);
+  REQUIRE(daemon.client());
+  const int idle = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, (site.folder / "metrics.sock").c_str(), sizeof address.sun_path - 1);
+  REQUIRE(::connect(idle, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  daemon.signal(SIGTERM);
+  CHECK(daemon.wait() == 0);
+  ::close(idle);
+}
+
+TEST_CASE("the service manager's watchdog is fed") {
+  Site site;
+  Process daemon(site, std::nullopt, {"WATCHDOG_USEC=300000"});
+  REQUIRE(daemon.client());
+  for (int i = 0; i < 5; ++i) CHECK_FALSE(daemon.told("WATCHDOG=1").empty());
+  daemon.signal(SIGTERM);
+  CHECK(daemon.wait() == 0);
+}
+
+TEST_CASE("records keep times in the zone of the station's file") {
+  Site site;
+  std::string text;
+  {
+    std::ifstream file(site.folder / "config/station.toml");
+    text.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  const std::string head = "[station]\n";
+  REQUIRE(text.starts_with(head));
+  site.write("config/station.toml", head + "zone = \"Asia/Kolkata\"\n" + text.substr(head.size()));
+  {
+    Process daemon(site);
+    const auto client = daemon.client();
+    REQUIRE(client);
+    Calls call{*client, {}};
+    REQUIRE(call("events.subscribe"));
+    REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
+    REQUIRE(call("line.arm", {{"product", "lamp"}}));
+    REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
+    for (;;) {
+      const auto event = client->next_event(kPatience);
+      REQUIRE(event.has_value());
+      REQUIRE(event->has_value());
+      if ((*event)->at("kind") == "attempt") break;
+    }
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait() == 0);
+  }
+  const auto records = db::Records::open(site.records_file(), site.clock);
+  REQUIRE(records.has_value());
+  const auto rows = (*records)->attempts({});
+  REQUIRE(rows.has_value());
+  REQUIRE(rows->size() == 1);
+  CHECK(rows->front().utc_offset_minutes == 330);
 }

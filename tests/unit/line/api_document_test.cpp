@@ -32,3 +32,10 @@ TEST_CASE("the methods in docs/api.md are those of the table, word for word") {
     std::ofstream(path) << text.substr(0, begin + kBegin.size()) << expected << text.substr(end);
   CHECK(written == expected);
 }
+
+TEST_CASE("methods that read whole images or all records say that they take long, and what a line waits for does not") {
+  for (const char* name : {"images.admit", "audit.verify", "records.backup"})
+    CHECK(methods::find_method(name)->takes_long);
+  for (const char* name : {"line.scan", "line.cancel", "station.status", "people.sign_in", "station.stop"})
+    CHECK_FALSE(methods::find_method(name)->takes_long);
+}

@@ -144,3 +144,32 @@ TEST_CASE("made-up names do not fill the memory, and do not push out who is lock
   CHECK(door.limiter.is_locked("anna"));
   CHECK(door.limiter.state().size() < 4200);
 }
+
+TEST_CASE("a name of a million letters is kept as a short one, and still counted as itself") {
+  Door door;
+  const std::string name(1U << 20, 'x');
+  for (int i = 0; i < 3; ++i) CHECK(door.try_wrong(name).empty());
+  CHECK(door.wait(name) == 2s);
+  CHECK(door.wait(name + "y", "elsewhere") == 0s);
+  for (const auto& count : door.limiter.state()) CHECK(count.name.size() < 100);
+  door.limiter.unlock(name);
+  CHECK(door.wait(name, "elsewhere") == 0s);
+}
+
+TEST_CASE("what nobody tried for long is forgotten, but for a lock") {
+  Door door({.free = 20, .first_delay = 1s, .longest_delay = 1s, .lock_after = 3});
+  for (int i = 0; i < 3; ++i) CHECK(door.try_wrong("anna", "x").empty());
+  for (int i = 0; i < 9; ++i) CHECK(door.try_wrong("name " + std::to_string(i), "x").empty());
+  door.now += 8 * 24h;
+  CHECK(door.try_wrong("berta", "y").empty());
+  CHECK(door.limiter.is_locked("anna"));
+  CHECK(door.limiter.state().size() == 3);  // anna, berta and y
+}
+
+TEST_CASE("a lock does not tell whom it is about, known or not") {
+  Door door({.free = 20, .first_delay = 1s, .longest_delay = 1s, .lock_after = 1});
+  CHECK(door.try_wrong("7").empty());
+  const auto locked = door.limiter.begin("7", "x");
+  REQUIRE_FALSE(locked.has_value());
+  CHECK(locked.error().context_value("person").empty());
+}
