@@ -126,6 +126,7 @@ class Daemon {
     records_file_ = station.records / (station.training ? "training.db" : "station.db");
     db::RecordsOptions records;
     records.vfs = options_.vfs;
+    records.outbox = false;  // no system beyond the station takes events yet, and what nobody takes piles up
     // One that was killed a moment ago may still be on its way out.
     const auto deadline = core::Deadline::after(kLockPatience);
     for (;;) {

@@ -41,9 +41,10 @@ std::optional<int> ServiceManager::take_socket(std::string_view name) {
       taken_[i] = true;
       found = SD_LISTEN_FDS_START + i;
     }
-    if (names != nullptr) std::free(names[i]);
+    // libsystemd gives them to the caller, one by one.
+    if (names != nullptr) std::free(names[i]);  // NOLINT(cppcoreguidelines-no-malloc)
   }
-  std::free(names);
+  std::free(static_cast<void*>(names));  // NOLINT(cppcoreguidelines-no-malloc)
   return found;
 }
 

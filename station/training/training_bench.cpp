@@ -30,7 +30,7 @@ core::Result<std::string> TrainingBench::plug(const TrainingDevice& device) {
   options.storage_folder = storage_;
   options.bytes_per_second = device.bytes_per_second;
   IMPRINT_TRY(options.faults, parse_simple_io_faults(device.faults));
-  const std::string serial = options.serial.to_string();
+  std::string serial = options.serial.to_string();
   const std::scoped_lock lock(mutex_);
   auto& disk = disks_[device.number];
   if (!disk || disk->size() != needs->disk_bytes) {
