@@ -9,6 +9,7 @@
 
 #include <cerrno>
 
+#include "db/iso_time.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
@@ -31,6 +32,17 @@ Query& Query::null() {
   return *this;
 }
 
+core::Result<core::UtcTime> Query::time_at(int column) {
+  const std::string text = text_at(column);
+  if (const auto time = parse_iso8601(text)) return *time;
+  return fail("records.damaged", "a time that does not exist").with("actual", text);
+}
+
+core::Result<std::optional<core::UtcTime>> Query::time_or_nothing_at(int column) {
+  if (is_null(column)) return std::optional<core::UtcTime>();
+  return time_at(column);
+}
+
 core::Result<FileLock> FileLock::acquire(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return core::fail_errno(errno, "io.open-failed", path.native());
@@ -47,6 +59,9 @@ FileLock::~FileLock() {
 core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise, const std::filesystem::path& path) {
   const int primary = exception.getErrorCode() & 0xFF;
   const auto here = [&](core::Failure failure) { return std::move(failure).with("file", path.native()); };
+  if (exception.getExtendedErrorCode() == SQLITE_CONSTRAINT_FOREIGNKEY) {
+    return here(fail("records.unknown", "a row refers to one that is not there"));
+  }
   switch (primary) {
     case SQLITE_FULL:
       return here(core::fail("io.disk-full", exception.what()));
@@ -70,6 +85,17 @@ void Records::Connection::leave_transaction() {
   if (sqlite3_get_autocommit(database->getHandle()) == 0) database->exec("ROLLBACK");
 }
 
+bool Records::Connection::empty_log() noexcept {
+  const std::lock_guard guard(mutex);
+  try {
+    leave_transaction();
+    SQLite::Statement checkpoint(*database, "PRAGMA wal_checkpoint(TRUNCATE)");
+    return checkpoint.executeStep() && checkpoint.getColumn(0).getInt() == 0;
+  } catch (const SQLite::Exception&) {
+    return false;
+  }
+}
+
 // A commit whose sync failed has its frames in the log, complete with their commit mark: SQLite has forgotten them, but
 // whoever opens the file after a crash would find them valid, and with them a PASS that was never confirmed to anyone.
 // The next commit overwrites them, so one is made here that changes nothing.
@@ -83,6 +109,31 @@ void Records::Connection::take_back() noexcept {
   } catch (const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch): see below
     // The disk is gone; the caller has the first error.
   }
+}
+
+core::Status check_there(SQLite::Database& database, const char* table, std::int64_t row) {
+  Query query(database, std::string("SELECT 1 FROM ") + table + " WHERE rowid = ?");
+  if (query.number(row).next()) return {};
+  return fail("records.unknown").with("table", table).with("number", row);
+}
+
+core::Status check_filled(std::string_view value, const char* name) {
+  if (!value.empty()) return {};
+  return fail("records.value-unusable").with("empty", name);
+}
+
+core::Status check_json(SQLite::Database& database, std::string_view text, bool optional) {
+  if (text.empty() && optional) return {};
+  Query query(database, "SELECT json_valid(?)");
+  if (query.text(text).next() && query.number_at(0) == 1) return {};
+  return fail("records.value-unusable", "it is not JSON");
+}
+
+std::int64_t find_or_add_product(SQLite::Database& database, std::string_view name, const std::string& now) {
+  Query find(database, "SELECT id FROM products WHERE name = ?");
+  if (find.text(name).next()) return find.number_at(0);
+  Query(database, "INSERT INTO products (name, created_at) VALUES (?, ?)").text(name).text(now).run();
+  return database.getLastInsertRowid();
 }
 
 }  // namespace imprint::db

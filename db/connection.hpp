@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "db/chain_writer.hpp"
 #include "db/errors.hpp"
 #include "db/records.hpp"
 #include "flash/core/errors.hpp"
@@ -26,12 +27,22 @@ class Query {
   Query& text(std::string_view value);  // as core::printable shows it
   Query& text_or_null(std::string_view value);
   Query& number(std::int64_t value);
+  Query& number_or_null(std::optional<std::int64_t> value) { return value ? number(*value) : null(); }
+  Query& time(core::UtcTime value) { return text(core::to_iso8601(value)); }
+  Query& time_or_null(std::optional<core::UtcTime> value) { return value ? time(*value) : null(); }
   Query& null();
 
   [[nodiscard]] bool next() { return statement_.executeStep(); }
   void run() { statement_.exec(); }
   [[nodiscard]] bool is_null(int column) { return statement_.isColumnNull(column); }
   [[nodiscard]] std::int64_t number_at(int column) { return statement_.getColumn(column).getInt64(); }
+  [[nodiscard]] std::optional<std::int64_t> number_or_nothing_at(int column) {
+    return is_null(column) ? std::nullopt : std::optional(number_at(column));
+  }
+  [[nodiscard]] std::uint64_t count_at(int column) { return static_cast<std::uint64_t>(number_at(column)); }
+  // `records.damaged` for text that is no time.
+  [[nodiscard]] core::Result<core::UtcTime> time_at(int column);
+  [[nodiscard]] core::Result<std::optional<core::UtcTime>> time_or_nothing_at(int column);
   [[nodiscard]] std::string text_at(int column) { return statement_.getColumn(column).getString(); }
 
  private:
@@ -64,6 +75,8 @@ struct Records::Connection {
   const core::WallClock* clock = nullptr;  // nothing for a connection that only reads
   std::optional<FileLock> lock;            // before the database, so that it is let go after the database is closed
   std::optional<SQLite::Database> database;
+  std::optional<ChainWriter> chain;  // of a connection that writes
+  RecordsOptions options;
   std::mutex mutex;
 
   // Runs `work` in one transaction, which is kept only when `work` succeeded and the disk has it.
@@ -73,9 +86,13 @@ struct Records::Connection {
     if (clock == nullptr) return core::fail("io.permission", "the records are open for reading only");
     try {
       leave_transaction();
+      chain->forget();
       SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
       core::Result<T> result = work(*database);
-      if (result) transaction.commit();
+      if (result) {
+        chain->enter();
+        transaction.commit();
+      }
       return result;
     } catch (const SQLite::Exception& exception) {
       auto failure = failure_of(exception, "records.write-failed", path);
@@ -97,8 +114,26 @@ struct Records::Connection {
     }
   }
 
+  [[nodiscard]] std::string now() const { return core::to_iso8601(clock->now()); }
+  // Whether everything in the log is in the file and the log is empty.
+  [[nodiscard]] bool empty_log() noexcept;
   void leave_transaction();
   void take_back() noexcept;
 };
+
+// `records.unknown` unless the table has a row of that number.
+[[nodiscard]] core::Status check_there(SQLite::Database& database, const char* table, std::int64_t row);
+// `records.value-unusable` for empty text.
+[[nodiscard]] core::Status check_filled(std::string_view value, const char* name);
+// `records.value-unusable` for text that is not JSON; empty text is all right where it may be left out.
+[[nodiscard]] core::Status check_json(SQLite::Database& database, std::string_view text, bool optional);
+// The number of the product's name, made when it is new.
+[[nodiscard]] std::int64_t find_or_add_product(SQLite::Database& database, std::string_view name,
+                                               const std::string& now);
+// At most `limit` attempts with higher numbers than `after`.
+[[nodiscard]] core::Result<std::vector<AttemptRow>> attempts_after(Records::Connection& connection,
+                                                                   const Period& period, AttemptId after,
+                                                                   std::int64_t limit);
+[[nodiscard]] core::Result<std::optional<AttemptVerdict>> verdict_at(Query& query, int column);
 
 }  // namespace imprint::db

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The records as CSV for spreadsheets and other systems: RFC 4180, UTF-8, CRLF, one header line. Columns are documented
-// in docs/records.md and are only ever added at the end. Text that a spreadsheet would run as a formula is made
-// harmless.
+// The records for spreadsheets and other systems. CSV: RFC 4180, UTF-8, CRLF, one header line; columns are documented
+// in docs/records.md and are only ever added at the end; text that a spreadsheet would run as a formula is made
+// harmless. JSON: one object a line.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,5 +24,18 @@ namespace imprint::db {
 [[nodiscard]] std::string units_csv_header();
 [[nodiscard]] std::string units_csv_line(const AttemptRow& row);
 [[nodiscard]] std::string units_csv(std::span<const AttemptRow> rows);
+
+// csv: as units_csv. json_lines: everything about an attempt with its steps and findings. openhtf: records as OpenHTF
+// writes them (google/openhtf, core/test_record.py), for systems that read those.
+enum class UnitsFormat { csv, json_lines, openhtf };
+
+// Takes the next piece; an error stops the export and is given back.
+using ExportSink = std::function<core::Status(std::string_view)>;
+
+// Every attempt of the period, whatever became of it, in the order in which they were opened; how many there were. The
+// memory that it takes does not grow with them. `station` names the station in OpenHTF records. The records are read in
+// pieces, and not held meanwhile: attempts that come while it runs may be missing, none is there in half.
+[[nodiscard]] core::Result<std::uint64_t> export_units(const Records& records, const Period& period, UnitsFormat format,
+                                                       std::string_view station, const ExportSink& sink);
 
 }  // namespace imprint::db

@@ -1,94 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Opening the records, and every call that adds to them.
+// Every call that adds to an attempt's life.
 #include "db/records.hpp"
 
-#include <sqlite3.h>
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
 #include <limits>
 #include <span>
-#include <system_error>
 
 #include "db/connection.hpp"
 #include "db/errors.hpp"
 #include "db/iso_time.hpp"
-#include "db/schema.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::db {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::size_t kLongestSerial = 256;
-
-// Symbolic links are followed, so that two names of one file ask for one lock. The lock stands on a file of its own:
-// closing any descriptor of the database itself would drop the locks that SQLite holds on it in this process.
-core::Result<fs::path> real_path(const fs::path& path) {
-  std::error_code error;
-  fs::path real = fs::weakly_canonical(path, error);
-  if (error) return core::fail_errno(error.value(), "io.open-failed", path.native());
-  const auto status = fs::status(real, error);
-  if (fs::exists(status) && !fs::is_regular_file(status)) {
-    return fail("records.open-failed", "it is not a file").with("file", real.native());
-  }
-  return real;
-}
-
-// The version of the schema; 0 for a new file. Nothing has been written when it fails.
-core::Result<int> schema_version(SQLite::Database& database, const fs::path& path) {
-  const int application = database.execAndGet("PRAGMA application_id").getInt();
-  const int version = database.execAndGet("PRAGMA user_version").getInt();
-  const int objects = database.execAndGet("SELECT COUNT(*) FROM sqlite_schema").getInt();
-  const int current = static_cast<int>(migrations().size());
-  if (application != kApplicationId && (application != 0 || version != 0 || objects != 0)) {
-    return fail("records.open-failed", "it is a database of another program").with("file", path.native());
-  }
-  if (version > current) {
-    return fail("records.newer-schema").with("file", path.native()).with("version", version).with("known", current);
-  }
-  return version;
-}
-
-// user_version alone does not prove that what it promises is there.
-core::Status check_schema(SQLite::Database& database, const fs::path& path) {
-  constexpr std::array kNames = {"products",         "images", "units",    "attempt_openings", "attempt_identities",
-                                 "attempt_closings", "steps",  "findings", "attempts",         "unit_results"};
-  for (const char* name : kNames) {
-    SQLite::Statement find(database, "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ?");
-    find.bind(1, name);
-    if (!find.executeStep()) {
-      return fail("records.damaged", "a part of the schema is missing").with("file", path.native()).with("name", name);
-    }
-  }
-  return {};
-}
-
-void migrate(SQLite::Database& database, int from) {
-  const auto steps = migrations();
-  for (std::size_t i = static_cast<std::size_t>(from); i < steps.size(); ++i) {
-    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-    database.exec(steps[i]);
-    database.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
-    database.exec("PRAGMA user_version = " + std::to_string(i + 1));
-    transaction.commit();
-  }
-}
-
-// Characters that stand for themselves in the path of a URI.
-std::string uri_path(const fs::path& path) {
-  std::string out;
-  for (const char c : path.native()) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
-                       c == '.' || c == '-' || c == '_';
-    out += plain ? std::string(1, c) : "%" + core::to_hex(std::span(&byte, 1));
-  }
-  return out;
-}
 
 core::Status check_open(SQLite::Database& database, AttemptId attempt) {
   Query query(database,
@@ -98,13 +25,6 @@ core::Status check_open(SQLite::Database& database, AttemptId attempt) {
   if (!query.next()) return fail("records.attempt-unknown").with("attempt", attempt);
   if (!query.is_null(0)) return fail("records.attempt-closed").with("attempt", attempt);
   return {};
-}
-
-std::int64_t find_or_add_product(SQLite::Database& database, const std::string& name, const std::string& now) {
-  Query find(database, "SELECT id FROM products WHERE name = ?");
-  if (find.text(name).next()) return find.number_at(0);
-  Query(database, "INSERT INTO products (name, created_at) VALUES (?, ?)").text(name).text(now).run();
-  return database.getLastInsertRowid();
 }
 
 std::int64_t find_or_add_image(SQLite::Database& database, const NewAttempt& attempt, const std::string& now) {
@@ -131,6 +51,39 @@ std::int64_t find_or_add_unit(SQLite::Database& database, std::int64_t product, 
   return database.getLastInsertRowid();
 }
 
+// What the unit was seen with, once for each value.
+void note_identities(SQLite::Database& database, UnitId unit, const UnitIdentity& identity, const std::string& now) {
+  const std::array<std::pair<const char*, const std::string*>, 4> values = {{
+      {"device-unique-id", &identity.device_unique_id},
+      {"device-serial", &identity.device_serial},
+      {"mac", &identity.mac},
+      {"platform-id", &identity.platform_id},
+  }};
+  for (const auto& [kind, value] : values) {
+    if (value->empty()) continue;
+    Query known(database, "SELECT 1 FROM unit_identities WHERE unit_id = ? AND kind = ? AND value = ?");
+    if (known.number(unit).text(kind).text(*value).next()) continue;
+    Query(database, "INSERT INTO unit_identities (unit_id, kind, value, created_at) VALUES (?, ?, ?, ?)")
+        .number(unit)
+        .text(kind)
+        .text(*value)
+        .text(now)
+        .run();
+  }
+}
+
+// In the transaction of the closing, so that no system beyond ever misses one or hears of one that was not.
+void add_event(SQLite::Database& database, AttemptId attempt, const std::string& now) {
+  Query(database,
+        "INSERT INTO outbox (kind, payload, created_at) SELECT 'attempt.closed', json_object('attempt', id, 'unit', "
+        "unit_id, 'serial', serial, 'product', product, 'work_order', work_order, 'slot', slot, 'verdict', verdict, "
+        "'proof', proof, 'error_id', error_id, 'image_sha256', image_sha256, 'opened_at', opened_at, 'closed_at', "
+        "closed_at, 'training', json(iif(training, 'true', 'false'))), ? FROM attempts WHERE id = ?")
+      .text(now)
+      .number(attempt)
+      .run();
+}
+
 // The ordinal is fixed here, once: yield asks for the first conclusive attempt of a million units, and the order in
 // which attempts closed does not depend on a clock that may have been turned back.
 void add_closing(SQLite::Database& database, AttemptId attempt, std::optional<UnitId> unit, const AttemptClose& close,
@@ -152,6 +105,16 @@ void add_closing(SQLite::Database& database, AttemptId attempt, std::optional<Un
     insert.null();
   }
   insert.text(now).run();
+}
+
+std::vector<std::pair<AttemptId, std::optional<UnitId>>> open_attempts(SQLite::Database& database) {
+  std::vector<std::pair<AttemptId, std::optional<UnitId>>> open;
+  Query query(database,
+              "SELECT o.attempt_id, i.unit_id FROM attempts_open o LEFT JOIN attempt_identities i ON i.attempt_id = "
+              "o.attempt_id WHERE NOT EXISTS (SELECT 1 FROM attempt_closings c WHERE c.attempt_id = o.attempt_id) "
+              "ORDER BY o.attempt_id");
+  while (query.next()) open.emplace_back(query.number_at(0), query.number_or_nothing_at(1));
+  return open;
 }
 
 }  // namespace
@@ -191,64 +154,6 @@ std::string_view to_string(ProofLevel level) {
 Records::Records(std::unique_ptr<Connection> connection) : connection_(std::move(connection)) {}
 Records::~Records() = default;
 
-core::Result<std::unique_ptr<Records>> Records::open(const fs::path& path, const core::WallClock& clock,
-                                                     const RecordsOptions& options) {
-  auto connection = std::make_unique<Connection>();
-  IMPRINT_TRY(connection->path, real_path(path));
-  connection->clock = &clock;
-  IMPRINT_TRY(auto lock, FileLock::acquire(connection->path.native() + ".lock"));
-  connection->lock.emplace(std::move(lock));
-  try {
-    connection->database.emplace(connection->path.native(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
-                                 static_cast<int>(options.busy_timeout.count()), options.vfs);
-    SQLite::Database& database = *connection->database;
-    IMPRINT_TRY(const int version, schema_version(database, connection->path));
-    if (database.execAndGet("PRAGMA journal_mode = WAL").getString() != "wal") {
-      return fail("records.open-failed", "the file system cannot hold a write-ahead log").with("file", path.native());
-    }
-    database.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON;");
-    migrate(database, version);
-    IMPRINT_CHECK(check_schema(database, connection->path));
-  } catch (const SQLite::Exception& exception) {
-    return failure_of(exception, "records.open-failed", connection->path);
-  }
-  return std::unique_ptr<Records>(new Records(std::move(connection)));
-}
-
-core::Result<std::unique_ptr<Records>> Records::open_read_only(const fs::path& path, const RecordsOptions& options) {
-  auto connection = std::make_unique<Connection>();
-  IMPRINT_TRY(connection->path, real_path(path));
-  const std::string& name = connection->path.native();
-  if (::access(name.c_str(), R_OK) != 0) return core::fail_errno(errno, "io.open-failed", name);
-  const int timeout = static_cast<int>(options.busy_timeout.count());
-  const auto examine = [&]() -> core::Status {
-    IMPRINT_TRY(const int version, schema_version(*connection->database, connection->path));
-    if (version < static_cast<int>(migrations().size())) {
-      return fail("records.older-schema").with("file", name).with("version", version);
-    }
-    return check_schema(*connection->database, connection->path);
-  };
-  try {
-    std::error_code ignored;
-    try {
-      connection->database.emplace(name, SQLite::OPEN_READONLY, timeout, options.vfs);
-      IMPRINT_CHECK(examine());
-    } catch (const SQLite::Exception& exception) {
-      // SQLite reads a log only where it may keep an index of it beside the file. On a medium that cannot be written, a
-      // file without a log is complete in itself and is read as such; with one it would be read without its last rows.
-      const int primary = exception.getErrorCode() & 0xFF;
-      const bool no_index = primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY;
-      if (!no_index || fs::exists(name + "-wal", ignored)) throw;
-      connection->database.emplace("file:" + uri_path(connection->path) + "?immutable=1",
-                                   SQLite::OPEN_READONLY | SQLite::OPEN_URI, timeout, options.vfs);
-      IMPRINT_CHECK(examine());
-    }
-  } catch (const SQLite::Exception& exception) {
-    return failure_of(exception, "records.open-failed", connection->path);
-  }
-  return std::unique_ptr<Records>(new Records(std::move(connection)));
-}
-
 core::Result<AttemptId> Records::open_attempt(const NewAttempt& attempt) {
   return connection_->write<AttemptId>([&](SQLite::Database& database) -> core::Result<AttemptId> {
     const core::UtcTime time = connection_->clock->now();
@@ -256,10 +161,10 @@ core::Result<AttemptId> Records::open_attempt(const NewAttempt& attempt) {
     const int offset = utc_offset_minutes(time);
     const std::int64_t product = find_or_add_product(database, attempt.product, now);
     const std::int64_t image = find_or_add_image(database, attempt, now);
-    Query(
-        database,
-        "INSERT INTO attempt_openings (product_id, image_id, slot, port_path, recipe_digest, trust_digest, "
-        "program_version, training, opened_at, utc_offset_minutes, local_day) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    Query(database,
+          "INSERT INTO attempt_openings (product_id, image_id, slot, port_path, recipe_digest, trust_digest, "
+          "program_version, training, opened_at, utc_offset_minutes, local_day, work_order_id, session_id, "
+          "slot_map_digest, rules_digest, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .number(product)
         .number(image)
         .text(attempt.slot)
@@ -271,6 +176,11 @@ core::Result<AttemptId> Records::open_attempt(const NewAttempt& attempt) {
         .text(now)
         .number(offset)
         .text(core::to_iso8601(time + std::chrono::minutes(offset)).substr(0, 10))
+        .number_or_null(attempt.work_order)
+        .number_or_null(attempt.session)
+        .text_or_null(attempt.slot_map_digest)
+        .text_or_null(attempt.rules_digest)
+        .text_or_null(attempt.reason)
         .run();
     return database.getLastInsertRowid();
   });
@@ -292,15 +202,20 @@ core::Result<UnitId> Records::identify(AttemptId attempt, const UnitIdentity& id
     const UnitId unit = find_or_add_unit(database, opening.number_at(0), identity.serial, now);
     Query(
         database,
-        "INSERT INTO attempt_identities (attempt_id, unit_id, device_unique_id, platform_id, protocol, identified_at) "
-        "VALUES (?, ?, ?, ?, ?, ?)")
+        "INSERT INTO attempt_identities (attempt_id, unit_id, device_unique_id, platform_id, protocol, identified_at, "
+        "device_serial, mac, manual_serial, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .number(attempt)
         .number(unit)
         .text(identity.device_unique_id)
         .text(identity.platform_id)
         .text(identity.protocol)
         .text(now)
+        .text_or_null(identity.device_serial)
+        .text_or_null(identity.mac)
+        .number(identity.manual_serial ? 1 : 0)
+        .text_or_null(identity.reason)
         .run();
+    note_identities(database, unit, identity, now);
     return unit;
   });
 }
@@ -356,7 +271,9 @@ core::Status Records::close_attempt(AttemptId attempt, const AttemptClose& close
     if (close.verdict == AttemptVerdict::passed && (close.proof == ProofLevel::none || !unit)) {
       return fail("records.pass-unproven").with("attempt", attempt).with("proof", to_string(close.proof));
     }
-    add_closing(database, attempt, unit, close, core::to_iso8601(connection_->clock->now()));
+    const std::string now = connection_->now();
+    add_closing(database, attempt, unit, close, now);
+    if (connection_->options.outbox) add_event(database, attempt, now);
     return {};
   });
 }
@@ -366,13 +283,23 @@ core::Result<std::uint64_t> Records::close_interrupted() {
     const core::ErrorRow& row = ErrorId("records.interrupted").row();
     const AttemptClose close{AttemptVerdict::interrupted, ProofLevel::none, std::string(row.id),
                              std::string(core::to_string(row.fault)), std::string(row.text)};
-    const std::string now = core::to_iso8601(connection_->clock->now());
-    std::vector<std::pair<AttemptId, std::optional<UnitId>>> open;
-    Query query(database, "SELECT id, unit_id FROM attempts WHERE verdict IS NULL ORDER BY id");
-    while (query.next()) {
-      open.emplace_back(query.number_at(0), query.is_null(1) ? std::nullopt : std::optional(query.number_at(1)));
+    const std::string now = connection_->now();
+    const auto open = open_attempts(database);
+    for (const auto& [attempt, unit] : open) {
+      add_closing(database, attempt, unit, close, now);
+      if (connection_->options.outbox) add_event(database, attempt, now);
     }
-    for (const auto& [attempt, unit] : open) add_closing(database, attempt, unit, close, now);
+    Query(database,
+          "INSERT INTO session_closings (session_id, reason, closed_at) SELECT s.id, 'the station stopped', ? FROM "
+          "sessions s WHERE NOT EXISTS (SELECT 1 FROM session_closings c WHERE c.session_id = s.id) ORDER BY s.id")
+        .text(now)
+        .run();
+    Query(
+        database,
+        "INSERT INTO disarmings (arming_id, reason, disarmed_at) SELECT a.id, 'the station stopped', ? FROM armings a "
+        "WHERE NOT EXISTS (SELECT 1 FROM disarmings d WHERE d.arming_id = a.id) ORDER BY a.id")
+        .text(now)
+        .run();
     return open.size();
   });
 }

@@ -21,6 +21,15 @@ namespace imprint::db {
 
 using AttemptId = std::int64_t;
 using UnitId = std::int64_t;
+using OrderId = std::int64_t;
+using OperatorId = std::int64_t;
+using SessionId = std::int64_t;
+
+// Who did it: recorded by number, for names stand outside the chain. Nothing of both: the station itself.
+struct Actor {
+  std::optional<OperatorId> operator_id{};
+  std::optional<SessionId> session{};
+};
 
 enum class AttemptVerdict { passed, incomplete, failed, refused, aborted, interrupted };
 [[nodiscard]] std::string_view to_string(AttemptVerdict verdict);
@@ -41,6 +50,11 @@ struct NewAttempt {
   std::string trust_digest{};
   std::string program_version{};
   bool training = false;  // virtual devices: marked in every output
+  std::optional<OrderId> work_order{};
+  std::optional<SessionId> session{};  // of the operator who is signed in; `records.unknown` when there is no such one
+  std::string slot_map_digest{};
+  std::string rules_digest{};
+  std::string reason{};  // for a rework or a re-flash that was known before the device said who it is
 };
 
 struct UnitIdentity {
@@ -48,6 +62,10 @@ struct UnitIdentity {
   std::string device_unique_id{};
   std::string platform_id{};
   std::string protocol{};
+  std::string device_serial{};  // the device's own, where the label carries another
+  std::string mac{};
+  bool manual_serial = false;  // typed by a person, not scanned and not read from the device
+  std::string reason{};        // for a rework or a re-flash
 };
 
 struct Step {
@@ -87,6 +105,7 @@ struct AttemptRow {
   std::optional<AttemptClose> close;
   int utc_offset_minutes = 0;           // of the station's zone when the attempt was opened
   std::optional<std::int64_t> ordinal;  // which of its unit's conclusive attempts, from 1; nothing when not conclusive
+  std::string order_number{};           // of the work order; empty without one
 };
 
 // By the time at which an attempt was opened.
@@ -120,16 +139,21 @@ enum class YieldKey { all, product, slot, day, image, platform };
 struct RecordsOptions {
   std::string vfs{};  // name of a registered SQLite VFS; empty is the system's. Tests fail the Nth call through it.
   std::chrono::milliseconds busy_timeout{5000};  // for a lock that another connection to the file holds for a moment
+  bool outbox = true;  // an event for systems beyond the station in the transaction of each closing
 };
 
 // Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when
 // it returns (synchronous=FULL). Calls also fail with `records.read-failed`, `records.write-failed`, `records.locked`,
 // `records.damaged`, `io.disk-full` and `io.permission`; a call that failed has left nothing, unless the disk refused
-// even the write that takes a failed commit back (README.md, Failures).
+// even the write that takes a failed commit back (README.md, Failures). Orders, People, Chain and the others work
+// through the same connection and hold a reference to this object, which must outlive them.
 class Records {
  public:
-  // Creates or migrates. `records.open-failed`, `records.newer-schema`, `records.damaged`, `records.locked`. One writer
-  // at a time: `<path>.lock` is held until the object goes. The clock must outlive it.
+  struct Connection;  // private to this folder
+
+  // Creates or migrates; before a migration the file is backed up beside itself (backup.hpp). `records.open-failed`,
+  // `records.newer-schema`, `records.damaged`, `records.locked`. One writer at a time: `<path>.lock` is held until the
+  // object goes. The clock must outlive it.
   [[nodiscard]] static core::Result<std::unique_ptr<Records>> open(const std::filesystem::path& path,
                                                                    const core::WallClock& clock,
                                                                    const RecordsOptions& options = {});
@@ -150,11 +174,16 @@ class Records {
   [[nodiscard]] core::Status add_findings(AttemptId attempt, std::span<const FindingRow> findings);
   // Once for an attempt (`records.attempt-closed`). A pass needs a proof and a unit (`records.pass-unproven`).
   [[nodiscard]] core::Status close_attempt(AttemptId attempt, const AttemptClose& close);
-  // Closes what a crash left open as interrupted; how many there were.
+  // Ends what a crash left open: attempts as interrupted, sessions as closed, what was armed as disarmed. How many
+  // attempts there were.
   [[nodiscard]] core::Result<std::uint64_t> close_interrupted();
 
-  // In the order in which they were opened, whatever the clock said.
-  [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period) const;
+  // In the order in which they were opened, whatever the clock said; with `newest` only so many, those opened last.
+  // Without it a long period is many rows in memory, and every other call waits until they are read.
+  [[nodiscard]] core::Result<std::vector<AttemptRow>> attempts(const Period& period,
+                                                               std::optional<std::uint32_t> newest = {}) const;
+  // `records.attempt-unknown`.
+  [[nodiscard]] core::Result<AttemptRow> attempt(AttemptId attempt) const;
   // Whether there is any attempt of training, or of production: the two do not share records.
   [[nodiscard]] core::Result<bool> has_attempts(bool training) const;
   // Whether an attempt with this unit has passed.
@@ -165,8 +194,10 @@ class Records {
   // SQLite's integrity and foreign key checks over the whole file: `records.damaged` with what it found.
   [[nodiscard]] core::Status check_integrity() const;
 
+  [[nodiscard]] const std::filesystem::path& path() const;  // symbolic links followed
+  [[nodiscard]] Connection& connection() const { return *connection_; }
+
  private:
-  struct Connection;
   explicit Records(std::unique_ptr<Connection> connection);
   std::unique_ptr<Connection> connection_;
 };

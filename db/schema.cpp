@@ -125,20 +125,6 @@ FROM units u
 JOIN products p ON p.id = u.product_id;
 )sql";
 
-// INSERT OR REPLACE removes the old row without firing a DELETE trigger unless the connection turned recursive triggers
-// on, which a person's sqlite3 does not: hence the third trigger, whose condition names every key of the table.
-std::string append_only(const char* table, const char* same_key) {
-  return fmt::format(R"sql(
-CREATE TRIGGER {0}_no_update BEFORE UPDATE ON {0}
-BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be changed'); END;
-CREATE TRIGGER {0}_no_delete BEFORE DELETE ON {0}
-BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be deleted'); END;
-CREATE TRIGGER {0}_no_replace BEFORE INSERT ON {0} WHEN EXISTS (SELECT 1 FROM {0} WHERE {1})
-BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be replaced'); END;
-)sql",
-                     table, same_key);
-}
-
 std::string migration_1() {
   std::string sql = kTables1;
   sql += append_only("products", "id = NEW.id OR name = NEW.name");
@@ -156,6 +142,20 @@ std::string migration_1() {
 
 }  // namespace
 
-std::vector<std::string> migrations() { return {migration_1()}; }
+// INSERT OR REPLACE removes the old row without firing a DELETE trigger unless the connection turned recursive triggers
+// on, which a person's sqlite3 does not: hence the third trigger, whose condition names every key of the table.
+std::string append_only(std::string_view table, std::string_view same_key) {
+  return fmt::format(R"sql(
+CREATE TRIGGER {0}_no_update BEFORE UPDATE ON {0}
+BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be changed'); END;
+CREATE TRIGGER {0}_no_delete BEFORE DELETE ON {0}
+BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be deleted'); END;
+CREATE TRIGGER {0}_no_replace BEFORE INSERT ON {0} WHEN EXISTS (SELECT 1 FROM {0} WHERE {1})
+BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be replaced'); END;
+)sql",
+                     table, same_key);
+}
+
+std::vector<std::string> migrations() { return {migration_1(), migration_2()}; }
 
 }  // namespace imprint::db

@@ -3,6 +3,8 @@
 // closed with what is known, and nothing is called passed that the record does not hold.
 #include "station/attempt.hpp"
 
+#include <fmt/format.h>
+
 #include <exception>
 #include <functional>
 #include <new>
@@ -10,7 +12,10 @@
 
 #include "flash/core/text.hpp"
 #include "flash/engine/flash_device.hpp"
+#include "flash/engine/pace.hpp"
+#include "flash/engine/phase_limit.hpp"
 #include "station/errors.hpp"
+#include "station/stoppable_source.hpp"
 #include "station/version.hpp"
 
 namespace imprint::station {
@@ -22,8 +27,10 @@ constexpr std::size_t kMaxLogLines = 200;  // of a device's own log, kept with t
 
 class WriteObserver final : public engine::TransferObserver {
  public:
-  WriteObserver(AttemptObserver& observer, engine::Pace& pace) : observer_(observer), pace_(pace) {}
+  WriteObserver(AttemptObserver& observer, engine::Pace& pace, std::uint64_t due)
+      : observer_(observer), pace_(pace), due_(due) {}
   void on_bytes(std::uint64_t done) override {
+    if (done < done_) observer_.on_phase(SlotPhase::write, due_);  // begun again: the rate, too
     done_ = done;
     pace_.on_bytes(done, std::chrono::steady_clock::now());
     observer_.on_progress(done);
@@ -38,6 +45,7 @@ class WriteObserver final : public engine::TransferObserver {
  private:
   AttemptObserver& observer_;
   engine::Pace& pace_;
+  std::uint64_t due_;
   std::uint64_t done_ = 0;
   std::size_t lines_ = 0;
   std::string log_;
@@ -60,6 +68,13 @@ const inspect::Finding* deciding(const inspect::Report& report, inspect::Finding
   return nullptr;
 }
 
+// "waited for the image's file 0.1 s, its hashes 0.0 s, the device 12.3 s"
+std::string waits_text(const engine::Starvation& waited) {
+  const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
+  return fmt::format("waited for the image's file {:.1f} s, its hashes {:.1f} s, the device {:.1f} s",
+                     seconds(waited.source), seconds(waited.hash), seconds(waited.device));
+}
+
 class AttemptRun {
  public:
   AttemptRun(const AttemptContext& context, std::string slot, devices::PortPath port, AttemptObserver& observer,
@@ -79,8 +94,13 @@ class AttemptRun {
       return run_to_the_end();
     } catch (const std::exception& exception) {
       // Out of memory in the middle of closing, say. What is not in the records is never called passed.
-      result_.error = fail("station.internal-error", exception.what()).error();
-      if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+      if (is_closed_) {
+        // The records have it: what went wrong behind that changes nothing.
+        result_.note = std::string("afterwards: ") + exception.what();
+      } else {
+        result_.error = fail("station.internal-error", exception.what()).error();
+        if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+      }
       disk_.reset();
       target_.reset();
       if (result_.id) keep_recording();  // else the next attempt's would begin with this one's
@@ -94,6 +114,7 @@ class AttemptRun {
     auto opened = context_.records.open_attempt(opening());
     if (!opened) {
       result_.error = std::move(opened).error();
+      tell_rules();
       return std::move(result_);
     }
     result_.id = *opened;
@@ -112,7 +133,7 @@ class AttemptRun {
   }
 
   void tell_rules() {
-    if (std::exchange(rules_asked_, false)) context_.rules->ended(result_, unit_id_);
+    if (context_.rules != nullptr && !std::exchange(rules_told_, true)) context_.rules->ended(result_, unit_id_);
   }
 
   // What a step moved and has to say, for its row.
@@ -153,16 +174,18 @@ class AttemptRun {
     if (context_.rules != nullptr)
       IMPRINT_CHECK(step("claim", SlotPhase::claim, 0, [this](StepNotes& notes) { return claim(notes); }));
     IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes& notes) { return admit(notes); }));
-    const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *map_);
+    // Devices of one hub that all start at once draw more than it gives.
+    if (context_.gate != nullptr) IMPRINT_CHECK(context_.gate->enter(devices::supply_of(port_), stop_));
+    const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *plan_, context_.recipe.flash);
     IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
     if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
     if (reads_back_) {
-      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, described_bytes_,
+      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, read_back_due_,
                          [this](StepNotes& notes) { return read_back(notes); }));
       result_.proof = db::ProofLevel::read_back;
     }
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
-      IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes&) { return inspect_disk(); }));
+      IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes& notes) { return inspect_disk(notes); }));
       if (reads_back_) result_.proof = db::ProofLevel::inspected;
     }
     return {};
@@ -197,7 +220,7 @@ class AttemptRun {
       outcome.serial = result_.serial;
       outcome.read_back = engine::to_string(context_.recipe.flash.read_back);
       outcome.image = context_.image.image->identity();
-      outcome.reboot = context_.recipe.after_pass == AfterPass::reboot;
+      outcome.reboot = context_.recipe.flash.after_pass == engine::AfterPass::reboot;
       result_.recording = context_.recorder->finish(port_, outcome);
     } catch (const std::exception&) {
       result_.recording.reset();  // lost for want of memory; what the attempt came to is in the records, and stays
@@ -207,10 +230,12 @@ class AttemptRun {
   // The unit is proved and recorded: what happens to the device from here on does not change that.
   void after_pass() {
     observer_.on_passed();
-    if (context_.recipe.after_pass != AfterPass::reboot) return;
+    const engine::AfterPass after = context_.recipe.flash.after_pass;
+    if (after == engine::AfterPass::nothing) return;
     observer_.on_phase(SlotPhase::finish, 0);
-    auto rebooted = target_->reboot();
-    if (!rebooted) result_.note = "passed, but not rebooted: " + rebooted.error().message();
+    const auto finished = engine::finish_device(*target_, after);
+    if (!finished)
+      result_.note = fmt::format("passed, but not done: {} ({})", engine::to_string(after), finished.error().message());
   }
 
   // Runs one step and records it. A step whose row could not be written counts as failed: there is no proof of it.
@@ -248,6 +273,7 @@ class AttemptRun {
     if (is_simulated != context_.training)
       return context_.training ? fail("station.records-mixed") : fail("station.training-only");
     IMPRINT_TRY(target_, context_.bus.open(port_));
+    target_->stop_with(stop_);
     IMPRINT_TRY(identity_, target_->identify());
     notes.detail = identity_.protocol + " " + identity_.platform_id;
     for (const auto& [name, value] : identity_.details) notes.detail += "\n" + name + ": " + value;
@@ -262,7 +288,6 @@ class AttemptRun {
 
   // Whose unit is this? A person may have to scan its label first.
   core::Status claim(StepNotes& notes) {
-    rules_asked_ = true;
     IMPRINT_TRY(unit_, context_.rules->claim(result_.slot, identity_, stop_));
     if (unit_.serial.empty()) return fail("unit.serial-missing");
     notes.detail = unit_.manual_serial ? "typed" : "";
@@ -273,85 +298,123 @@ class AttemptRun {
 
   // Everything that can refuse the unit; a leave that was given once is taken last.
   core::Status admit(StepNotes& notes) {
-    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit()));
     // Claimed before the records are asked: of two devices with one serial only one can get past both.
     claimed_ = context_.active.claim(unit_.serial);
+    core::Result<Leave> leave = Leave{};
+    if (claimed_ && context_.rules != nullptr) leave = context_.rules->admit(result_.slot, unit_, identity_);
+    // Whoever is refused is in the unit's history, too.
+    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit(leave ? leave->reason : "")));
     if (!claimed_) return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
-    Leave leave;
-    if (context_.rules != nullptr) {
-      IMPRINT_TRY(leave, context_.rules->admit(result_.slot, unit_, identity_));
-      notes.detail = leave.reason;
-    }
+    if (!leave) return std::unexpected(std::move(leave).error());
+    notes.detail = leave->reason;
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(*unit_id_));
-    if (passed_before && !leave.may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
-    IMPRINT_TRY(map_, engine::check_fit(context_.image.image->image(), identity_));
-    described_bytes_ = map_->described_bytes();
+    if (passed_before && !leave->may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
+    IMPRINT_TRY(plan_, engine::plan_for(*context_.image.image, identity_, context_.recipe.flash));
+    read_back_due_ = engine::read_back_due(*plan_, context_.recipe.flash);
     IMPRINT_TRY(reads_back_, will_read_back());
-    observer_.on_plan(reads_back_ ? described_bytes_ : 0);
+    observer_.on_plan(reads_back_ ? read_back_due_ : 0);
     return {};
   }
 
-  [[nodiscard]] db::UnitIdentity row_of_unit() const {
+  [[nodiscard]] db::UnitIdentity row_of_unit(const std::string& reason) const {
     db::UnitIdentity row;
     row.serial = unit_.serial;
     row.device_unique_id = identity_.unique_id;
     row.platform_id = identity_.platform_id;
     row.protocol = identity_.protocol;
+    row.device_serial = identity_.serial;
+    row.manual_serial = unit_.manual_serial;
+    row.reason = reason;
     return row;
   }
 
   core::Status write(StepNotes& notes) {
-    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *map_);
-    engine::Pace pace(context_.recipe.flash.least_pace, due, stop_, std::chrono::steady_clock::now());
-    WriteObserver observer(observer_, pace);
-    auto status = engine::write_image(*target_, *context_.image.image, *map_, observer, pace.token());
+    const engine::FlashPolicy& policy = context_.recipe.flash;
+    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *plan_, policy);
+    const engine::PhaseLimit limit("writing", policy.limits.write, stop_);
+    engine::Pace pace(policy.least_pace, due, limit.token(), std::chrono::steady_clock::now());
+    WriteObserver observer(observer_, pace, due);
+    engine::WriteOutcome outcome;
+    auto status = engine::write_image(*target_, *context_.image.image, *plan_, policy, observer, write_meter_,
+                                      pace.token(), outcome);
     notes.bytes = observer.done();
     notes.detail = observer.log();
-    return pace.judge(std::move(status));
+    if (outcome.skipped != 0) outcome.notes.push_back(std::to_string(outcome.skipped) + " bytes were there already");
+    if (outcome.erased != 0) outcome.notes.push_back(std::to_string(outcome.erased) + " bytes were erased");
+    for (const std::string& note : outcome.notes) notes.detail += (notes.detail.empty() ? "" : "\n") + note;
+    notes.detail += (notes.detail.empty() ? "" : "\n") + waits_text(write_meter_.view().starvation);
+    return limit.judge(pace.judge(std::move(status)));
   }
 
   core::Status read_back(StepNotes& notes) {
-    if (!disk_) {
-      IMPRINT_TRY(disk_, target_->open_disk());
-    }
-    engine::Pace pace(context_.recipe.flash.least_pace, described_bytes_, stop_, std::chrono::steady_clock::now());
-    return pace.judge(engine::read_back(
-        *context_.image.image, *disk_,
+    const engine::FlashPolicy& policy = context_.recipe.flash;
+    IMPRINT_TRY(const auto disk, open_for_read_back());
+    const engine::PhaseLimit limit("reading back", policy.limits.read_back, stop_);
+    engine::Pace pace(policy.least_pace, read_back_due_, limit.token(), std::chrono::steady_clock::now());
+    return limit.judge(pace.judge(engine::read_back(
+        *context_.image.image, *plan_, policy, *disk,
         [&](std::uint64_t done, std::uint64_t) {
           notes.bytes = done;
           pace.on_bytes(done, std::chrono::steady_clock::now());
           observer_.on_progress(done);
         },
-        pace.token()));
+        read_meter_, pace.token())));
   }
 
-  core::Status inspect_disk() {
+  core::Result<std::unique_ptr<engine::QueuedDisk>> open_for_read_back() {
+    if (target_->as_block() != nullptr) return target_->open_queue();
+    // A device that has to be asked for its disk is asked once, also where the rules read it afterwards.
+    IMPRINT_TRY(disk_, target_->open_disk());
+    return engine::one_by_one(disk_->size(), nullptr, disk_);
+  }
+
+  core::Status inspect_disk(StepNotes& notes) {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
-    const inspect::Disk disk{result_.slot + " " + unit_.serial, disk_, identity_.disk->sector_size};
+    const engine::PhaseLimit limit("inspecting", context_.recipe.flash.limits.inspect, stop_);
+    const inspect::Disk disk{result_.slot + " " + unit_.serial, std::make_shared<StoppableSource>(disk_, limit.token()),
+                             identity_.disk->sector_size};
     const Recipe& recipe = context_.recipe;
     result_.report.source = disk.name;
     if (recipe.layout) result_.report.append(inspect::inspect_layout(disk, *recipe.layout, recipe.platform));
     if (recipe.check_bcd) result_.report.append(inspect::inspect_bcd(disk));
     if (recipe.recovery) result_.report.append(inspect::inspect_recovery(disk, *recipe.recovery, context_.scratch));
+    // What was stopped says nothing about the device.
+    if (limit.token().stop_requested()) return limit.judge(core::fail("job.cancelled"));
     std::vector<db::FindingRow> rows;
     rows.reserve(result_.report.findings.size());
     for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
     IMPRINT_CHECK(context_.records.add_findings(*result_.id, rows));
-    switch (result_.report.verdict()) {
+    IMPRINT_TRY(const inspect::Report judged, without_waived(notes));
+    switch (judged.verdict()) {
       case inspect::ReportVerdict::pass:
         return {};
       case inspect::ReportVerdict::fail:
-        return fail("inspect.failed", detail_of(inspect::FindingVerdict::fail));
+        return fail("inspect.failed", detail_of(judged, inspect::FindingVerdict::fail));
       case inspect::ReportVerdict::incomplete:
         break;
     }
-    return fail("inspect.incomplete", detail_of(inspect::FindingVerdict::not_checked));
+    return fail("inspect.incomplete", detail_of(judged, inspect::FindingVerdict::not_checked));
   }
 
-  [[nodiscard]] std::string detail_of(inspect::FindingVerdict verdict) const {
-    const inspect::Finding* finding = deciding(result_.report, verdict);
+  // A check that failed and that somebody with the role took upon himself decides nothing; the finding stays as it is.
+  // One that could not be made is not waived: nobody knows what it would have said.
+  core::Result<inspect::Report> without_waived(StepNotes& notes) const {
+    inspect::Report judged = result_.report;
+    if (context_.rules == nullptr || !unit_id_) return judged;
+    for (inspect::Finding& finding : judged.findings) {
+      if (finding.verdict != inspect::FindingVerdict::fail || finding.severity != inspect::Severity::error) continue;
+      IMPRINT_TRY(const auto reason, context_.rules->waiver_of(finding.check, *unit_id_));
+      if (!reason) continue;
+      finding.severity = inspect::Severity::warning;
+      notes.detail += (notes.detail.empty() ? "waived: " : "\nwaived: ") + finding.check + ": " + *reason;
+    }
+    return judged;
+  }
+
+  [[nodiscard]] static std::string detail_of(const inspect::Report& report, inspect::FindingVerdict verdict) {
+    const inspect::Finding* finding = deciding(report, verdict);
     return finding == nullptr ? std::string("no rule gave an answer") : finding->check + ": " + finding->message;
   }
 
@@ -379,6 +442,7 @@ class AttemptRun {
     }
     auto closed = context_.records.close_attempt(*result_.id, close);
     if (!closed) closed = context_.records.close_attempt(*result_.id, close);  // a disk that was busy for a moment
+    is_closed_ = closed.has_value();
     if (closed) return;
     if (!result_.error) result_.error = closed.error();
     result_.note = "the end of this attempt is not in the records: " + closed.error().message();
@@ -398,10 +462,13 @@ class AttemptRun {
   engine::DeviceIdentity identity_;
   UnitClaim unit_;
   std::optional<db::UnitId> unit_id_;  // set by admission
-  bool rules_asked_ = false;           // and not told how it ended yet
+  bool rules_told_ = false;            // how it ended
+  bool is_closed_ = false;             // in the records
   std::shared_ptr<const core::BlockSource> disk_;
-  std::optional<ffu::DiskMap> map_;  // set by admission
-  std::uint64_t described_bytes_ = 0;
+  std::shared_ptr<const engine::WritePlan> plan_;  // set by admission, shared with the other slots
+  std::uint64_t read_back_due_ = 0;
+  engine::PhaseMeter write_meter_;
+  engine::PhaseMeter read_meter_;
   bool reads_back_ = false;  // set by admission, too
   bool claimed_ = false;
 };

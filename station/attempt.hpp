@@ -14,6 +14,7 @@
 #include "devices/protocol/device_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/core/result.hpp"
+#include "flash/engine/start_gate.hpp"
 #include "flash/inspect/finding.hpp"
 #include "station/armed_image.hpp"
 #include "station/attempt_rules.hpp"
@@ -46,6 +47,7 @@ struct AttemptContext {
   std::filesystem::path scratch;          // a folder for files taken out of devices; emptied again
   bool training = false;                  // simulated devices, and no others
   capture::Recorder* recorder = nullptr;  // of the bus's transports; told how each attempt ends
+  engine::StartGate* gate = nullptr;      // of the session's writes; nothing: they start at once
   AttemptRules* rules = nullptr;          // nothing: a unit is what its device says, and may not have passed before
 };
 

@@ -35,16 +35,23 @@ class AttemptRules {
   AttemptRules& operator=(const AttemptRules&) = delete;
   virtual ~AttemptRules() = default;
 
+  // A device came to the slot and is going to be begun with; it left again before that. From the bus's thread, and must
+  // not block.
+  virtual void arrived(const std::string& slot) = 0;
+  virtual void left(const std::string& slot) = 0;
   // Adds to the row with which an attempt opens: order, session, digests.
   virtual void describe(db::NewAttempt& attempt) = 0;
   // Asked once the device has said who it is, before the records know the unit. May wait for a scan, by a deadline of
-  // its own; a stop request ends that (`job.cancelled`). Each claim is followed by one call of ended().
+  // its own; a stop request ends that (`job.cancelled`).
   [[nodiscard]] virtual core::Result<UnitClaim> claim(const std::string& slot, const engine::DeviceIdentity& identity,
                                                       const std::stop_token& stop) = 0;
-  // Asked before a byte is written, with the unit in the records. An error refuses the unit.
+  // Asked before a byte is written, and before the records tie the attempt to the unit. An error refuses the unit.
   [[nodiscard]] virtual core::Result<Leave> admit(const std::string& slot, const UnitClaim& claim,
                                                   const engine::DeviceIdentity& identity) = 0;
-  // The attempt is closed. `unit`: nothing when it was not identified.
+  // The reason for which a check that failed is waived for this unit now; nothing: it is not.
+  [[nodiscard]] virtual core::Result<std::optional<std::string>> waiver_of(const std::string& check,
+                                                                           db::UnitId unit) = 0;
+  // The attempt is over: once for each that was described. `unit`: nothing when it was not identified.
   virtual void ended(const AttemptResult& result, std::optional<db::UnitId> unit) = 0;
 };
 

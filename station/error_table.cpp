@@ -15,9 +15,15 @@
 #include "flash/imaging/errors.hpp"
 #include "flash/inspect/errors.hpp"
 #include "flash/trust/errors.hpp"
+#include "station/admission/errors.hpp"
 #include "station/api/errors.hpp"
+#include "station/config/errors.hpp"
 #include "station/errors.hpp"
+#include "station/images/errors.hpp"
+#include "station/line/errors.hpp"
+#include "station/people/errors.hpp"
 #include "station/service/errors.hpp"
+#include "station/training/errors.hpp"
 
 namespace imprint::station {
 
@@ -38,8 +44,14 @@ std::vector<core::ErrorRow> all_error_rows() {
   add(capture::kErrorRows);
   add(db::kErrorRows);
   add(station::kErrorRows);
+  add(admission::kErrorRows);
   add(api::kErrorRows);
+  add(config::kErrorRows);
+  add(images::kErrorRows);
+  add(line::kErrorRows);
+  add(people::kErrorRows);
   add(service::kErrorRows);
+  add(training::kErrorRows);
   std::ranges::sort(rows, {}, &core::ErrorRow::id);
   return rows;
 }

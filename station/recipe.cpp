@@ -14,7 +14,15 @@ std::string Recipe::digest() const {
       fmt::format("product={}\npolicy={}\nread_back={}\npace={}/{}\nbcd={}\nrecovery={}\nafter={}\nreboot_ms={}\n",
                   product, trust::to_string(policy), engine::to_string(flash.read_back), flash.least_pace.bytes,
                   flash.least_pace.within.count(), check_bcd, recovery ? static_cast<int>(*recovery) : -1,
-                  static_cast<int>(after_pass), reboot_time.count());
+                  engine::to_string(flash.after_pass), reboot_time.count());
+  text += fmt::format("write={}\nerase={}\nrefit={}\nstagger={}/{}\nretries={}\n", engine::to_string(flash.write_mode),
+                      engine::to_string(flash.erasure), flash.refit_gpt, stagger.starts, stagger.within.count(),
+                      flash.retries.times);
+  for (const std::string& id : flash.retries.worth) text += "worth=" + id + "\n";
+  const engine::PhaseLimits& limits = flash.limits;
+  for (const auto limit :
+       {limits.identify, limits.admit, limits.write, limits.read_back, limits.inspect, limits.finish})
+    text += fmt::format("limit_ms={}\n", limit.count());
   if (layout) {
     text += fmt::format("layout={},{},{},{}\n", layout->sector_size, layout->chunk_size,
                         layout->default_partition_byte_alignment, layout->version_tag);

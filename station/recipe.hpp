@@ -9,12 +9,11 @@
 
 #include "flash/disk/device_layout.hpp"
 #include "flash/engine/flash_device.hpp"
+#include "flash/engine/start_gate.hpp"
 #include "flash/inspect/rules.hpp"
 #include "flash/trust/policy.hpp"
 
 namespace imprint::station {
-
-enum class AfterPass { nothing, reboot };
 
 struct Recipe {
   std::string product;
@@ -25,7 +24,7 @@ struct Recipe {
   std::optional<disk::DevicePlatform> platform;
   bool check_bcd = false;
   std::optional<inspect::RecoveryProfile> recovery;
-  AfterPass after_pass = AfterPass::nothing;
+  engine::Stagger stagger;  // of the writes on one hub
   // A device that comes to its slot within this time after one that passed has left it may be that one, rebooted, and
   // many do so by themselves: nothing is started with it.
   std::chrono::milliseconds reboot_time = std::chrono::seconds(30);

@@ -37,7 +37,8 @@ Recipe recipe_of(const std::optional<Outcome>& outcome) {
   recipe.policy = trust::Policy::none;
   if (!outcome) return recipe;
   recipe.flash.read_back = engine::parse_read_back(outcome->read_back).value_or(recipe.flash.read_back);
-  recipe.after_pass = outcome->reboot && !has_rules(outcome) ? AfterPass::reboot : AfterPass::nothing;
+  recipe.flash.after_pass =
+      outcome->reboot && !has_rules(outcome) ? engine::AfterPass::reboot : engine::AfterPass::nothing;
   return recipe;
 }
 

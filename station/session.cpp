@@ -14,6 +14,12 @@ class Session::Slot final : public AttemptObserver {
  public:
   Slot(Session& session, SlotConfig config) : session_(session), config_(std::move(config)) {
     status_.slot = config_.name;
+    for (const LatchedSlot& latched : session.config_.latched) {
+      if (!owns(latched.port)) continue;
+      latched_ = true;
+      departed_ = latched.left;
+      port_ = latched.port;
+    }
     thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
   }
 
@@ -24,24 +30,43 @@ class Session::Slot final : public AttemptObserver {
     return status_;
   }
 
-  void arrived() {
+  [[nodiscard]] bool owns(const devices::PortPath& port) const {
+    return port == config_.port || std::ranges::find(config_.other_ports, port) != config_.other_ports.end();
+  }
+
+  // More ports of the same name, found out later.
+  void adopt(const devices::PortPath& port) {
+    const std::scoped_lock lock(mutex_);
+    config_.other_ports.push_back(port);
+  }
+
+  void arrived(const devices::PortPath& port) {
     const std::scoped_lock lock(mutex_);
     if (closed_) return;
     // Many devices reboot after their PASS and come back to the slot. It may be that one, or another that was put in
     // quickly: nothing is started, and nothing is called passed, until the slot stayed empty for the time of a reboot.
-    if (latched_ && departed_ && Clock::now() - *departed_ < session_.config_.recipe.reboot_time) {
+    // One that has not left at all is only told of once more.
+    if (latched_ && (!departed_ || Clock::now() - *departed_ < session_.config_.recipe.reboot_time)) {
+      port_ = port;
       status_.phase = SlotPhase::latched;
       tell();
       return;
     }
     latched_ = false;
-    waiting_ = true;
+    waiting_ = port;
+    if (session_.config_.rules != nullptr) session_.config_.rules->arrived(config_.name);
     changed_.notify_all();
   }
 
-  void departed() {
+  void departed(const devices::PortPath& port) {
     const std::scoped_lock lock(mutex_);
-    waiting_ = false;
+    if (waiting_ == port) {
+      waiting_.reset();
+      if (!running_ && session_.config_.rules != nullptr) session_.config_.rules->left(config_.name);
+    }
+    // Whoever waits for its label waits for nothing now, and must not take the next one's.
+    if (port == port_ && running_ && status_.phase == SlotPhase::claim) attempt_stop_.request_stop();
+    if (port != port_) return;  // not the one that the slot works with, or shows
     departed_ = Clock::now();
     // The result belongs to the device that left; whoever looks at the slot now must not take it for the next one's.
     if (status_.phase == SlotPhase::done || status_.phase == SlotPhase::latched) {
@@ -52,7 +77,7 @@ class Session::Slot final : public AttemptObserver {
 
   void close(bool and_cancel) {
     const std::scoped_lock lock(mutex_);
-    waiting_ = false;
+    waiting_.reset();
     closed_ = true;
     if (and_cancel) attempt_stop_.request_stop();
   }
@@ -60,6 +85,12 @@ class Session::Slot final : public AttemptObserver {
   [[nodiscard]] bool cancel() {
     const std::scoped_lock lock(mutex_);
     return running_ && attempt_stop_.request_stop();
+  }
+
+  [[nodiscard]] std::optional<LatchedSlot> latched() const {
+    const std::scoped_lock lock(mutex_);
+    if (!latched_) return std::nullopt;
+    return LatchedSlot{port_, departed_};
   }
 
   [[nodiscard]] bool is_running() const {
@@ -104,8 +135,8 @@ class Session::Slot final : public AttemptObserver {
   void on_work_done() override {
     // Asked with the lock held, which departures and arrivals wait for: what the bus knows by then is told later.
     const std::scoped_lock lock(mutex_);
-    if (!session_.context_.bus.is_held(config_.port)) return;
-    waiting_ = false;
+    if (!session_.context_.bus.is_held(port_)) return;
+    if (waiting_ == port_) waiting_.reset();
     departed_.reset();
   }
 
@@ -135,11 +166,13 @@ class Session::Slot final : public AttemptObserver {
     });
     for (;;) {
       std::stop_token attempt_stop;
+      devices::PortPath port;
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return waiting_ || stop.stop_requested(); });
         if (stop.stop_requested()) return;
-        waiting_ = false;
+        port_ = *std::exchange(waiting_, std::nullopt);
+        port = port_;
         attempt_stop_ = std::stop_source();
         attempt_stop = attempt_stop_.get_token();
         reset_status(SlotPhase::identify);
@@ -150,7 +183,7 @@ class Session::Slot final : public AttemptObserver {
         running_ = true;
         tell();
       }
-      AttemptResult result = run_attempt(session_.context_, config_.name, config_.port, *this, attempt_stop);
+      AttemptResult result = run_attempt(session_.context_, config_.name, port, *this, attempt_stop);
       finish(result);
       session_.publish(std::move(result));
     }
@@ -203,9 +236,10 @@ class Session::Slot final : public AttemptObserver {
   SlotStatus status_;
   RateMeter meter_;
   std::uint64_t read_back_due_ = 0;
-  bool waiting_ = false;  // a device stands here that no attempt was made with
-  bool running_ = false;  // an attempt
-  bool closed_ = false;   // no device is taken any more
+  devices::PortPath port_;                    // of the device that the slot works with, or worked with last
+  std::optional<devices::PortPath> waiting_;  // where a device stands that no attempt was made with
+  bool running_ = false;                      // an attempt
+  bool closed_ = false;                       // no device is taken any more
   bool latched_ = false;
   std::optional<Clock::time_point> departed_;
   Clock::time_point told_;
@@ -214,9 +248,19 @@ class Session::Slot final : public AttemptObserver {
 };
 
 Session::Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock)
-    : config_(std::move(config)), context_{records,          bus,          clock,           config_.image,
-                                           config_.recipe,   active_,      config_.scratch, config_.training,
-                                           config_.recorder, config_.rules} {}
+    : config_(std::move(config)),
+      context_{.records = records,
+               .bus = bus,
+               .clock = clock,
+               .image = config_.image,
+               .recipe = config_.recipe,
+               .active = active_,
+               .scratch = config_.scratch,
+               .training = config_.training,
+               .recorder = config_.recorder,
+               .rules = config_.rules} {
+  if (config_.recipe.stagger.starts > 0) context_.gate = &gate_.emplace(config_.recipe.stagger);
+}
 
 core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devices::DeviceBus& bus,
                                                       db::Records& records, const core::WallClock& clock) {
@@ -229,10 +273,14 @@ core::Result<std::unique_ptr<Session>> Session::start(SessionConfig config, devi
     if (slot.name.empty() || !names.insert(slot.name).second)
       return fail("station.slot-map-invalid").with("slot", slot.name);
     if (!ports.insert(slot.port).second) return fail("station.slot-map-invalid").with("port", slot.port.text);
+    for (const devices::PortPath& port : slot.other_ports)
+      if (!ports.insert(port).second) return fail("station.slot-map-invalid").with("port", port.text);
   }
-  // What a crash left open belongs to nobody any more.
-  IMPRINT_TRY(const auto interrupted, records.close_interrupted());
-  static_cast<void>(interrupted);
+  // What a crash left open belongs to nobody any more. A line has ended it when it opened the records.
+  if (config.rules == nullptr) {
+    IMPRINT_TRY(const auto interrupted, records.close_interrupted());
+    static_cast<void>(interrupted);
+  }
   std::unique_ptr<Session> session(new Session(std::move(config), bus, records, clock));
   for (const SlotConfig& slot : session->config_.slots)
     session->slots_.push_back(std::make_unique<Slot>(*session, slot));
@@ -247,13 +295,38 @@ Session::~Session() {
 }
 
 Session::Slot* Session::find(const devices::PortPath& port) const {
-  const auto found = std::ranges::find_if(slots_, [&](const auto& slot) { return slot->config().port == port; });
+  const std::scoped_lock lock(slots_mutex_);
+  const auto found = std::ranges::find_if(slots_, [&](const auto& slot) { return slot->owns(port); });
   return found == slots_.end() ? nullptr : found->get();
 }
 
+// Only from on_arrival, of which there is one call at a time.
+Session::Slot* Session::find_or_make(const devices::PortPath& port) {
+  if (Slot* slot = find(port)) return slot;
+  if (!config_.slot_of || !takes_more_) return nullptr;
+  const auto name = config_.slot_of(port);
+  if (!name) return nullptr;
+  const std::scoped_lock lock(slots_mutex_);
+  const auto same = std::ranges::find_if(slots_, [&](const auto& slot) { return slot->config().name == *name; });
+  if (same != slots_.end()) {
+    (*same)->adopt(port);
+    return same->get();
+  }
+  if (slots_.size() >= kMostSlots) return nullptr;
+  return slots_.emplace_back(std::make_unique<Slot>(*this, SlotConfig{*name, port})).get();
+}
+
+std::vector<Session::Slot*> Session::all_slots() const {
+  const std::scoped_lock lock(slots_mutex_);
+  std::vector<Slot*> all;
+  all.reserve(slots_.size());
+  for (const auto& slot : slots_) all.push_back(slot.get());
+  return all;
+}
+
 void Session::on_arrival(const devices::PortPath& port) {
-  if (Slot* slot = find(port)) {
-    slot->arrived();
+  if (Slot* slot = find_or_make(port)) {
+    slot->arrived(port);
     return;
   }
   const std::scoped_lock lock(mutex_);
@@ -263,7 +336,7 @@ void Session::on_arrival(const devices::PortPath& port) {
 
 void Session::on_departure(const devices::PortPath& port) {
   if (Slot* slot = find(port)) {
-    slot->departed();
+    slot->departed(port);
     return;
   }
   const std::scoped_lock lock(mutex_);
@@ -280,8 +353,7 @@ void Session::publish(AttemptResult result) {
 
 std::vector<SlotStatus> Session::snapshot() const {
   std::vector<SlotStatus> out;
-  out.reserve(slots_.size());
-  for (const auto& slot : slots_) out.push_back(slot->status());
+  for (const Slot* slot : all_slots()) out.push_back(slot->status());
   return out;
 }
 
@@ -299,20 +371,31 @@ std::vector<devices::PortPath> Session::refused_ports() const {
 }
 
 void Session::cancel_all() {
-  for (const auto& slot : slots_) slot->close(true);
+  takes_more_ = false;
+  for (Slot* slot : all_slots()) slot->close(true);
 }
 
 void Session::take_no_more() {
-  for (const auto& slot : slots_) slot->close(false);
+  takes_more_ = false;
+  for (Slot* slot : all_slots()) slot->close(false);
 }
 
 bool Session::cancel(const std::string& slot) {
-  const auto found = std::ranges::find_if(slots_, [&](const auto& entry) { return entry->config().name == slot; });
-  return found != slots_.end() && (*found)->cancel();
+  const auto all = all_slots();
+  const auto found = std::ranges::find_if(all, [&](const Slot* entry) { return entry->config().name == slot; });
+  return found != all.end() && (*found)->cancel();
+}
+
+std::vector<LatchedSlot> Session::latched() const {
+  std::vector<LatchedSlot> out;
+  for (const Slot* slot : all_slots())
+    if (auto latched = slot->latched()) out.push_back(std::move(*latched));
+  return out;
 }
 
 std::size_t Session::running() const {
-  return static_cast<std::size_t>(std::ranges::count_if(slots_, [](const auto& slot) { return slot->is_running(); }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(all_slots(), [](const Slot* slot) { return slot->is_running(); }));
 }
 
 }  // namespace imprint::station

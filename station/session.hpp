@@ -2,9 +2,11 @@
 // An armed station: slots, a thread for each, and what happens when devices come and go.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +21,8 @@ namespace imprint::station {
 struct SlotConfig {
   std::string name;
   devices::PortPath port;
+  // The same socket's others: a USB 3 socket is one for each set of its wires, and holds a device at one of them.
+  std::vector<devices::PortPath> other_ports{};
 };
 
 // Told of what happens in the slots, from their threads; one call at a time for each slot, in order. Must not block,
@@ -36,6 +40,12 @@ class SessionObserver {
   virtual void on_refused_port(const devices::PortPath& port, bool present) = 0;
 };
 
+// A slot's port with a unit that passed.
+struct LatchedSlot {
+  devices::PortPath port;
+  std::optional<std::chrono::steady_clock::time_point> left{};  // when it left the bus; nothing: it stands there
+};
+
 struct SessionConfig {
   Recipe recipe;
   ArmedImage image;
@@ -46,6 +56,9 @@ struct SessionConfig {
   bool once = false;                      // a slot takes one device, and no other after it
   AttemptRules* rules = nullptr;          // of the line; outlives the session
   SessionObserver* observer = nullptr;    // outlives the session; with one, next_finished() has nothing to give
+  std::vector<LatchedSlot> latched{};     // by units that passed in an earlier session
+  // pattern are made then, up to kMostSlots. Not given: there are none.
+  std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
 };
 
 // Thread-safe. Slots are independent: each has its own thread, and a device that is slow, refused or gone in one does
@@ -54,8 +67,8 @@ class Session final : public devices::BusObserver {
  public:
   // `station.slot-map-invalid`; `station.training-only` when the bus is virtual and the session is not training;
   // `station.records-mixed` when the records hold attempts of the other kind. Attempts that a crash left open are
-  // closed as interrupted. Devices that are plugged in already start at once. The bus, the records and the clock
-  // outlive the session.
+  // closed as interrupted, unless the session is a line's. Devices that are plugged in already start at once. The bus,
+  // the records and the clock outlive the session.
   [[nodiscard]] static core::Result<std::unique_ptr<Session>> start(SessionConfig config, devices::DeviceBus& bus,
                                                                     db::Records& records, const core::WallClock& clock);
   // Cancels what runs; attempts close as aborted.
@@ -73,8 +86,11 @@ class Session final : public devices::BusObserver {
   // What runs in the slot closes as aborted; the next device is taken as usual. False when there is no such slot, or
   // nothing runs in it.
   bool cancel(const std::string& slot);
+  [[nodiscard]] std::vector<LatchedSlot> latched() const;
   // Attempts that run.
   [[nodiscard]] std::size_t running() const;
+
+  static constexpr std::size_t kMostSlots = 256;
 
   void on_arrival(const devices::PortPath& port) override;
   void on_departure(const devices::PortPath& port) override;
@@ -83,16 +99,21 @@ class Session final : public devices::BusObserver {
   class Slot;
   Session(SessionConfig config, devices::DeviceBus& bus, db::Records& records, const core::WallClock& clock);
   [[nodiscard]] Slot* find(const devices::PortPath& port) const;
+  [[nodiscard]] Slot* find_or_make(const devices::PortPath& port);
+  [[nodiscard]] std::vector<Slot*> all_slots() const;
   void publish(AttemptResult result);
 
   SessionConfig config_;
   ActiveSerials active_;
+  std::optional<engine::StartGate> gate_;
   AttemptContext context_;
   mutable std::mutex mutex_;
   std::condition_variable finished_changed_;
   std::deque<AttemptResult> finished_;
   std::vector<devices::PortPath> refused_ports_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // set once, before the subscription
+  mutable std::mutex slots_mutex_;  // of the list; a slot stays until the session goes
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::atomic<bool> takes_more_ = true;
   std::unique_ptr<devices::BusSubscription> subscription_;
 };
 

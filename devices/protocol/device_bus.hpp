@@ -19,6 +19,12 @@ struct PortPath {
   friend auto operator<=>(const PortPath&, const PortPath&) = default;
 };
 
+// What the device shares its supply with: "1-2" of "1-2.4", "1" of "1-2".
+[[nodiscard]] inline std::string supply_of(const PortPath& port) {
+  const std::size_t end = port.text.find_last_of(".-");
+  return port.text.substr(0, end == std::string::npos ? 0 : end);
+}
+
 // Called from a thread of the bus, or from the thread that plugs, unplugs or talks to a device; one call at a time, in
 // the order of the events. A callback may open a port. It must not block, plug or unplug, wait for a job that talks to
 // a device, or end its own subscription.

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 
@@ -26,19 +27,23 @@ struct DirectDiskSetup {
   // Asked after a call failed: is the disk still there? One that was pulled answers with errors of any kind.
   std::function<bool()> is_there;
   OpenDiskFile open = open_block_device;
+  std::stop_token stop = {};  // the job's: a request ends every wait
 };
 
-// Thread-safe; calls are done one after the other by a thread of its own, from opening to closing. Once a call did not
-// end by its deadline, all later ones fail the same way, and the thread is left to the kernel with its file and buffer.
-// Holds kBufferBytes.
-class DirectDisk {
+class DiskWorker;
+
+// Thread-safe; calls are done by a thread of its own, from opening to closing. Once a call did not end by its deadline,
+// all later ones fail the same way, and the thread is left to the kernel with its file and buffers. Holds kBufferBytes,
+// and kQueueBuffers of the engine's for as long as there is a queue.
+class DirectDisk : public std::enable_shared_from_this<DirectDisk> {
  public:
   static constexpr std::size_t kBufferBytes = 512U << 10;
+  static constexpr unsigned kQueueBuffers = 4;
 
   // Exclusively. `device.disk-in-use`, `device.permission`, `device.not-present`, `device.disk-changed` when the node
   // leads to another disk than is meant, `device.timed-out`, `io.open-failed`.
   [[nodiscard]] static core::Result<std::shared_ptr<DirectDisk>> open(DirectDiskSetup setup);
-  // Waits for the disk to be closed, but no longer than two seconds.
+  // Waits for the disk to be closed, but no longer than two seconds, or half a second where it hangs.
   ~DirectDisk();
   DirectDisk(const DirectDisk&) = delete;
   DirectDisk& operator=(const DirectDisk&) = delete;
@@ -52,11 +57,13 @@ class DirectDisk {
   [[nodiscard]] core::Status flush();
   // `device.unsupported-command` where the disk has nothing to eject.
   [[nodiscard]] core::Status eject();
+  // Several transfers in flight; one after the other where the kernel refuses that, which the queue's notes then say.
+  // Keeps the disk open. A request that hangs keeps its buffer when the queue is destroyed.
+  [[nodiscard]] core::Result<std::unique_ptr<engine::QueuedDisk>> open_queue();
 
  private:
-  class Worker;
-  explicit DirectDisk(std::shared_ptr<Worker> worker);
-  std::shared_ptr<Worker> worker_;
+  explicit DirectDisk(std::shared_ptr<DiskWorker> worker);
+  std::shared_ptr<DiskWorker> worker_;
   std::thread thread_;
 };
 

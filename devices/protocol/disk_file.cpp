@@ -21,7 +21,7 @@ std::unexpected<int> error() { return std::unexpected(errno); }
 
 class BlockDevice final : public DiskFile {
  public:
-  explicit BlockDevice(int fd) : fd_(fd) {}
+  BlockDevice(int fd, bool is_direct) : fd_(fd), is_direct_(is_direct) {}
   ~BlockDevice() override { ::close(fd_); }
   BlockDevice(const BlockDevice&) = delete;
   BlockDevice& operator=(const BlockDevice&) = delete;
@@ -35,6 +35,9 @@ class BlockDevice final : public DiskFile {
   }
 
   [[nodiscard]] std::expected<std::size_t, int> read(std::uint64_t offset, core::ByteSpan out) override {
+    if (!is_direct_) {
+      ::posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(out.size()), POSIX_FADV_DONTNEED);
+    }
     const auto count = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0) return error();
     return static_cast<std::size_t>(count);
@@ -67,22 +70,50 @@ class BlockDevice final : public DiskFile {
     return {};
   }
 
+  [[nodiscard]] std::expected<void, int> erase(engine::EraseWay way, core::Extent extent) override {
+    std::array<std::uint64_t, 2> range{extent.offset, extent.length};
+    const auto request = [way]() -> unsigned long {
+      switch (way) {
+        case engine::EraseWay::discard:
+          return BLKDISCARD;
+        case engine::EraseWay::secure_discard:
+          return BLKSECDISCARD;
+        case engine::EraseWay::zero:
+          break;
+      }
+      return BLKZEROOUT;
+    }();
+    if (::ioctl(fd_, request, range.data()) == 0) return {};
+    return std::unexpected(errno == ENOTTY ? EOPNOTSUPP : errno);
+  }
+
+  [[nodiscard]] std::expected<std::unique_ptr<DiskRing>, int> ring(unsigned depth) override {
+    if (!is_direct_) return std::unexpected(EINVAL);
+    return open_ring(fd_, depth);
+  }
+
+  [[nodiscard]] bool is_direct() const override { return is_direct_; }
+
  private:
   const int fd_;
+  const bool is_direct_;
 };
 
 }  // namespace
 
 std::expected<std::unique_ptr<DiskFile>, int> open_block_device(const std::filesystem::path& node, DiskAccess access) {
   const int mode = access == DiskAccess::read ? O_RDONLY : O_RDWR;
-  const int fd = ::open(node.c_str(), mode | O_EXCL | O_DIRECT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  const int flags = mode | O_EXCL | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  int fd = ::open(node.c_str(), flags | O_DIRECT);
+  const bool is_direct = fd >= 0;
+  if (fd < 0 && errno == EINVAL) fd = ::open(node.c_str(), flags);
   if (fd < 0) return error();
   struct stat info{};
   if (::fstat(fd, &info) != 0 || !S_ISBLK(info.st_mode)) {
     ::close(fd);
     return std::unexpected(ENOTBLK);
   }
-  return std::make_unique<BlockDevice>(fd);
+  return std::make_unique<BlockDevice>(fd, is_direct);
 }
 
 }  // namespace imprint::devices

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -13,7 +14,10 @@
 #include <memory>
 #include <string>
 
+#include "devices/protocol/disk_ring.hpp"
 #include "flash/core/bytes.hpp"
+#include "flash/core/extent_set.hpp"
+#include "flash/engine/target.hpp"
 
 namespace imprint::devices {
 
@@ -38,6 +42,16 @@ class DiskFile {
   [[nodiscard]] virtual std::expected<void, int> flush() = 0;
   // Lets the medium go (SCSI START STOP UNIT with LOEJ).
   [[nodiscard]] virtual std::expected<void, int> eject(std::chrono::milliseconds limit) = 0;
+  // EOPNOTSUPP where the disk knows no such command.
+  [[nodiscard]] virtual std::expected<void, int> erase(engine::EraseWay /*way*/, core::Extent /*extent*/) {
+    return std::unexpected(EOPNOTSUPP);
+  }
+  // `depth` transfers in flight at once, or why there are none. It does not outlive the disk.
+  [[nodiscard]] virtual std::expected<std::unique_ptr<DiskRing>, int> ring(unsigned /*depth*/) {
+    return std::unexpected(ENOSYS);
+  }
+  // False where the disk refuses to be used around the page cache. Reads then throw away what is cached of the place.
+  [[nodiscard]] virtual bool is_direct() const { return true; }
 };
 
 enum class DiskAccess { read, write };

@@ -72,7 +72,8 @@ core::Result<std::shared_ptr<DirectDisk>> MassStorageTarget::open(DiskAccess acc
                              const auto facts = read_disk_facts_of(identity.number, paths);
                              return facts && facts->identity == identity;
                            },
-                       .open = setup_.open};
+                       .open = setup_.open,
+                       .stop = job_};
   IMPRINT_TRY(auto opened, DirectDisk::open(std::move(disk)));
   // Opened exclusively first: what is found free then stays free.
   IMPRINT_CHECK(check_disk_is_free(*disk_, setup_.fixed_allowed, setup_.paths));
@@ -80,14 +81,24 @@ core::Result<std::shared_ptr<DirectDisk>> MassStorageTarget::open(DiskAccess acc
   return opened;
 }
 
-core::Result<std::unique_ptr<core::BlockSink>> MassStorageTarget::open_for_writing() {
+core::Status MassStorageTarget::hold_for_writing() {
   if (setup_.access == DiskAccess::read) return fail("device.disk-read-only", "it is there to be read alone");
   held_.reset();
   IMPRINT_TRY(held_, open(DiskAccess::write));
+  return {};
+}
+
+core::Result<std::unique_ptr<core::BlockSink>> MassStorageTarget::open_for_writing() {
+  IMPRINT_CHECK(hold_for_writing());
   return std::make_unique<DiskSink>(held_);
 }
 
-core::Result<std::shared_ptr<const core::BlockSource>> MassStorageTarget::open_disk() {
+core::Result<std::unique_ptr<engine::QueuedDisk>> MassStorageTarget::open_queue_for_writing() {
+  IMPRINT_CHECK(hold_for_writing());
+  return held_->open_queue();
+}
+
+core::Result<std::shared_ptr<DirectDisk>> MassStorageTarget::open_for_reading() {
   // What is open is open exclusively, so it is not opened once more.
   std::shared_ptr<DirectDisk> disk = held_ ? held_ : reading_.lock();
   if (disk) {
@@ -96,7 +107,17 @@ core::Result<std::shared_ptr<const core::BlockSource>> MassStorageTarget::open_d
     IMPRINT_TRY(disk, open(DiskAccess::read));
     reading_ = disk;
   }
+  return disk;
+}
+
+core::Result<std::shared_ptr<const core::BlockSource>> MassStorageTarget::open_disk() {
+  IMPRINT_TRY(auto disk, open_for_reading());
   return std::make_shared<const DiskSource>(std::move(disk));
+}
+
+core::Result<std::unique_ptr<engine::QueuedDisk>> MassStorageTarget::open_queue() {
+  IMPRINT_TRY(const auto disk, open_for_reading());
+  return disk->open_queue();
 }
 
 core::Status MassStorageTarget::reboot() {

@@ -44,15 +44,24 @@ class MassStorageTarget final : public engine::BlockTarget {
   // `device.disk-changed` when another disk or medium stands there than was identified; `device.disk-read-only`.
   [[nodiscard]] core::Result<std::unique_ptr<core::BlockSink>> open_for_writing() override;
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
+  [[nodiscard]] core::Result<std::unique_ptr<engine::QueuedDisk>> open_queue_for_writing() override;
+  [[nodiscard]] core::Result<std::unique_ptr<engine::QueuedDisk>> open_queue() override;
+  // Of every disk that is opened from now on.
+  void stop_with(const std::stop_token& job) override { job_ = job; }
+  // It is one already.
+  [[nodiscard]] core::Status switch_to_mass_storage() override { return {}; }
   // A disk cannot be told to reboot: it is ejected, so that it may be pulled.
   [[nodiscard]] core::Status reboot() override;
 
  private:
   [[nodiscard]] core::Status check_same();
   [[nodiscard]] core::Result<std::shared_ptr<DirectDisk>> open(DiskAccess access);
+  [[nodiscard]] core::Status hold_for_writing();
+  [[nodiscard]] core::Result<std::shared_ptr<DirectDisk>> open_for_reading();
   MassStorageSetup setup_;
   std::filesystem::path node_;  // when it was identified last
   std::optional<DiskFacts> disk_;
+  std::stop_token job_;
   std::shared_ptr<DirectDisk> held_;
   std::weak_ptr<DirectDisk> reading_;  // opened to be read, while somebody does
 };

@@ -5,21 +5,20 @@
 
 #include <stop_token>
 
-#include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
-#include "flash/engine/target.hpp"
-#include "flash/engine/verified_image.hpp"
-#include "flash/ffu/disk_map.hpp"
+#include "flash/engine/flash_device.hpp"
+#include "flash/engine/queued_disk.hpp"
+#include "flash/engine/write_plan.hpp"
 
 namespace imprint::engine {
 
-// Where partition tables lie: the first and the last 128 KiB, or all of a smaller disk.
-inline constexpr std::uint64_t kTableBytes = 131072;
-
-// What `map` describes of the image, in the order of the disk, in writes of at most 1 MiB that start and end on
-// sectors. Good only when the last flush was. The observer hears of the described bytes. Errors of the sink and the
-// image, `job.cancelled` between two writes.
-[[nodiscard]] core::Status write_blocks(VerifiedImage& image, const ffu::DiskMap& map, core::BlockSink& disk,
-                                        TransferObserver& observer, const std::stop_token& stop);
+// Puts what `plan` says onto the disk, in its order, several writes in flight: both places of partition tables are
+// wiped first and written last, and so is the very first sector, each step flushed before the next. Good only when the
+// last flush was. The observer hears of bytes that the disk took or held already, and of those that were zeroed or
+// verified away. Errors of the disk and the image; `job.cancelled` soon after a stop request, also while the disk
+// hangs; `device.erase-unsupported`.
+[[nodiscard]] core::Status write_blocks(VerifiedImage& image, const WritePlan& plan, const FlashPolicy& policy,
+                                        QueuedDisk& disk, TransferObserver& observer, PhaseMeter& meter,
+                                        const std::stop_token& stop, WriteOutcome& outcome);
 
 }  // namespace imprint::engine

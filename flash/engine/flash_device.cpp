@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Fit and read-back.
+// Does it fit, what is due, and the write with its second tries.
 #include "flash/engine/flash_device.hpp"
 
 #include <algorithm>
-#include <array>
-#include <span>
+#include <chrono>
 #include <utility>
 
-#include "flash/core/sha256_lanes.hpp"
+#include "flash/core/errors.hpp"
 #include "flash/engine/block_writer.hpp"
 #include "flash/engine/errors.hpp"
+#include "flash/engine/gpt_refit.hpp"
 #include "flash/ffu/disk_map.hpp"
-#include "flash/ffu/hashed_unit.hpp"
 
 namespace imprint::engine {
 namespace {
-
-constexpr std::uint64_t kPiece = 1U << 20;
 
 std::string joined(const std::vector<std::string>& texts) {
   std::string out;
@@ -24,83 +21,7 @@ std::string joined(const std::vector<std::string>& texts) {
   return out;
 }
 
-core::Failure mismatch(std::uint64_t disk_offset, std::uint64_t unit) {
-  return fail("readback.mismatch").with("disk_offset", disk_offset).with("unit", unit);
-}
-
-// Bytes of the disk that are held against the image. Whole units are hashed side by side: with all slots at it, this is
-// most of what the station computes.
-class ReadBackCheck {
- public:
-  explicit ReadBackCheck(VerifiedImage& image) : image_(image) {}
-
-  // `bytes` are those of `run`; they are done with on return.
-  core::Status check(const ffu::MappedRun& run, core::ByteView bytes) {
-    for (std::uint64_t at = 0; at < run.length;) {
-      const std::uint64_t plain_offset = run.plain_offset + at;
-      const std::uint64_t index = ffu::unit_at_plain(image_.image(), plain_offset);
-      const ffu::HashedUnit unit = ffu::hashed_unit(image_.image(), index);
-      const std::uint64_t length = std::min(run.length - at, unit.plain.end() - plain_offset);
-      const core::ByteView piece = bytes.subspan(at, length);
-      // A last chunk that is shorter is hashed with zeros behind it, so it is compared like a part.
-      if (length == unit.hashed_size) {
-        whole_[count_++] = {run.disk_offset + at, index, piece};
-        if (count_ == whole_.size()) IMPRINT_CHECK(check_whole());
-      } else {
-        IMPRINT_CHECK(check_whole());  // what lies before it on the disk is judged before it
-        IMPRINT_CHECK(check_part(run.disk_offset + at, index, plain_offset, piece));
-      }
-      at += length;
-    }
-    return check_whole();
-  }
-
- private:
-  struct Whole {
-    std::uint64_t disk_offset = 0;
-    std::uint64_t unit = 0;
-    core::ByteView bytes;
-  };
-
-  core::Status check_whole() {
-    std::array<core::ByteView, core::Sha256Lanes::kMaxLanes> bytes;
-    std::array<core::Sha256, core::Sha256Lanes::kMaxLanes> digests{};
-    const std::size_t count = std::exchange(count_, 0);
-    std::transform(whole_.begin(), whole_.begin() + static_cast<std::ptrdiff_t>(count), bytes.begin(),
-                   [](const Whole& whole) { return whole.bytes; });
-    core::sha256_many(std::span(bytes).first(count), std::span(digests).first(count));
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!ffu::check_unit_digest(image_.image(), whole_[i].unit, digests[i]))
-        return mismatch(whole_[i].disk_offset, whole_[i].unit);
-    }
-    return {};
-  }
-
-  core::Status check_part(std::uint64_t disk_offset, std::uint64_t unit, std::uint64_t plain_offset,
-                          core::ByteView bytes) {
-    core::ByteBuffer expected(bytes.size());
-    IMPRINT_CHECK(image_.read_plain(plain_offset, expected));
-    if (!std::ranges::equal(expected, bytes)) return mismatch(disk_offset, unit);
-    return {};
-  }
-
-  VerifiedImage& image_;
-  std::array<Whole, core::Sha256Lanes::kMaxLanes> whole_{};
-  std::size_t count_ = 0;
-};
-
-// Pieces end with a unit where they can, so that most units are hashed whole.
-std::uint64_t piece_length(const ffu::Image& image, const ffu::MappedRun& run, std::uint64_t at) {
-  const std::uint64_t rest = run.length - at;
-  if (rest <= kPiece) return rest;
-  const std::uint64_t start = run.plain_offset + at;
-  const std::uint64_t end = ffu::hashed_unit(image, ffu::unit_at_plain(image, start + kPiece)).plain.offset;
-  return end > start ? end - start : kPiece;
-}
-
-}  // namespace
-
-core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity) {
+core::Status check_device(const ffu::Image& image, const DeviceIdentity& identity) {
   const auto ids = image.platform_ids();
   if (!identity.is_bare_disk && !ffu::platform_matches(ids, identity.platform_id)) {
     return fail("device.platform-mismatch").with("expected", joined(ids)).with("actual", identity.platform_id);
@@ -121,7 +42,11 @@ core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdenti
         .with("expected", image.manifest.stores[0].sector_size)
         .with("actual", identity.disk->sector_size);
   }
-  // A descriptor that lies outside of this disk is found before the first byte is sent.
+  return {};
+}
+
+// A descriptor that lies outside of this disk is found before the first byte is sent.
+core::Result<ffu::DiskMap> map_of(const ffu::Image& image, const DeviceIdentity& identity) {
   auto map = ffu::DiskMap::build(image.stores[0], identity.disk->size);
   if (!map) {
     return fail("device.disk-too-small").with("actual", identity.disk->size).caused_by(std::move(map).error());
@@ -130,56 +55,153 @@ core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdenti
   return map;
 }
 
-std::string_view to_string(FlashPolicy::ReadBack read_back) {
-  switch (read_back) {
-    case FlashPolicy::ReadBack::required:
-      return "required";
-    case FlashPolicy::ReadBack::where_possible:
-      return "where-possible";
-    case FlashPolicy::ReadBack::off:
-      return "off";
-  }
-  return "required";
-}
-
-std::optional<FlashPolicy::ReadBack> parse_read_back(std::string_view text) {
-  using enum FlashPolicy::ReadBack;
-  for (const auto one : {required, where_possible, off}) {
-    if (to_string(one) == text) return one;
-  }
-  return std::nullopt;
-}
-
-std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const ffu::DiskMap& map) {
-  return target.as_block() != nullptr ? map.described_bytes() : image.size();
-}
-
-core::Status write_image(Target& target, VerifiedImage& image, const ffu::DiskMap& map, TransferObserver& observer,
-                         const std::stop_token& stop) {
-  if (StreamTarget* stream = target.as_stream()) return stream->flash(image, observer, stop);
-  IMPRINT_TRY(const auto disk, target.as_block()->open_for_writing());
-  return write_blocks(image, map, *disk, observer, stop);
-}
-
-core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
-                       const std::function<void(std::uint64_t, std::uint64_t)>& progress, std::stop_token stop) {
-  IMPRINT_TRY(const auto map, ffu::DiskMap::build(image.image().stores.at(0), disk.size()));
-  const std::uint64_t due = map.described_bytes();
-  if (due == 0) return fail("image.describes-nothing");  // nothing read back proves nothing
-  std::uint64_t done = 0;
-  core::ByteBuffer buffer;
-  ReadBackCheck check(image);
-  for (const ffu::MappedRun& run : map.runs()) {
-    for (std::uint64_t at = 0; at < run.length;) {
-      if (stop.stop_requested()) return core::fail("job.cancelled");
-      const std::uint64_t length = piece_length(image.image(), run, at);
-      buffer.resize(length);
-      IMPRINT_CHECK(disk.read_at(run.disk_offset + at, buffer));
-      IMPRINT_CHECK(check.check({run.disk_offset + at, length, run.plain_offset + at}, buffer));
-      at += length;
-      done += length;
-      if (progress) progress(done, due);
+// A map of the disk, and what its GPT needs where the disk is larger than the image was made for.
+VerifiedImage::Plan make_plan(VerifiedImage& image, const DeviceIdentity& identity, bool refit) {
+  IMPRINT_TRY(ffu::DiskMap map, map_of(image.image(), identity));
+  std::vector<Replacement> replacements;
+  std::vector<std::string> warnings;
+  const auto& stores = image.image().manifest.stores;
+  if (!stores.empty() && identity.disk->size > stores[0].min_disk_bytes()) {
+    const ffu::DescribedDisk disk(map, image.as_plain_source());
+    const auto misplaced = misplaced_backup(disk, identity.disk->sector_size);
+    // An image that cannot be read here cannot be read when it is written, and that is the time to fail.
+    if (!misplaced && refit) return std::unexpected(misplaced.error());
+    if (misplaced && *misplaced) {
+      const std::uint64_t last = identity.disk->size / identity.disk->sector_size - 1;
+      const std::string from = "sector " + std::to_string(**misplaced);
+      const std::string to = "the disk's last sector, " + std::to_string(last);
+      if (refit) {
+        IMPRINT_TRY(replacements, refit_gpt(disk, identity.disk->sector_size));
+        warnings.push_back("the GPT was fitted to this larger disk: its backup was moved from " + from + " to " + to);
+      } else {
+        warnings.push_back("the disk is larger than the image was made for: the GPT's backup is in " + from +
+                           " and not in " + to);
+      }
     }
+  }
+  return std::make_shared<const WritePlan>(std::move(map), std::move(replacements), std::move(warnings));
+}
+
+// A stream's image, with the time that it kept the target waiting.
+class MeteredStream final : public ImageStream {
+ public:
+  explicit MeteredStream(VerifiedImage& image) : image_(image) {}
+  [[nodiscard]] std::uint64_t size() const override { return image_.size(); }
+  [[nodiscard]] core::Status read(std::uint64_t offset, core::ByteSpan out) override {
+    return image_.read_stored(offset, out, &waited_);
+  }
+  [[nodiscard]] std::uint32_t shared_value(std::uint64_t family, std::uint64_t index,
+                                           const std::function<std::uint32_t()>& compute) override {
+    return image_.shared_value(family, index, compute);
+  }
+  // What was waited for since it was asked last.
+  [[nodiscard]] Starvation take_waited() { return std::exchange(waited_, {}); }
+
+ private:
+  VerifiedImage& image_;
+  Starvation waited_;  // the target reads on the thread that it was called on
+};
+
+// Counts along. What a stream's target did not wait for the image, it waited for the device.
+class MeteredObserver final : public TransferObserver {
+ public:
+  MeteredObserver(TransferObserver& observer, PhaseMeter& meter, MeteredStream& stream)
+      : observer_(observer), meter_(meter), stream_(stream), since_(std::chrono::steady_clock::now()) {}
+  void on_bytes(std::uint64_t done) override {
+    done_ = done;
+    meter_.set_done(done);
+    count_waits();
+    observer_.on_bytes(done);
+  }
+  void on_device_log(std::string_view line) override { observer_.on_device_log(line); }
+  void count_waits() {
+    const auto now = std::chrono::steady_clock::now();
+    Starvation waited = stream_.take_waited();
+    const std::chrono::nanoseconds spent = now - std::exchange(since_, now);
+    waited.device = std::max(std::chrono::nanoseconds(0), spent - waited.source - waited.hash);
+    meter_.add(waited);
+  }
+  [[nodiscard]] std::uint64_t done() const { return done_; }
+
+ private:
+  TransferObserver& observer_;
+  PhaseMeter& meter_;
+  MeteredStream& stream_;
+  std::chrono::steady_clock::time_point since_;
+  std::uint64_t done_ = 0;
+};
+
+core::Status write_stream(StreamTarget& target, VerifiedImage& image, TransferObserver& observer, PhaseMeter& meter,
+                          const std::stop_token& stop, WriteOutcome& outcome) {
+  MeteredStream stream(image);
+  MeteredObserver metered(observer, meter, stream);
+  auto done = target.flash(stream, metered, stop);
+  metered.count_waits();
+  outcome.written = metered.done();
+  return done;
+}
+
+core::Status write_disk(BlockTarget& target, VerifiedImage& image, const WritePlan& plan, const FlashPolicy& policy,
+                        TransferObserver& observer, PhaseMeter& meter, const std::stop_token& stop,
+                        WriteOutcome& outcome) {
+  IMPRINT_TRY(const auto disk, target.open_queue_for_writing());
+  auto done = write_blocks(image, plan, policy, *disk, observer, meter, stop, outcome);
+  for (std::string& note : disk->notes()) {
+    if (std::ranges::find(outcome.notes, note) == outcome.notes.end()) outcome.notes.push_back(std::move(note));
+  }
+  return done;
+}
+
+}  // namespace
+
+core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity) {
+  IMPRINT_CHECK(check_device(image, identity));
+  return map_of(image, identity);
+}
+
+core::Result<std::shared_ptr<const WritePlan>> plan_for(VerifiedImage& image, const DeviceIdentity& identity,
+                                                        const FlashPolicy& policy) {
+  IMPRINT_CHECK(check_device(image.image(), identity));
+  const bool refit = policy.refit_gpt && identity.is_bare_disk;
+  return image.shared_plan({identity.disk->size, identity.disk->sector_size, refit},
+                           [&] { return make_plan(image, identity, refit); });
+}
+
+std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const WritePlan& plan, const FlashPolicy& policy) {
+  if (target.as_block() == nullptr) return image.size();
+  const bool is_zeroed = policy.erasure == Erasure::zero || policy.erasure == Erasure::verified;
+  return plan.described_bytes() + (is_zeroed ? plan.left_out_bytes() : 0);
+}
+
+core::Status write_image(Target& target, VerifiedImage& image, const WritePlan& plan, const FlashPolicy& policy,
+                         TransferObserver& observer, PhaseMeter& meter, const std::stop_token& stop,
+                         WriteOutcome& outcome) {
+  outcome = {};
+  outcome.notes = plan.warnings();
+  meter.set_due(bytes_due(target, image, plan, policy));
+  image.start_reading_ahead();
+  for (;; ++outcome.tries) {
+    outcome.written = outcome.skipped = outcome.erased = 0;
+    StreamTarget* const stream = target.as_stream();
+    auto done = stream != nullptr ? write_stream(*stream, image, observer, meter, stop, outcome)
+                                  : write_disk(*target.as_block(), image, plan, policy, observer, meter, stop, outcome);
+    if (done) return image.check_unchanged();
+    const bool is_worth_one = std::ranges::find(policy.retries.worth, done.error().id()) != policy.retries.worth.end();
+    if (outcome.tries > policy.retries.times || !is_worth_one || stop.stop_requested()) return done;
+    outcome.notes.push_back("begun again after: " + done.error().message());
+  }
+}
+
+core::Status finish_device(Target& target, AfterPass after) {
+  switch (after) {
+    case AfterPass::nothing:
+      return {};
+    case AfterPass::reboot:
+      return target.reboot();
+    case AfterPass::power_off:
+      return target.power_off();
+    case AfterPass::mass_storage:
+      return target.switch_to_mass_storage();
   }
   return {};
 }

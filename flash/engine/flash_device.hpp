@@ -5,30 +5,21 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <stop_token>
-#include <string_view>
+#include <string>
+#include <vector>
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
-#include "flash/engine/pace.hpp"
+#include "flash/engine/flash_policy.hpp"
+#include "flash/engine/phase_meter.hpp"
 #include "flash/engine/target.hpp"
 #include "flash/engine/verified_image.hpp"
+#include "flash/engine/write_plan.hpp"
 #include "flash/ffu/disk_map.hpp"
 
 namespace imprint::engine {
-
-// What the recipe wants of the engine.
-struct FlashPolicy {
-  // Every described block hashed from the device. `where_possible`: not from a device whose protocol has no way to read
-  // its disk; whoever can be read is held to it.
-  enum class ReadBack : std::uint8_t { required, where_possible, off };
-  ReadBack read_back = ReadBack::required;
-  LeastPace least_pace;  // of writing and of reading back, each
-};
-// "required", "where-possible", "off".
-[[nodiscard]] std::string_view to_string(FlashPolicy::ReadBack read_back);
-[[nodiscard]] std::optional<FlashPolicy::ReadBack> parse_read_back(std::string_view text);
 
 // May this image go onto this device? `device.platform-mismatch`, `device.disk-too-small`,
 // `device.sector-size-mismatch`, `device.disk-unknown`, `image.several-stores`, `image.compressed`,
@@ -37,18 +28,48 @@ struct FlashPolicy {
 // device's disk will hold.
 [[nodiscard]] core::Result<ffu::DiskMap> check_fit(const ffu::Image& image, const DeviceIdentity& identity);
 
-// How many bytes write_image() will tell its observer of.
-[[nodiscard]] std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const ffu::DiskMap& map);
-// Puts the image onto the device: the file as it is for a device that applies it itself, the writes for a disk. `map`
-// is check_fit()'s answer. Good only when the device confirmed, or the disk flushed.
-[[nodiscard]] core::Status write_image(Target& target, VerifiedImage& image, const ffu::DiskMap& map,
-                                       TransferObserver& observer, const std::stop_token& stop);
+// The same, with the plan that all slots with disks of this size share. `layout.gpt-damaged` where the policy asks for
+// a table that is fitted to a larger disk and there is none to be fitted.
+[[nodiscard]] core::Result<std::shared_ptr<const WritePlan>> plan_for(VerifiedImage& image,
+                                                                      const DeviceIdentity& identity,
+                                                                      const FlashPolicy& policy);
 
+// How many bytes write_image() will tell its observer of: of the file, or of the disk with what is zeroed there.
+[[nodiscard]] std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const WritePlan& plan,
+                                      const FlashPolicy& policy);
+
+// What a write did, for its record; also when it failed.
+struct WriteOutcome {
+  std::uint64_t written = 0;       // bytes that the device was given
+  std::uint64_t skipped = 0;       // bytes that it held already
+  std::uint64_t erased = 0;        // bytes that the image leaves out
+  unsigned tries = 1;              // how often it was begun
+  std::vector<std::string> notes;  // in plain words
+};
+// Puts the image onto the device: the file as it is for a device that applies it itself, the writes for a disk. `plan`
+// is plan_for()'s answer. Good only when the device confirmed, or the disk flushed, and the image's file is still what
+// it was (`image.changed`). Begins again as the policy's retries say. `meter` counts along.
+[[nodiscard]] core::Status write_image(Target& target, VerifiedImage& image, const WritePlan& plan,
+                                       const FlashPolicy& policy, TransferObserver& observer, PhaseMeter& meter,
+                                       const std::stop_token& stop, WriteOutcome& outcome);
+
+// Called with bytes done and bytes due.
+using ReadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
+
+// How many bytes read_back() will read.
+[[nodiscard]] std::uint64_t read_back_due(const WritePlan& plan, const FlashPolicy& policy);
 // Reads every described block from the device's disk and holds it against the signed hash table; blocks that share a
-// unit with something that is not on the disk any more are compared with the verified image. `readback.mismatch` names
-// the place. `progress(bytes done, bytes due)`.
-[[nodiscard]] core::Status read_back(VerifiedImage& image, const core::BlockSource& disk,
-                                     const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+// unit with something that is not on the disk any more are compared with the verified image, and what the plan replaces
+// with the plan. With Erasure::verified also what the image leaves out, which has to be zeros (`erase.not-zero`).
+// `readback.mismatch` names the place.
+[[nodiscard]] core::Status read_back(VerifiedImage& image, const WritePlan& plan, const FlashPolicy& policy,
+                                     QueuedDisk& disk, const ReadProgress& progress, PhaseMeter& meter,
+                                     const std::stop_token& stop);
+// The described blocks alone, from any source.
+[[nodiscard]] core::Status read_back(VerifiedImage& image, const core::BlockSource& disk, const ReadProgress& progress,
                                      std::stop_token stop);
+
+// What the policy wants done with a device that passed. `device.after-pass-unsupported`.
+[[nodiscard]] core::Status finish_device(Target& target, AfterPass after);
 
 }  // namespace imprint::engine

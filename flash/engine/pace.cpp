@@ -12,6 +12,10 @@ Pace::Pace(LeastPace least, std::uint64_t due, std::stop_token outer, Time now)
 
 void Pace::on_bytes(std::uint64_t done, Time now) {
   done_ = done;
+  if (done < window_done_) {  // begun again: judged from here
+    window_start_ = now;
+    window_done_ = done;
+  }
   if (least_.bytes == 0 || done >= due_ || now - window_start_ < least_.within) return;
   if (done - window_done_ < least_.bytes) {
     too_slow_ = true;

@@ -13,6 +13,7 @@
 
 #include "flash/core/block_io.hpp"
 #include "flash/core/result.hpp"
+#include "flash/engine/queued_disk.hpp"
 
 namespace imprint::engine {
 
@@ -89,6 +90,16 @@ class Target {
   // time-out, does not count. Whoever is told of arrivals need not begin with that many of them again.
   [[nodiscard]] virtual unsigned recoveries() const { return 0; }
 
+  // After a PASS. `device.after-pass-unsupported` where the protocol has no such command.
+  [[nodiscard]] virtual core::Status power_off();
+  [[nodiscard]] virtual core::Status switch_to_mass_storage();
+
+  // The job's stop request: calls that know no token of their own end soon after it, where the target can do that.
+  virtual void stop_with(const std::stop_token& /*job*/) {}
+
+  // The device's disk with several reads in flight, where the target can; else one by one over open_disk().
+  [[nodiscard]] virtual core::Result<std::unique_ptr<QueuedDisk>> open_queue();
+
   // Exactly one of them is this target.
   [[nodiscard]] virtual StreamTarget* as_stream() { return nullptr; }
   [[nodiscard]] virtual BlockTarget* as_block() { return nullptr; }
@@ -109,6 +120,9 @@ class BlockTarget : public Target {
   // For this caller alone, until the sink is destroyed; the target outlives it. Every write and flush ends by its own
   // deadline and goes around any cache. Offsets and lengths are multiples of the disk's sector.
   [[nodiscard]] virtual core::Result<std::unique_ptr<core::BlockSink>> open_for_writing() = 0;
+  // The same, to be read, too, with several requests in flight where the target can; else one by one over
+  // open_for_writing() and open_disk().
+  [[nodiscard]] virtual core::Result<std::unique_ptr<QueuedDisk>> open_queue_for_writing();
   [[nodiscard]] BlockTarget* as_block() final { return this; }
 };
 

@@ -86,7 +86,7 @@ core::Result<std::optional<std::string>> Client::receive(Time until) {
     if (buffer_.size() > kMostAnswerBytes) return fail("api.answer-invalid", "the answer has no end");
     IMPRINT_TRY(const bool ready, wait_for(fd_, POLLIN, until));
     if (!ready) return std::nullopt;
-    std::array<char, 65536> chunk;
+    std::array<char, 65536> chunk{};
     const ssize_t got = ::recv(fd_, chunk.data(), chunk.size(), 0);
     if (got > 0) {
       buffer_.append(chunk.data(), static_cast<std::size_t>(got));

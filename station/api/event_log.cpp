@@ -3,6 +3,7 @@
 #include "station/api/event_log.hpp"
 
 #include <algorithm>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace imprint::api {

@@ -3,7 +3,7 @@
 // is the only queue there is, so that a client that does not listen costs nothing.
 #pragma once
 
-#include <boost/json/object.hpp>
+#include <boost/json/fwd.hpp>
 #include <cstdint>
 #include <deque>
 #include <functional>

@@ -156,12 +156,24 @@ std::string Params::text_or(std::string_view name, std::string_view otherwise) {
   return std::string(value->get_string());
 }
 
+std::int64_t Params::number(std::string_view name, std::int64_t least, std::int64_t most) {
+  if (object_.contains(name)) return number_or(name, least, least, most);
+  trouble(name, "it is missing");
+  return least;
+}
+
 std::int64_t Params::number_or(std::string_view name, std::int64_t otherwise, std::int64_t least, std::int64_t most) {
   const json::value* value = find(name);
   if (value == nullptr) return otherwise;
   if (value->is_int64() && value->get_int64() >= least && value->get_int64() <= most) return value->get_int64();
   trouble(name, "it is no whole number from " + std::to_string(least) + " to " + std::to_string(most));
   return otherwise;
+}
+
+bool Params::flag(std::string_view name) {
+  if (object_.contains(name)) return flag_or(name, false);
+  trouble(name, "it is missing");
+  return false;
 }
 
 bool Params::flag_or(std::string_view name, bool otherwise) {

@@ -62,8 +62,10 @@ class Params {
 
   [[nodiscard]] std::string text(std::string_view name);  // required; "" in trouble
   [[nodiscard]] std::string text_or(std::string_view name, std::string_view otherwise);
+  [[nodiscard]] std::int64_t number(std::string_view name, std::int64_t least, std::int64_t most);  // required
   [[nodiscard]] std::int64_t number_or(std::string_view name, std::int64_t otherwise, std::int64_t least,
                                        std::int64_t most);
+  [[nodiscard]] bool flag(std::string_view name);  // required; false in trouble
   [[nodiscard]] bool flag_or(std::string_view name, bool otherwise);
   // `api.params-invalid` with the parameter's name.
   [[nodiscard]] core::Status finish() const;

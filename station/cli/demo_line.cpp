@@ -41,7 +41,8 @@ core::Result<std::unique_ptr<DemoLine>> DemoLine::make(Setup setup) {
 }
 
 core::Result<std::vector<AttemptResult>> DemoLine::run(db::Records& records, const core::WallClock& clock) {
-  SessionConfig config{setup_.recipe, setup_.image, {}, setup_.scratch, true};
+  SessionConfig config{
+      .recipe = setup_.recipe, .image = setup_.image, .slots = {}, .scratch = setup_.scratch, .training = true};
   for (unsigned slot = 1; slot <= kSlots; ++slot) {
     config.slots.push_back({std::to_string(slot), virtual_device::VirtualBus::port(slot)});
   }

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "station/cli/device_commands.hpp"
-#include "station/cli/virtual_device_faults.hpp"
+#include "station/training/faults.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -101,7 +101,7 @@ void add_virtual_device(CLI::App& app, Chosen& chosen) {
       ->check(CLI::Range(0, 60000))
       ->capture_default_str();
   serve->add_option("--contents", options->contents, "A file that each disk holds at first; it is not changed");
-  serve->add_option("--fault", options->faults, kFaultHelp);
+  serve->add_option("--fault", options->faults, training::kFaultHelp);
   serve->add_option("--listen", options->listen, "Address and port")->capture_default_str();
   serve->add_option("--storage", options->storage, "Folder for the disks, which are gone at the end");
   serve->callback([&chosen, options] { chosen = [options] { return serve_virtual_devices(*options); }; });

@@ -159,7 +159,7 @@ core::Result<bool> flash(const FlashOptions& options, const std::stop_token& sto
   config.recipe.product = options.product;
   config.recipe.policy = policy;
   config.recipe.flash.read_back = engine::parse_read_back(options.read_back).value_or(ReadBack::required);
-  config.recipe.after_pass = options.reboot ? AfterPass::reboot : AfterPass::nothing;
+  config.recipe.flash.after_pass = options.reboot ? engine::AfterPass::reboot : engine::AfterPass::nothing;
   config.slots = bench.slots;
   config.scratch = scratch.path();
   config.training = options.training;

@@ -12,6 +12,7 @@
 #include "station/cli/commands.hpp"
 #include "station/cli/device_options.hpp"
 #include "station/cli/ffu_options.hpp"
+#include "station/cli/station_options.hpp"
 #include "station/cli/workspace_path.hpp"
 #include "station/errors.hpp"
 #include "station/version.hpp"
@@ -127,6 +128,7 @@ static int run_imprint(int argc, char** argv) {
   add_inspect(app, chosen);
   add_report(app, chosen);
   add_device_commands(app, chosen);
+  add_station_commands(app, chosen);
   auto errors_json = std::make_shared<bool>(false);
   CLI::App* errors = app.add_subcommand("errors", "Every error id, what it means and what to do");
   errors->add_flag("--json", *errors_json, "A JSON array");

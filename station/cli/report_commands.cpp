@@ -8,9 +8,9 @@
 #include "db/yield.hpp"
 #include "flash/core/text.hpp"
 #include "station/cli/commands.hpp"
-#include "station/cli/period.hpp"
 #include "station/cli/tables.hpp"
 #include "station/errors.hpp"
+#include "station/period.hpp"
 
 namespace imprint::station::cli {
 namespace {

@@ -14,8 +14,8 @@
 #include "flash/core/errors.hpp"
 #include "station/cli/device_commands.hpp"
 #include "station/cli/stop_on_signal.hpp"
-#include "station/cli/virtual_device_faults.hpp"
 #include "station/errors.hpp"
+#include "station/training/faults.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -74,7 +74,7 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
     device.storage_folder = storage;
     device.bytes_per_second = options.bytes_per_second;
     device.latency = std::chrono::milliseconds(options.latency_ms);
-    IMPRINT_TRY(device.faults, parse_ufp_faults(options.faults));
+    IMPRINT_TRY(device.faults, training::parse_ufp_faults(options.faults));
     IMPRINT_TRY(std::shared_ptr<VirtualDevice> made,
                 virtual_device::VirtualUfpDevice::create(std::move(device), std::move(disk)));
     return made;
@@ -88,7 +88,7 @@ core::Result<std::shared_ptr<VirtualDevice>> make_device(const VirtualDeviceOpti
   device.storage_folder = storage;
   device.bytes_per_second = options.bytes_per_second;
   device.latency = std::chrono::milliseconds(options.latency_ms);
-  IMPRINT_TRY(device.faults, parse_simple_io_faults(options.faults));
+  IMPRINT_TRY(device.faults, training::parse_simple_io_faults(options.faults));
   IMPRINT_TRY(std::shared_ptr<VirtualDevice> made,
               virtual_device::VirtualSimpleIoDevice::create(std::move(device), std::move(disk)));
   return made;

@@ -16,6 +16,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"service.socket-in-use", "Another station daemon answers on this socket",
      "Stop the other one (systemctl status imprintd), or give this one a socket of its own.",
      core::FaultClass::operator_},
+    {"service.key-unusable", "The station's key cannot be used",
+     "Make one with imprint station setup, and keep it readable for the station alone.", core::FaultClass::station},
     {"service.stop-late", "Jobs did not end in the time that a stop has",
      "Look at the slots named in the journal; their attempts are closed as interrupted at the next start.",
      core::FaultClass::station},

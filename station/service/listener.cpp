@@ -47,7 +47,7 @@ bool answers(const sockaddr_un& address) {
 }
 
 std::optional<gid_t> group_id(const std::string& name) {
-  std::array<char, 4096> buffer;
+  std::array<char, 4096> buffer{};
   group entry{};
   group* found = nullptr;
   if (name.empty() || ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)

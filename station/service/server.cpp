@@ -16,7 +16,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -24,12 +23,15 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <deque>
+#include <exception>
 #include <list>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "station/api/errors.hpp"
 #include "station/api/rpc.hpp"
+#include "station/service/chores.hpp"
 
 namespace imprint::service {
 namespace {
@@ -40,6 +42,8 @@ using ErrorCode = boost::system::error_code;
 
 // Threads that answer requests. Some methods take long (verifying an image); the others have to get through meanwhile.
 constexpr std::size_t kWorkers = 8;
+// Those that take longest have threads of their own; further ones wait for them, and for no worker.
+constexpr std::size_t kLongWorkers = 2;
 constexpr std::size_t kEventsAtOnce = 64;
 constexpr std::chrono::seconds kSweep{1};
 constexpr std::size_t kMostHttpBytes = 8192;
@@ -76,14 +80,18 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     }
 
     void start() {
-      asio::co_spawn(server_.loop_, read(shared_from_this()), asio::detached);
-      asio::co_spawn(server_.loop_, write(shared_from_this()), asio::detached);
+      const auto ended = [self = shared_from_this()](const std::exception_ptr& fault) {
+        self->ended(fault != nullptr);
+      };
+      asio::co_spawn(server_.loop_, read(), ended);
+      asio::co_spawn(server_.loop_, write(), ended);
     }
     void close() {
       ErrorCode ignored;
       socket_.close(ignored);
       closed_ = true;
       wake_.cancel();
+      if (drained_) drained_->cancel();
     }
     void wake() { wake_.cancel(); }
     [[nodiscard]] uid_t uid() const { return uid_; }
@@ -92,10 +100,17 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     }
 
    private:
-    asio::awaitable<void> read(std::shared_ptr<Connection> self) {
+    // It is counted and swept until both coroutines have ended, or a client that reads nothing would keep a descriptor
+    // that nobody knows of.
+    void ended(bool by_a_fault) {
+      if (by_a_fault) close();
+      if (--coroutines_ == 0) server_.forget(shared_from_this());
+    }
+
+    asio::awaitable<void> read() {
       std::string buffer;
       // One byte more than the longest request, for its line feed.
-      auto dynamic = asio::dynamic_buffer(buffer, api::kMostRequestBytes + 1);
+      auto dynamic = asio::dynamic_buffer(buffer, server_.limits_.request_bytes + 1);
       while (!closed_) {
         ErrorCode error;
         const std::size_t length =
@@ -122,18 +137,26 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
         }
       }
       if (!last_words_) close();
-      server_.forget(self);
     }
 
-    // In a worker. A function, for GCC 12 destroys the captures of a lambda in a co_await twice.
-    asio::awaitable<std::optional<std::string>> answer_to(std::string line) { co_return conversation_->answer(line); }
+    // In a worker. Functions, for GCC 12 destroys the captures of a lambda in a co_await twice.
+    asio::awaitable<std::optional<std::string>> answer_to(std::string line) {
+      if (conversation_->takes_long(line))
+        co_return co_await asio::co_spawn(server_.long_workers_, answer_at_length(line), asio::use_awaitable);
+      co_return conversation_->answer(line);
+    }
+    // What still waits when the server stops is not begun.
+    asio::awaitable<std::optional<std::string>> answer_at_length(const std::string& line) {
+      if (server_.stopping_) co_return std::nullopt;
+      co_return conversation_->answer(line);
+    }
 
     void say(std::string line) {
       answers_.push_back(std::move(line));
       wake();
     }
 
-    asio::awaitable<void> write(std::shared_ptr<Connection> self) {
+    asio::awaitable<void> write() {
       while (!closed_) {
         std::vector<std::shared_ptr<const std::string>> lines = next_lines();
         if (lines.empty()) {
@@ -153,8 +176,6 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
         if (drained_ && answers_.empty()) drained_->cancel();
       }
       close();
-      if (drained_) drained_->cancel();
-      server_.forget(self);
     }
 
     // An answer before events; events that are not kept any more are said to be missed.
@@ -188,6 +209,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     std::optional<std::chrono::steady_clock::time_point> writing_since_;
     bool last_words_ = false;  // what is to be said still is, then the connection ends
     bool closed_ = false;
+    int coroutines_ = 2;
   };
 
   void run() {
@@ -197,21 +219,17 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
       metrics_acceptor_.emplace(loop_, Protocol(), metrics_->release());
       asio::co_spawn(loop_, accept_metrics(), asio::detached);
     }
-    every(kSweep, [this] { sweep(); });
-    events_.on_event([this] {
-      // One wake-up under way is enough for any number of events.
-      if (wake_pending_.exchange(true)) return;
-      asio::post(loop_, [this] {
-        wake_pending_ = false;
-        for (const auto& connection : connections_) connection->wake();
-      });
-    });
-    loop_.run();
-    events_.on_event({});
+    chores_.every(kSweep, [this] { sweep(); }, Runs::in_the_loop);
+    {
+      const Listening listening(*this);
+      run_loop();
+    }
+    long_workers_.join();
     workers_.join();
+    chores_.join();
     connections_.clear();
     loop_.restart();
-    loop_.poll();  // what workers still had to hand over
+    run_loop();  // what workers still had to hand over
   }
 
   void stop() {
@@ -220,47 +238,49 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
       ErrorCode ignored;
       if (acceptor_) acceptor_->close(ignored);
       if (metrics_acceptor_) metrics_acceptor_->close(ignored);
-      for (const auto& timer : timers_) timer->cancel();
-      for (const auto& signals : signals_) signals->cancel(ignored);
-      const auto open = connections_;
-      for (const auto& connection : open) connection->close();
+      chores_.stop();
+      for (const auto& connection : connections_) connection->close();
+      for (const Scrape& scrape : scrapes_) scrape.socket->close(ignored);
     });
   }
 
-  void every(std::chrono::milliseconds period, std::function<void()> work) {
-    auto timer = std::make_shared<asio::steady_timer>(loop_);
-    timers_.push_back(timer);
-    asio::co_spawn(
-        loop_,
-        [this, timer, period, work = std::move(work)]() -> asio::awaitable<void> {
-          while (!stopping_) {
-            timer->expires_after(period);
-            ErrorCode error;
-            co_await timer->async_wait(asio::redirect_error(asio::use_awaitable, error));
-            if (!error && !stopping_) work();
-          }
-        },
-        asio::detached);
-  }
-
-  void on_signal(int signal, std::function<void()> work) {
-    auto signals = std::make_shared<asio::signal_set>(loop_, signal);
-    signals_.push_back(signals);
-    asio::co_spawn(
-        loop_,
-        [this, signals, work = std::move(work)]() -> asio::awaitable<void> {
-          while (!stopping_) {
-            ErrorCode error;
-            co_await signals->async_wait(asio::redirect_error(asio::use_awaitable, error));
-            if (!error && !stopping_) work();
-          }
-        },
-        asio::detached);
-  }
-
+  [[nodiscard]] Chores& chores() { return chores_; }
   [[nodiscard]] std::size_t clients() const { return client_count_; }
 
  private:
+  // While it lives, an event wakes those that listen. Gone before the server is, however run() ends.
+  class Listening {
+   public:
+    explicit Listening(Impl& server) : events_(server.events_) {
+      events_.on_event([&server] {
+        // One wake-up under way is enough for any number of events.
+        if (server.wake_pending_.exchange(true)) return;
+        asio::post(server.loop_, [&server] {
+          server.wake_pending_ = false;
+          for (const auto& connection : server.connections_) connection->wake();
+        });
+      });
+    }
+    ~Listening() { events_.on_event({}); }
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+
+   private:
+    api::EventLog& events_;
+  };
+
+  // An exception that gets here has ended one handler. The others go on: clients, and what stops the station.
+  void run_loop() {
+    for (;;) {
+      try {
+        loop_.run();
+        return;
+      } catch (const std::exception&) {
+        continue;
+      }
+    }
+  }
+
   asio::awaitable<void> accept() {
     while (!stopping_) {
       ErrorCode error;
@@ -271,20 +291,33 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
                                                                : std::chrono::milliseconds(200));
         continue;
       }
+      admit(std::move(socket));
+    }
+  }
+
+  // Room, or what it is missing, costs the one that came and nobody else.
+  void admit(Protocol::socket socket) {
+    std::shared_ptr<Connection> connection;
+    try {
       const Peer peer = peer_of(socket);
-      if (!has_room(peer.uid)) {
-        static const std::string kRefusal = api::error_line(nullptr, api::fail("api.too-many-clients").error()) + "\n";
-        // Into an empty socket buffer, so it does not wait.
-        ErrorCode ignored;
-        socket.non_blocking(true, ignored);
-        socket.write_some(asio::buffer(kRefusal), ignored);
-        continue;
-      }
-      auto connection = std::make_shared<Connection>(*this, std::move(socket), peer);
+      if (!has_room(peer.uid)) return refuse(socket);
+      connection = std::make_shared<Connection>(*this, std::move(socket), peer);
       connections_.push_back(connection);
       client_count_ = connections_.size();
       connection->start();
+    } catch (const std::exception&) {
+      if (!connection) return;
+      connection->close();
+      forget(connection);
     }
+  }
+
+  static void refuse(Protocol::socket& socket) {
+    const std::string refusal = api::error_line(nullptr, api::fail("api.too-many-clients").error()) + "\n";
+    // Into an empty socket buffer, so it does not wait.
+    ErrorCode ignored;
+    socket.non_blocking(true, ignored);
+    socket.write_some(asio::buffer(refusal), ignored);
   }
 
   [[nodiscard]] bool has_room(uid_t uid) const {
@@ -308,10 +341,19 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
         co_await pause(std::chrono::milliseconds(200));
         continue;
       }
-      if (scrapes_.size() >= limits_.clients) continue;  // closes it
+      if (scrapes_.size() < limits_.clients) begin_scrape(std::move(socket));
+    }
+  }
+
+  void begin_scrape(Protocol::socket socket) {
+    auto place = scrapes_.end();
+    try {
       auto scrape = std::make_shared<Protocol::socket>(std::move(socket));
-      const auto place = scrapes_.insert(scrapes_.end(), {scrape, std::chrono::steady_clock::now()});
-      asio::co_spawn(loop_, answer_metrics(scrape, place), asio::detached);
+      place = scrapes_.insert(scrapes_.end(), {scrape, std::chrono::steady_clock::now()});
+      asio::co_spawn(loop_, answer_metrics(scrape),
+                     [this, place](const std::exception_ptr&) { scrapes_.erase(place); });
+    } catch (const std::exception&) {
+      if (place != scrapes_.end()) scrapes_.erase(place);
     }
   }
 
@@ -320,30 +362,36 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     std::chrono::steady_clock::time_point since;
   };
 
-  asio::awaitable<void> answer_metrics(std::shared_ptr<Protocol::socket> socket, std::list<Scrape>::iterator place) {
+  asio::awaitable<void> answer_metrics(std::shared_ptr<Protocol::socket> socket) {
     std::string request;
     ErrorCode error;
     co_await asio::async_read_until(*socket, asio::dynamic_buffer(request, kMostHttpBytes), "\r\n\r\n",
                                     asio::redirect_error(asio::use_awaitable, error));
-    if (!error) {
-      std::string body = co_await asio::co_spawn(workers_, metrics_now(), asio::use_awaitable);
-      const bool asks = request.starts_with("GET ");
-      std::string head = asks ? "HTTP/1.0 200 OK\r\n" : "HTTP/1.0 405 Method Not Allowed\r\nAllow: GET\r\n";
-      if (!asks) body.clear();
-      head += "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
-              std::to_string(body.size()) + "\r\n\r\n";
-      co_await asio::async_write(*socket, asio::buffer(head + body), asio::redirect_error(asio::use_awaitable, error));
-    }
-    scrapes_.erase(place);
+    if (error) co_return;
+    const bool asks = request.starts_with("GET ");
+    std::optional<std::string> body;
+    if (asks) body = co_await asio::co_spawn(workers_, metrics_now(), asio::use_awaitable);
+    std::string head = !asks  ? "HTTP/1.0 405 Method Not Allowed\r\nAllow: GET\r\n"
+                       : body ? "HTTP/1.0 200 OK\r\n"
+                              : "HTTP/1.0 500 Internal Server Error\r\n";
+    head += "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\nConnection: close\r\nContent-Length: " +
+            std::to_string(body ? body->size() : 0) + "\r\n\r\n";
+    if (body) head += *body;
+    co_await asio::async_write(*socket, asio::buffer(head), asio::redirect_error(asio::use_awaitable, error));
   }
 
-  asio::awaitable<std::string> metrics_now() { co_return metrics_text_(); }
+  asio::awaitable<std::optional<std::string>> metrics_now() {
+    try {
+      co_return metrics_text_();
+    } catch (const std::exception&) {
+      co_return std::nullopt;
+    }
+  }
 
   // Lets go of clients that take nothing.
   void sweep() {
     const auto now = std::chrono::steady_clock::now();
-    const auto open = connections_;
-    for (const auto& connection : open)
+    for (const auto& connection : connections_)
       if (connection->is_stuck(now)) connection->close();
     for (const Scrape& scrape : scrapes_) {
       ErrorCode ignored;
@@ -358,6 +406,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
 
   asio::io_context loop_;
   asio::thread_pool workers_{kWorkers};
+  asio::thread_pool long_workers_{kLongWorkers};
+  Chores chores_{loop_};
   Listener api_;
   std::optional<Listener> metrics_;
   api::EventLog& events_;
@@ -368,11 +418,9 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<Protocol::acceptor> metrics_acceptor_;
   std::list<std::shared_ptr<Connection>> connections_;
   std::list<Scrape> scrapes_;
-  std::list<std::shared_ptr<asio::steady_timer>> timers_;
-  std::list<std::shared_ptr<asio::signal_set>> signals_;
   std::atomic<bool> wake_pending_{false};
   std::atomic<std::size_t> client_count_{0};
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
 };
 
 Server::Server(Listener api, std::optional<Listener> metrics, api::EventLog& events, Begin begin, Metrics metrics_text,
@@ -380,10 +428,10 @@ Server::Server(Listener api, std::optional<Listener> metrics, api::EventLog& eve
     : impl_(std::make_shared<Impl>(std::move(api), std::move(metrics), events, std::move(begin),
                                    std::move(metrics_text), limits)) {}
 Server::~Server() = default;
-void Server::every(std::chrono::milliseconds period, std::function<void()> work) {
-  impl_->every(period, std::move(work));
+void Server::every(std::chrono::milliseconds period, Work work, Runs runs) {
+  impl_->chores().every(period, std::move(work), runs);
 }
-void Server::on_signal(int signal, std::function<void()> work) { impl_->on_signal(signal, std::move(work)); }
+void Server::on_signal(int signal, Work work, Runs runs) { impl_->chores().on_signal(signal, std::move(work), runs); }
 void Server::run() { impl_->run(); }
 void Server::stop() { impl_->stop(); }
 std::size_t Server::clients() const { return impl_->clients(); }

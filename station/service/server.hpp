@@ -14,6 +14,7 @@
 #include <string>
 
 #include "station/api/event_log.hpp"
+#include "station/api/rpc.hpp"
 #include "station/service/listener.hpp"
 
 namespace imprint::service {
@@ -33,6 +34,12 @@ class Conversation {
   virtual ~Conversation() = default;
   // May block. The answer's line, or nothing for a notification.
   [[nodiscard]] virtual std::optional<std::string> answer(const std::string& line) = 0;
+  // Does the answer to this line keep its thread for seconds or more? Such ones are answered a few at a time, and
+  // further ones wait, so that they do not take the threads of all others. From any worker; must not block.
+  [[nodiscard]] virtual bool takes_long(const std::string& line) const {
+    static_cast<void>(line);
+    return false;
+  }
   // From which event on the client listens; nothing: it does not. Asked after each answer; an answer that changes it
   // reaches the client before the first event does.
   [[nodiscard]] virtual std::optional<std::uint64_t> listens_from() const = 0;
@@ -41,7 +48,8 @@ class Conversation {
 struct ServerLimits {
   std::size_t clients = 64;
   std::size_t clients_per_user = 32;
-  std::chrono::milliseconds stuck_write{30000};  // a client that takes nothing for this long is let go
+  std::size_t request_bytes = api::kMostRequestBytes;  // of a line; not more than this
+  std::chrono::milliseconds stuck_write{30000};        // a client that takes nothing for this long is let go
 };
 
 // Runs in the thread that calls run(). Other members from any thread, but for the constructor and destructor.
@@ -57,11 +65,17 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Calls `work` in the loop's thread every `period`, from run() on.
-  void every(std::chrono::milliseconds period, std::function<void()> work);
-  // Calls `work` in the loop's thread when the signal comes, instead of what it would do; from run() on.
-  void on_signal(int signal, std::function<void()> work);
-  // Returns after stop(): no client is connected then, and no request being answered.
+  using Work = std::function<void()>;
+  // Where something is done: in a thread of its own, in which it may block, or in the loop's, which all clients wait
+  // for.
+  enum class Runs { in_a_thread, in_the_loop };
+
+  // Both before run(). `work` is done from run() on and never twice at once; what it throws is swallowed.
+  // Every `period`, counted from the end of the last time.
+  void every(std::chrono::milliseconds period, Work work, Runs runs = Runs::in_a_thread);
+  // When the signal comes, instead of what it would do.
+  void on_signal(int signal, Work work, Runs runs = Runs::in_a_thread);
+  // Returns after stop(): no client is connected then, no request being answered, and no work done. Does not throw.
   void run();
   void stop();
   [[nodiscard]] std::size_t clients() const;

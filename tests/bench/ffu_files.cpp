@@ -13,6 +13,7 @@ namespace imprint::bench {
 namespace {
 
 constexpr std::uint32_t kBlock = 131072;
+constexpr std::uint32_t kHalfBlocks = 32;
 
 // A word of eight bytes from its place alone (splitmix64).
 std::uint64_t random_word(std::uint64_t index) {
@@ -70,9 +71,10 @@ core::Status make_image(const ImageToMake& what, const std::filesystem::path& pa
   store.block_size = kBlock;
   store.platform_ids = {"Imprint.Bench.Board.1"};
   for (std::uint32_t i = 0; i < what.disk_bytes / kBlock; ++i) {
+    if (what.half && i / kHalfBlocks % 2 == 1) continue;
     store.descriptors.push_back({.block_count = 1,
                                  .location_count = 1,
-                                 .first_location = i,
+                                 .first_location = static_cast<std::uint32_t>(store.locations.size()),
                                  .plain_offset = what.content == Content::sparse && i % kSparseBlocks != 0
                                                      ? ffu::kZeros
                                                      : i * std::uint64_t{kBlock}});

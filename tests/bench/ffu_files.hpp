@@ -15,8 +15,9 @@ enum class Content : std::uint8_t { random, text, sparse };
 inline constexpr std::uint64_t kSparseBlocks = 64;
 
 struct ImageToMake {
-  std::uint64_t disk_bytes = 0;  // all of it is described, in blocks and chunks of 128 KiB, in its own order
+  std::uint64_t disk_bytes = 0;  // described in blocks and chunks of 128 KiB, in its own order
   Content content = Content::random;
+  bool half = false;        // the image says nothing of every other 4 MiB
   bool compressed = false;  // V1 compressed by `compression`; else V1
   ffu::Compression compression = ffu::Compression::none;
 };

@@ -25,6 +25,7 @@ busybox-static    busybox
 cpio              cpio
 kmod              depmod
 udev              udevadm
+systemd           systemd-analyze
 usbutils          lsusb
 usbip             usbip
 '
@@ -90,7 +91,10 @@ make_initramfs() { # kernel folder, file; the rest: the command that the guest r
   # Read by the guest's shells, so quoted for them.
   printf '%s=%q\n' TOP "$top" BUILD "$build" KERNEL "$kernel" >"$root/job"
   printf 'COMMAND=(%s)\n' "$(printf '%q ' "$@")" >>"$root/job"
-  cp "$here/initramfs_init.sh" "$root/init" && chmod 755 "$root/init" && printf '%s\n' "$here/guest_init.sh" >"$root/next" || return
+  # A script with this line wants a whole system around it, services included.
+  local next=$here/guest_init.sh
+  grep -q '^# Boots: systemd$' "$script" && next=$here/guest_systemd.sh
+  cp "$here/initramfs_init.sh" "$root/init" && chmod 755 "$root/init" && printf '%s\n' "$next" >"$root/next" || return
   (cd "$root" && find . -print0 | cpio --null --quiet -o -H newc) >"$file"
 }
 

@@ -13,7 +13,11 @@
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <cstring>
+#include <functional>
+#include <future>
+#include <list>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 
 #include "station/api/client.hpp"
@@ -30,7 +34,8 @@ namespace {
 
 constexpr milliseconds kLong{20000};
 
-// Echoes; "listen" makes the client a listener; "wait" answers once the test lets it.
+// Echoes; "listen" makes the client a listener; "wait" answers once the test lets it, "long" likewise and says that it
+// takes long; "throw" throws.
 class Echo final : public Conversation {
  public:
   struct Gate {
@@ -45,13 +50,18 @@ class Echo final : public Conversation {
     const auto request = api::parse_request(line);
     if (!request) return api::error_line(api::id_of_broken_request(line), request.error());
     if (request->method == "listen") listens_from_ = 1;
-    if (request->method == "wait") {
+    if (request->method == "throw") throw std::runtime_error("thrown by the test");
+    if (request->method == "wait" || request->method == "long") {
       std::unique_lock lock(gate_.mutex);
       ++gate_.waiting;
+      gate_.changed.notify_all();
       gate_.changed.wait(lock, [&] { return gate_.open; });
     }
     if (request->is_notification) return std::nullopt;
     return api::result_line(request->id, request->params);
+  }
+  [[nodiscard]] bool takes_long(const std::string& line) const override {
+    return line.find("\"long\"") != std::string::npos;
   }
   [[nodiscard]] std::optional<std::uint64_t> listens_from() const override { return listens_from_; }
 
@@ -66,22 +76,41 @@ struct Running {
   api::EventLog events{clock, "epoch"};
   Echo::Gate gate;
   std::unique_ptr<Server> server;
+  std::atomic<bool> is_broken{false};
+  std::promise<void> ended;
   std::thread thread;
 
-  explicit Running(ServerLimits limits = {}) {
+  explicit Running(ServerLimits limits = {}, const std::function<void(Server&)>& prepare = {}) {
     auto socket = Listener::bind(path(), "");
     REQUIRE(socket.has_value());
     auto metrics = Listener::bind(folder / "metrics", "");
     REQUIRE(metrics.has_value());
     server = std::make_unique<Server>(
         std::move(*socket), std::optional<Listener>(std::move(*metrics)), events,
-        [this](const Peer&) { return std::make_unique<Echo>(gate); }, [] { return "imprint_up 1\n"; }, limits);
-    thread = std::thread([this] { server->run(); });
+        [this](const Peer&) {
+          if (is_broken) throw std::runtime_error("no conversation");
+          return std::make_unique<Echo>(gate);
+        },
+        [this]() -> std::string {
+          if (is_broken) throw std::runtime_error("no metrics");
+          return "imprint_up 1\n";
+        },
+        limits);
+    if (prepare) prepare(*server);
+    thread = std::thread([this] {
+      server->run();
+      ended.set_value();
+    });
   }
   ~Running() {
     let_go();
     server->stop();
     thread.join();
+  }
+  // Until so many requests are held.
+  void wait_for_held(int count) {
+    std::unique_lock lock(gate.mutex);
+    REQUIRE(gate.changed.wait_for(lock, kLong, [&] { return gate.waiting >= count; }));
   }
   void let_go() {
     const std::scoped_lock lock(gate.mutex);
@@ -126,6 +155,11 @@ class RawClient {
       if (got <= 0) return text;
       text.append(chunk.data(), static_cast<std::size_t>(got));
     }
+  }
+  // Without reading what there is.
+  [[nodiscard]] bool is_let_go() const {
+    pollfd entry{fd_, 0, 0};
+    return ::poll(&entry, 1, static_cast<int>(kLong.count())) == 1 && (entry.revents & POLLHUP) != 0;
   }
   void no_more() const { ::shutdown(fd_, SHUT_WR); }
 
@@ -284,6 +318,127 @@ TEST_CASE("metrics are text over HTTP, for GET alone") {
   const RawClient post(station.folder / "metrics");
   post.send("POST / HTTP/1.1\r\n\r\n");
   CHECK(post.all().starts_with("HTTP/1.0 405"));
+}
+
+TEST_CASE("a metrics client that says nothing keeps nobody from stopping") {
+  Running station;
+  const RawClient idle(station.folder / "metrics");
+  {
+    // Taken after it, so it has been taken.
+    const RawClient scrape(station.folder / "metrics");
+    scrape.send("GET /metrics HTTP/1.1\r\n\r\n");
+    CHECK_FALSE(scrape.all().empty());
+  }
+  station.server->stop();
+  CHECK(station.ended.get_future().wait_for(kLong) == std::future_status::ready);
+}
+
+TEST_CASE("a listener whose line is endless stays counted while its last words cannot be written") {
+  Running station({.stuck_write = std::chrono::hours(1)});
+  const RawClient hostile(station.path());
+  hostile.send(api::request_line(1, "listen", {}) + "\n");
+  const auto other = station.client();
+  // Events until the writer stands still: nothing of the listener's is read.
+  for (int i = 0; i < 300; ++i) station.events.publish("slot", {{"padding", std::string(4000, 'x')}});
+  hostile.send(std::string(api::kMostRequestBytes + 2, 'x'));
+  for (int i = 0; i < 50; ++i) CHECK(echo(*other, i) == i);
+  CHECK(station.server->clients() == 2);
+}
+
+TEST_CASE("a listener whose last words cannot be written is let go") {
+  Running station({.stuck_write = milliseconds(50)});
+  const RawClient hostile(station.path());
+  hostile.send(api::request_line(1, "listen", {}) + "\n");
+  for (int i = 0; i < 300; ++i) station.events.publish("slot", {{"padding", std::string(4000, 'x')}});
+  hostile.send(std::string(api::kMostRequestBytes + 2, 'x'));
+  CHECK(hostile.is_let_go());
+}
+
+TEST_CASE("what takes long takes no more than two threads, and what it makes wait holds up nobody") {
+  Running station;
+  std::list<RawClient> clients;
+  for (std::uint64_t i = 0; i < 12; ++i)
+    clients.emplace_back(station.path()).send(api::request_line(i, "long", {}) + "\n");
+  station.wait_for_held(2);
+  const auto other = station.client();
+  for (int i = 0; i < 20; ++i) CHECK(echo(*other, i) == i);
+  CHECK(station.gate.waiting == 2);
+  station.let_go();
+  for (const RawClient& client : clients) {
+    client.no_more();
+    CHECK(client.all().find("result") != std::string::npos);
+  }
+}
+
+TEST_CASE("what throws ends its own connection, or its own answer, and nothing else") {
+  Running station;
+  const auto other = station.client();
+  {
+    const RawClient thrower(station.path());
+    thrower.send(api::request_line(1, "throw", {}) + "\n");
+    CHECK(thrower.all().empty());
+  }
+  CHECK(echo(*other, 1) == 1);
+  station.is_broken = true;
+  {
+    const RawClient unlucky(station.path());
+    CHECK(unlucky.all().empty());
+    const RawClient scrape(station.folder / "metrics");
+    scrape.send("GET /metrics HTTP/1.1\r\n\r\n");
+    CHECK(scrape.all().starts_with("HTTP/1.0 500"));
+  }
+  station.is_broken = false;
+  CHECK(echo(*other, 2) == 2);
+  CHECK(echo(*station.client(), 3) == 3);
+}
+
+TEST_CASE("work that blocks holds up neither clients nor other work, and is not done twice at once") {
+  struct {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool open = false;
+    int at_once = 0;
+    int most_at_once = 0;
+    int ticks = 0;
+  } state;
+  {
+    Running station({}, [&](Server& server) {
+      server.every(milliseconds(1), [&] {
+        std::unique_lock lock(state.mutex);
+        state.most_at_once = std::max(state.most_at_once, ++state.at_once);
+        state.changed.notify_all();
+        state.changed.wait(lock, [&] { return state.open; });
+        --state.at_once;
+      });
+      server.every(
+          milliseconds(1),
+          [&] {
+            const std::scoped_lock lock(state.mutex);
+            ++state.ticks;
+            state.changed.notify_all();
+            throw std::runtime_error("thrown by the test");
+          },
+          Server::Runs::in_the_loop);
+    });
+    const auto client = station.client();
+    std::unique_lock lock(state.mutex);
+    CHECK(state.changed.wait_for(lock, kLong, [&] { return state.at_once == 1; }));
+    const int before = state.ticks;
+    CHECK(state.changed.wait_for(lock, kLong, [&] { return state.ticks > before + 20; }));
+    lock.unlock();
+    CHECK(echo(*client, 1) == 1);
+    lock.lock();
+    CHECK(state.most_at_once == 1);
+    state.open = true;
+    state.changed.notify_all();
+  }
+}
+
+TEST_CASE("a station may take shorter requests only") {
+  Running station({.request_bytes = 4096});
+  const RawClient client(station.path());
+  client.send(std::string(5000, 'x'));
+  CHECK(client.all().find("api.request-too-large") != std::string::npos);
 }
 
 TEST_CASE("a socket file that nobody answers on is replaced, one that somebody answers on is not") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// CSV that spreadsheets read as it was meant: quoting, formulas made harmless, nothing left out.
+// CSV that spreadsheets read as it was meant, JSON that other systems do: nothing left out, nothing broken out of.
 #include "db/export.hpp"
 
 #include <algorithm>
@@ -134,4 +134,115 @@ TEST_CASE("the units' CSV gives times with the offset of the station's zone") {
   const auto rows = parse_csv(units_csv(std::vector{row}));
   CHECK(cell(rows, 1, "opened_at") == "2026-11-21T06:30:00.000-03:30");
   CHECK(cell(rows, 1, "closed_at") == "2026-11-21T06:35:00.000-03:30");
+}
+
+namespace {
+
+// An attempt of each kind: passed with steps and findings, failed without a unit, open.
+struct ExportStation : Station {
+  ExportStation() {
+    const AttemptId id = good(records->open_attempt(opening("7")));
+    UnitIdentity who = identity("SN \"1\",\\");
+    who.manual_serial = true;
+    good(records->identify(id, who));
+    const auto started = at("2026-11-21T10:00:05.250Z");
+    good(records->add_step(id, {"write", true, started, std::chrono::milliseconds(2000), 64'000'000, "", ""}));
+    good(records->add_step(id, {"read-back", true, started, {}, 5, "", ""}));
+    const std::vector<FindingRow> findings = {{"layout.gpt-backup", "pass", "error", "a", "b", "fine"},
+                                              {"bcd.recovery-disabled", "fail", "warning", "yes", "no", "off"},
+                                              {"bcd.recovery-disabled", "not-checked", "error", "", "", ""}};
+    good(records->add_findings(id, findings));
+    good(records->close_attempt(id, passed()));
+    whole_attempt(*records, opening("8"), std::nullopt, failed("device.silent"));
+    good(records->open_attempt(opening("9")));
+  }
+  [[nodiscard]] std::vector<std::string> lines(UnitsFormat format, const Period& period = {}) const {
+    std::string text;
+    const auto count = good(export_units(*records, period, format, "line-3", [&](std::string_view piece) {
+      text += piece;
+      return core::Status();
+    }));
+    std::vector<std::string> out;
+    std::size_t begin = 0;
+    for (std::size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
+      out.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    CHECK(begin == text.size());
+    CHECK(out.size() == count + (format == UnitsFormat::csv ? 1 : 0));
+    return out;
+  }
+};
+
+// What SQLite's JSON functions find in a line.
+std::string at_path(const std::string& line, const std::string& path) {
+  SQLite::Database memory(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+  SQLite::Statement query(memory, "SELECT json_valid(?1), COALESCE(json_extract(?1, ?2), 'null')");
+  query.bind(1, line);
+  query.bind(2, path);
+  REQUIRE(query.executeStep());
+  REQUIRE(query.getColumn(0).getInt() == 1);
+  return query.getColumn(1).getString();
+}
+
+}  // namespace
+
+TEST_CASE("JSON lines hold everything about an attempt, failures and open ones included") {
+  const ExportStation station;
+  const auto lines = station.lines(UnitsFormat::json_lines);
+  REQUIRE(lines.size() == 3);
+  CHECK(at_path(lines[0], "$.serial") == "SN \"1\",\\");
+  CHECK(at_path(lines[0], "$.verdict") == "passed");
+  CHECK(at_path(lines[0], "$.manual_serial") == "1");
+  CHECK(at_path(lines[0], "$.steps[0].bytes_per_second") == "32000000");
+  CHECK(at_path(lines[0], "$.steps[1].name") == "read-back");
+  CHECK(at_path(lines[0], "$.steps[1].bytes_per_second") == "null");
+  CHECK(at_path(lines[0], "$.findings[1].check") == "bcd.recovery-disabled");
+  CHECK(at_path(lines[1], "$.serial") == "null");
+  CHECK(at_path(lines[1], "$.error_id") == "device.silent");
+  CHECK(at_path(lines[1], "$.steps") == "[]");
+  CHECK(at_path(lines[2], "$.verdict") == "open");
+}
+
+TEST_CASE("OpenHTF records hold an attempt as a test with phases and measurements") {
+  const ExportStation station;
+  const auto lines = station.lines(UnitsFormat::openhtf);
+  REQUIRE(lines.size() == 3);
+  CHECK(at_path(lines[0], "$.dut_id") == "SN \"1\",\\");
+  CHECK(at_path(lines[0], "$.station_id") == "line-3");
+  CHECK(at_path(lines[0], "$.outcome") == "PASS");
+  CHECK(at_path(lines[0], "$.start_time_millis") ==
+        std::to_string(at("2026-11-21T10:00:00.000Z").time_since_epoch().count()));
+  CHECK(at_path(lines[0], "$.phases[0].name") == "write");
+  CHECK(at_path(lines[0], "$.phases[0].start_time_millis") ==
+        std::to_string(at("2026-11-21T10:00:05.250Z").time_since_epoch().count()));
+  CHECK(at_path(lines[0], "$.phases[0].end_time_millis") ==
+        std::to_string(at("2026-11-21T10:00:07.250Z").time_since_epoch().count()));
+  CHECK(at_path(lines[0], "$.phases[0].measurements.bytes.measured_value") == "64000000");
+  CHECK(at_path(lines[0], "$.phases[2].name") == "findings");
+  CHECK(at_path(lines[0], "$.phases[2].measurements.\"layout.gpt-backup\".outcome") == "PASS");
+  CHECK(at_path(lines[0], "$.phases[2].measurements.\"bcd.recovery-disabled#1\".outcome") == "FAIL");
+  CHECK(at_path(lines[0], "$.phases[2].measurements.\"bcd.recovery-disabled#2\".outcome") == "UNSET");
+  CHECK(at_path(lines[1], "$.outcome") == "FAIL");
+  CHECK(at_path(lines[1], "$.outcome_details[0].code") == "device.silent");
+  CHECK(at_path(lines[1], "$.phases") == "[]");
+  CHECK(at_path(lines[2], "$.outcome") == "null");
+}
+
+TEST_CASE("a streamed CSV is the same as one made at once, over any number of pieces and for a period") {
+  const ExportStation station;
+  for (int i = 0; i < 450; ++i) good(station.records->open_attempt(opening()));
+  const auto lines = station.lines(UnitsFormat::csv);
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  CHECK(text == units_csv(good(station.records->attempts({}))));
+  const Period period{at("2026-11-21T10:00:00.000Z"), at("2026-11-21T10:00:01.000Z")};
+  CHECK(station.lines(UnitsFormat::json_lines, period).size() == 1);
+}
+
+TEST_CASE("an export ends with the error of the place that it goes to") {
+  const ExportStation station;
+  const auto result = export_units(*station.records, {}, UnitsFormat::csv, "",
+                                   [](std::string_view) -> core::Status { return core::fail("io.disk-full"); });
+  CHECK(error_id(result) == "io.disk-full");
 }

@@ -4,7 +4,10 @@
 #include "tests/unit/db/fault_vfs.hpp"
 
 #include <sqlite3.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <csignal>
 #include <limits>
 #include <new>
 
@@ -13,18 +16,25 @@ namespace imprint::db::test {
 struct FaultVfs::State {
   sqlite3_vfs vfs{};
   sqlite3_vfs* system = nullptr;
-  std::uint64_t calls = 0;
-  std::uint64_t nth = std::numeric_limits<std::uint64_t>::max();
-  Fault fault = Fault::once;
-  bool failed = false;
+  std::atomic<std::uint64_t> calls = 0;
+  std::atomic<std::uint64_t> nth = std::numeric_limits<std::uint64_t>::max();
+  std::atomic<Fault> fault = Fault::once;
+  std::atomic<bool> failed = false;
 
-  // Whether this call is to fail.
-  bool strikes(bool is_write) {
-    ++calls;
-    const bool due = fault == Fault::once ? calls == nth : calls >= nth;
-    const bool strike = due && (fault != Fault::disk_full || is_write);
-    failed = failed || strike;
+  enum class Call { looks, changes, writes };
+  // Whether this call is to fail. Does not return where the process is to end, but for a write, half of which is made.
+  bool strikes(Call call) {
+    if (fault == Fault::kill && call == Call::looks) return false;
+    const std::uint64_t number = ++calls;
+    const bool due = fault == Fault::once || fault == Fault::kill ? number == nth : number >= nth;
+    const bool strike = due && (fault != Fault::disk_full || call == Call::writes);
+    if (strike) failed = true;
+    if (strike && fault == Fault::kill && call == Call::changes) die();
     return strike;
+  }
+  [[noreturn]] static void die() {
+    ::kill(::getpid(), SIGKILL);
+    for (;;) ::pause();
   }
 };
 
@@ -43,32 +53,33 @@ FaultVfs::State& state_of(sqlite3_vfs* vfs) { return *static_cast<FaultVfs::Stat
 
 int close_file(sqlite3_file* file) { return real(file)->pMethods->xClose(real(file)); }
 int read_file(sqlite3_file* file, void* out, int amount, sqlite3_int64 offset) {
-  if (shim(file).state->strikes(false)) return SQLITE_IOERR_READ;
+  if (shim(file).state->strikes(FaultVfs::State::Call::looks)) return SQLITE_IOERR_READ;
   return real(file)->pMethods->xRead(real(file), out, amount, offset);
 }
 int write_file(sqlite3_file* file, const void* data, int amount, sqlite3_int64 offset) {
   FaultVfs::State& state = *shim(file).state;
-  if (state.strikes(true)) {
+  if (state.strikes(FaultVfs::State::Call::writes)) {
     // A disk that fills up takes the first half of a write before it refuses.
     if (amount >= 2) real(file)->pMethods->xWrite(real(file), data, amount / 2, offset);
+    if (state.fault == Fault::kill) FaultVfs::State::die();
     return state.fault == Fault::disk_full ? SQLITE_FULL : SQLITE_IOERR_WRITE;
   }
   return real(file)->pMethods->xWrite(real(file), data, amount, offset);
 }
 int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
-  if (shim(file).state->strikes(false)) return SQLITE_IOERR_TRUNCATE;
+  if (shim(file).state->strikes(FaultVfs::State::Call::changes)) return SQLITE_IOERR_TRUNCATE;
   return real(file)->pMethods->xTruncate(real(file), size);
 }
 int sync_file(sqlite3_file* file, int flags) {
-  if (shim(file).state->strikes(false)) return SQLITE_IOERR_FSYNC;
+  if (shim(file).state->strikes(FaultVfs::State::Call::changes)) return SQLITE_IOERR_FSYNC;
   return real(file)->pMethods->xSync(real(file), flags);
 }
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
-  if (shim(file).state->strikes(false)) return SQLITE_IOERR_FSTAT;
+  if (shim(file).state->strikes(FaultVfs::State::Call::looks)) return SQLITE_IOERR_FSTAT;
   return real(file)->pMethods->xFileSize(real(file), size);
 }
 int lock_file(sqlite3_file* file, int level) {
-  if (shim(file).state->strikes(false)) return SQLITE_IOERR_LOCK;
+  if (shim(file).state->strikes(FaultVfs::State::Call::looks)) return SQLITE_IOERR_LOCK;
   return real(file)->pMethods->xLock(real(file), level);
 }
 int unlock_file(sqlite3_file* file, int level) { return real(file)->pMethods->xUnlock(real(file), level); }
@@ -79,7 +90,7 @@ int control(sqlite3_file* file, int op, void* argument) {
 int sector_size(sqlite3_file* file) { return real(file)->pMethods->xSectorSize(real(file)); }
 int characteristics(sqlite3_file* file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
 int shm_map(sqlite3_file* file, int region, int size, int extend, void volatile** out) {
-  if (shim(file).state->strikes(false)) return SQLITE_IOERR_SHMMAP;
+  if (shim(file).state->strikes(FaultVfs::State::Call::looks)) return SQLITE_IOERR_SHMMAP;
   return real(file)->pMethods->xShmMap(real(file), region, size, extend, out);
 }
 int shm_lock(sqlite3_file* file, int offset, int n, int flags) {
@@ -98,19 +109,19 @@ int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags,
   FaultVfs::State& state = state_of(vfs);
   auto* made =
       new (file) ShimFile{{nullptr}, &state, reinterpret_cast<sqlite3_file*>(static_cast<void*>(&shim(file) + 1))};
-  if (state.strikes(false)) return SQLITE_CANTOPEN;
+  if (state.strikes(FaultVfs::State::Call::looks)) return SQLITE_CANTOPEN;
   const int status = state.system->xOpen(state.system, path, made->real, flags, out_flags);
   if (status == SQLITE_OK) made->base.pMethods = &kMethods;
   return status;
 }
 int delete_file(sqlite3_vfs* vfs, const char* path, int sync) {
   FaultVfs::State& state = state_of(vfs);
-  if (state.strikes(false)) return SQLITE_IOERR_DELETE;
+  if (state.strikes(FaultVfs::State::Call::changes)) return SQLITE_IOERR_DELETE;
   return state.system->xDelete(state.system, path, sync);
 }
 int access_file(sqlite3_vfs* vfs, const char* path, int flags, int* out) {
   FaultVfs::State& state = state_of(vfs);
-  if (state.strikes(false)) return SQLITE_IOERR_ACCESS;
+  if (state.strikes(FaultVfs::State::Call::looks)) return SQLITE_IOERR_ACCESS;
   return state.system->xAccess(state.system, path, flags, out);
 }
 

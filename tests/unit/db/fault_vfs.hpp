@@ -13,9 +13,10 @@ enum class Fault {
   once,       // the Nth call fails, the disk is well again afterwards
   for_good,   // the Nth call and every one after it
   disk_full,  // from the Nth call on, writes find no room; everything else works
+  kill,       // the process ends as by kill -9 in the middle of the Nth call that changes a file; only those count
 };
 
-// Registered for as long as it lives. Not thread-safe.
+// Registered for as long as it lives. Set up by one thread; SQLite may call from any.
 class FaultVfs {
  public:
   FaultVfs();

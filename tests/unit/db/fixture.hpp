@@ -16,6 +16,7 @@
 #include "db/iso_time.hpp"
 #include "db/records.hpp"
 #include "flash/core/clock.hpp"
+#include "flash/core/errors.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 namespace imprint::db::test {
@@ -108,6 +109,15 @@ inline AttemptId whole_attempt(Records& records, const NewAttempt& start, const 
 // Opens the file beside the records as a person with sqlite3 would, without the product's pragmas.
 inline SQLite::Database raw(const std::filesystem::path& path, int flags = SQLite::OPEN_READWRITE) {
   return SQLite::Database(path.native(), flags, 1000);
+}
+
+// Changes a row in spite of the triggers, as somebody who knows SQLite would.
+inline void forge(const std::filesystem::path& path, const std::string& table, const std::string& sql) {
+  auto database = raw(path);
+  for (const char* kind : {"_no_update", "_no_delete", "_no_replace", "_counted"}) {
+    database.exec("DROP TRIGGER IF EXISTS " + table + kind);
+  }
+  database.exec(sql);
 }
 
 }  // namespace imprint::db::test

@@ -276,6 +276,40 @@ TEST_CASE("a period takes in its beginning and leaves out its end") {
   CHECK(good(station.records->attempts({core::UtcTime::max(), std::nullopt})).empty());
 }
 
+TEST_CASE("of a period at most so many attempts are given, the newest, oldest first") {
+  Station station;
+  station.clock.set("2026-11-21T10:00:00.000Z");
+  for (int i = 1; i <= 6; ++i) good(station.records->open_attempt(opening()));
+  station.clock.set("2020-01-01T00:00:00.000Z");  // newest is who came last, not whose clock says so
+  good(station.records->open_attempt(opening()));
+  const auto ids = [&](const Period& period, std::optional<std::uint32_t> newest) {
+    std::vector<AttemptId> out;
+    for (const AttemptRow& row : good(station.records->attempts(period, newest))) out.push_back(row.id);
+    return out;
+  };
+  using Ids = std::vector<AttemptId>;
+  const Period whole;
+  CHECK(ids(whole, std::nullopt) == Ids{1, 2, 3, 4, 5, 6, 7});
+  CHECK(ids(whole, 3) == Ids{5, 6, 7});
+  CHECK(ids(whole, 7) == Ids{1, 2, 3, 4, 5, 6, 7});
+  CHECK(ids(whole, 4'000'000'000) == Ids{1, 2, 3, 4, 5, 6, 7});
+  CHECK(ids(whole, 0).empty());
+  const Period that_day{at("2026-11-21T10:00:00.000Z"), at("2026-11-21T10:00:05.000Z")};
+  CHECK(ids(that_day, 2) == Ids{4, 5});
+  CHECK(ids({std::nullopt, at("2026-01-01T00:00:00.000Z")}, 2) == Ids{7});
+}
+
+TEST_CASE("the newest attempts read back whole, with serial and closing") {
+  Station station;
+  for (int i = 0; i < 50; ++i) whole_attempt(*station.records, opening(), "S" + std::to_string(i), passed());
+  good(station.records->open_attempt(opening()));
+  const auto rows = good(station.records->attempts({}, 10));
+  REQUIRE(rows.size() == 10);
+  CHECK(rows.front().identity.serial == "S41");
+  CHECK(rows[8].close->verdict == AttemptVerdict::passed);
+  CHECK_FALSE(rows.back().close);
+}
+
 TEST_CASE("eight slots may write at the same time") {
   Station station;
   const core::SystemClock clock;

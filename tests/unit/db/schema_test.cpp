@@ -60,14 +60,16 @@ TEST_CASE("the view of attempts has the columns that it is documented with") {
       shown(station.folder.database(), "SELECT group_concat(name, ' ') FROM pragma_table_info('attempts')") ==
       "id unit_id serial product slot port_path protocol platform_id device_unique_id image_sha256 image_signer policy "
       "opened_at closed_at utc_offset_minutes verdict proof error_id error_class detail training ordinal "
-      "program_version recipe_digest trust_digest\n");
+      "program_version recipe_digest trust_digest slot_map_digest rules_digest work_order session_id operator_id "
+      "reason "
+      "device_serial mac manual_serial\n");
 }
 
 TEST_CASE("every table is strict") {
   Station station;
   CHECK(shown(station.folder.database(),
               "SELECT COUNT(*), SUM(strict) FROM pragma_table_list WHERE type = 'table' AND schema = 'main' "
-              "AND name NOT LIKE 'sqlite_%'") == "8|8\n");
+              "AND name NOT LIKE 'sqlite_%'") == "42|42\n");
 }
 
 TEST_CASE("no table lets a row be changed, deleted or replaced, not even for a person with sqlite3") {

@@ -52,13 +52,16 @@ class Nobody final : public engine::TransferObserver {
 };
 
 // The station's steps with a disk, from identification to the proof.
-core::Status flash(devices::MassStorageTarget& target, engine::VerifiedImage& image) {
+core::Status flash(devices::MassStorageTarget& target, engine::VerifiedImage& image,
+                   const engine::FlashPolicy& policy = {}) {
   IMPRINT_TRY(const auto identity, target.identify());
-  IMPRINT_TRY(const auto map, engine::check_fit(image.image(), identity));
+  IMPRINT_TRY(const auto plan, engine::plan_for(image, identity, policy));
   Nobody nobody;
-  IMPRINT_CHECK(engine::write_image(target, image, map, nobody, {}));
-  IMPRINT_TRY(const auto disk, target.open_disk());
-  return engine::read_back(image, *disk, {}, {});
+  engine::PhaseMeter meter;
+  engine::WriteOutcome outcome;
+  IMPRINT_CHECK(engine::write_image(target, image, *plan, policy, nobody, meter, {}, outcome));
+  IMPRINT_TRY(const auto disk, target.open_queue());
+  return engine::read_back(image, *plan, policy, *disk, {}, meter, {});
 }
 
 std::shared_ptr<engine::VerifiedImage> small_image(std::uint64_t disk_size) {
@@ -192,12 +195,16 @@ TEST_CASE("a disk that is another one, or in use, by the time it is opened is no
 
 TEST_CASE("whichever call to a disk fails, no success is reported, and the same disk passes afterwards") {
   const auto image = small_image(1 << 20);
-  for (const DiskFault fault : {DiskFault::fail, DiskFault::vanish}) {
+  for (const auto& [fault, has_ring] : {std::pair{DiskFault::fail, false},
+                                        {DiskFault::vanish, false},
+                                        {DiskFault::fail, true},
+                                        {DiskFault::vanish, true}}) {
     unsigned call = 0;
     for (bool happened = true; happened;) {
       const auto fake = fake_disk(1 << 20);
       fixture::DiskSystem system(*fake);
       fake->fault = fault;
+      fake->has_ring = has_ring;
       fake->at_call = ++call;
       fake->when_vanishing = [&] { system.unplug(); };
       devices::MassStorageTarget target(setup_for(fake, system));

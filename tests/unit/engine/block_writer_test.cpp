@@ -71,6 +71,16 @@ struct Line {
   }
 };
 
+core::Status write(const Line& line, RecordedDisk& disk, Counter& counter, const std::stop_token& stop = {}) {
+  const engine::WritePlan plan(line.map, {}, {});
+  const auto queue = engine::one_by_one(disk.bytes.size(), &disk, nullptr);
+  engine::PhaseMeter meter;
+  engine::WriteOutcome outcome;
+  auto done = engine::write_blocks(*line.image, plan, {}, *queue, counter, meter, stop, outcome);
+  CHECK(meter.view().done == counter.done);
+  return done;
+}
+
 // A table at both ends of a disk of 4 MiB, and something between.
 fixture::FileOptions with_tables() {
   fixture::FileOptions options;
@@ -89,7 +99,7 @@ TEST_CASE("every form of image is applied to a disk, and reads back") {
     const Line line(options);
     RecordedDisk disk = line.disk(0);
     Counter counter;
-    REQUIRE(engine::write_blocks(*line.image, line.map, disk, counter, {}));
+    REQUIRE(write(line, disk, counter));
     CHECK((disk.bytes == fixture::expected_disk(options.stores[0], 0)));
     CHECK(counter.done == line.map.described_bytes());
     CHECK(engine::read_back(*line.image, core::MemorySource(disk.bytes), {}, {}));
@@ -100,7 +110,7 @@ TEST_CASE("what the image leaves out stays as it was, but for old partition tabl
   const Line line(with_tables());
   RecordedDisk disk = line.disk(0xA5);
   Counter counter;
-  REQUIRE(engine::write_blocks(*line.image, line.map, disk, counter, {}));
+  REQUIRE(write(line, disk, counter));
   CHECK(disk.bytes[engine::kTableBytes] == 0xA5);
   CHECK(disk.bytes[engine::kTableBytes - 1] == 0);
   CHECK(disk.bytes[disk.bytes.size() - engine::kTableBytes - 1] == 0xA5);
@@ -111,7 +121,7 @@ TEST_CASE("tables are wiped before anything and written after everything, each o
   const Line line(with_tables());
   RecordedDisk disk = line.disk(0xA5);
   Counter counter;
-  REQUIRE(engine::write_blocks(*line.image, line.map, disk, counter, {}));
+  REQUIRE(write(line, disk, counter));
   const auto& events = disk.events;
   REQUIRE(events.size() == 12);
   CHECK((events[0].is_zero && events[0].offset == 0 && events[0].length == engine::kTableBytes));
@@ -134,7 +144,7 @@ TEST_CASE("a disk whose writing was interrupted anywhere has no first sector, an
     RecordedDisk disk = line.disk(0xA5);
     disk.fail_at = n;
     Counter counter;
-    const auto done = engine::write_blocks(*line.image, line.map, disk, counter, {});
+    const auto done = write(line, disk, counter);
     if (done) {
       CHECK(n == 13);
       break;
@@ -152,7 +162,7 @@ TEST_CASE("writing stops where it is told to") {
   RecordedDisk disk = line.disk(0xA5);
   Counter counter;
   counter.stop_after = 1;
-  const auto done = engine::write_blocks(*line.image, line.map, disk, counter, counter.source.get_token());
+  const auto done = write(line, disk, counter, counter.source.get_token());
   CHECK(done.error().id() == "job.cancelled");
   CHECK(core::is_zero(core::ByteView(disk.bytes).first(512)));
 }
@@ -165,6 +175,6 @@ TEST_CASE("a smaller disk than both tables is written whole") {
   const Line line(options);
   RecordedDisk disk = line.disk(0xA5);
   Counter counter;
-  REQUIRE(engine::write_blocks(*line.image, line.map, disk, counter, {}));
+  REQUIRE(write(line, disk, counter));
   CHECK((disk.bytes == fixture::expected_disk(options.stores[0], 0)));
 }

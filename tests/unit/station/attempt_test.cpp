@@ -78,7 +78,7 @@ TEST_CASE("a recipe that reads back where it is possible holds whoever can be re
 TEST_CASE("a recipe that asks for a reboot ends with one") {
   Line line;
   auto rebooting = recipe();
-  rebooting.after_pass = AfterPass::reboot;
+  rebooting.flash.after_pass = engine::AfterPass::reboot;
   const auto session = line.start(rebooting);
   REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
   CHECK(Line::next(*session).verdict == db::AttemptVerdict::passed);
@@ -122,7 +122,11 @@ TEST_CASE("a bare disk is read back whatever the recipe says, and passes only wh
   const auto storage = virtual_device::VirtualStorage::create(line.folder.path(), image_options().disk_size);
   REQUIRE(storage.has_value());
   BareDiskBus bus({*storage, keeps ? 0U : 512U});
-  SessionConfig config{trusting, armed_image(), {{"1", BareDiskBus::port()}}, line.folder.path(), true};
+  SessionConfig config{.recipe = trusting,
+                       .image = armed_image(),
+                       .slots = {{"1", BareDiskBus::port()}},
+                       .scratch = line.folder.path(),
+                       .training = true};
   const auto session = Session::start(std::move(config), bus, *line.records, line.clock);
   REQUIRE(session.has_value());
   const AttemptResult result = Line::next(**session);

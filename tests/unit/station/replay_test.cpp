@@ -252,7 +252,7 @@ TEST_CASE("a recorded attempt with a UFP device agrees, with its end and with it
 TEST_CASE("a reboot that the recipe asked for is asked for again") {
   RecordedLine line;
   auto rebooting = recipe();
-  rebooting.after_pass = AfterPass::reboot;
+  rebooting.flash.after_pass = engine::AfterPass::reboot;
   REQUIRE(line.flash(line.options(), false, rebooting).verdict == db::AttemptVerdict::passed);
   CHECK(line.replay().result == ReplayResult::agrees);
 }
@@ -383,7 +383,7 @@ TEST_CASE("a host that gives up while the recorded one went on differs, whatever
 TEST_CASE("a PASS with rules is compared up to where the rules begin") {
   RecordedLine line;
   auto with_reboot = recipe();
-  with_reboot.after_pass = AfterPass::reboot;
+  with_reboot.flash.after_pass = engine::AfterPass::reboot;
   REQUIRE(line.flash(line.options(), false, with_reboot).verdict == db::AttemptVerdict::passed);
   const auto recording = read(line.all());
   Remake remake;

@@ -121,7 +121,7 @@ TEST_CASE("a device that is switched to mass storage for its read-back stays one
   Line line;
   auto what = recipe();
   const bool reboots = GENERATE(false, true);
-  if (reboots) what.after_pass = AfterPass::reboot;
+  if (reboots) what.flash.after_pass = engine::AfterPass::reboot;
   what.reboot_time = std::chrono::hours(1);
   const auto session = line.start(what);
   auto options = line.device(1)->options();
@@ -184,7 +184,7 @@ TEST_CASE("a disk that does not hold the image fails the attempt that waited for
 TEST_CASE("a device that comes back within the time of a reboot starts nothing, and is not shown as passed") {
   Line line;
   auto rebooting = recipe();
-  rebooting.after_pass = AfterPass::reboot;
+  rebooting.flash.after_pass = engine::AfterPass::reboot;
   rebooting.reboot_time = std::chrono::hours(1);
   const auto session = line.start(rebooting);
   REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());

@@ -5,10 +5,10 @@
 #include "flash/core/errors.hpp"
 #include "flash/ffu/errors.hpp"
 #include "station/cli/console.hpp"
-#include "station/cli/period.hpp"
 #include "station/cli/slot_lines.hpp"
 #include "station/cli/tables.hpp"
 #include "station/errors.hpp"
+#include "station/period.hpp"
 
 using namespace imprint;
 using namespace imprint::station;

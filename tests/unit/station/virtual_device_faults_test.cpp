@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Words on a command line become fault scripts, or are refused.
-#include "station/cli/virtual_device_faults.hpp"
+#include "station/training/faults.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace imprint;
-using namespace imprint::station::cli;
+using namespace imprint::station::training;
 using virtual_device::AnswerFault;
 using virtual_device::UfpFaults;
 

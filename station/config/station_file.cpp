@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Reads station.toml, table by table.
+#include "station/config/station_file.hpp"
+
+#include <algorithm>
+
+#include "station/config/product_words.hpp"
+#include "station/config/table_reader.hpp"
+
+namespace imprint::station::config {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMostSocketBytes = 107;     // sun_path, less its end
+constexpr std::uint64_t kMostRequest = 1U << 20;  // the API reads no more
+constexpr milliseconds kDay = std::chrono::hours(24);
+
+bool is_id(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+           c == '.';
+  };
+  return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, fits);
+}
+
+// "Europe/Berlin": it becomes a file's name below the zones' folder.
+bool is_zone(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+           c == '+' || c == '/';
+  };
+  return !text.starts_with('/') && !text.ends_with('/') && std::ranges::all_of(text, fits);
+}
+
+bool is_language(std::string_view text) {
+  const auto small = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto large = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (text.size() != 2 && (text.size() != 5 || text[2] != '-')) return false;
+  if (!std::ranges::all_of(text.substr(0, 2), small)) return false;
+  return text.size() == 2 || std::ranges::all_of(text.substr(3), large);
+}
+
+void read_identity(TableReader& root, StationFile& station) {
+  root.require("station", "[station] with id = \"line-1\"");
+  auto table = root.table("station");
+  if (!table) return;
+  table->require("id", "id = \"line-1\"");
+  if (table->text("id", station.id) && !is_id(station.id))
+    table->complain("id", "a station's id is at most 64 letters, digits, '-', '_' and '.'",
+                    "write what is to stand in the records, such as \"line-1\", and put the rest into name");
+  station.name = station.id;
+  table->text("name", station.name);
+  if (table->text("zone", station.zone) && !is_zone(station.zone))
+    table->complain("zone", "this is no name of a time zone", "write one such as \"Europe/Berlin\"");
+  if (table->text("language", station.language) && !is_language(station.language))
+    table->complain("language", "this is no language", "write one such as \"en\" or \"pt-BR\"");
+  table->flag("training", station.training);
+  take_word(*table, "policy", kPolicies, station.policy);
+  table->finish();
+}
+
+void read_folders(TableReader& root, StationFile& station) {
+  auto table = root.table("folders");
+  if (!table) return;
+  table->path("records", station.records);
+  table->path("images", station.images);
+  table->path("scratch", station.scratch);
+  table->path("backups", station.backups);
+  table->path("trust", station.trust);
+  // The store removes what it does not know, and records must not lie where somebody tidies up.
+  const std::array<std::pair<std::string_view, const std::filesystem::path*>, 5> folders{{{"records", &station.records},
+                                                                                          {"images", &station.images},
+                                                                                          {"scratch", &station.scratch},
+                                                                                          {"backups", &station.backups},
+                                                                                          {"trust", &station.trust}}};
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    for (std::size_t j = i + 1; j < folders.size(); ++j) {
+      if (*folders.at(i).second == *folders.at(j).second)
+        table->conflict(folders.at(j).first, "it is the folder of " + std::string(folders.at(i).first),
+                        "give it one of its own");
+    }
+  }
+  table->finish();
+}
+
+void read_socket(TableReader& table, std::string_view key, std::filesystem::path& out) {
+  if (table.path(key, out) && out.native().size() > kMostSocketBytes)
+    table.complain(key, "a socket's path has at most 107 bytes",
+                   "write a shorter path, such as \"/run/imprint/api.sock\"");
+}
+
+void read_api(TableReader& root, StationFile& station) {
+  auto table = root.table("api");
+  if (!table) return;
+  read_socket(*table, "socket", station.api_socket);
+  read_socket(*table, "metrics-socket", station.metrics_socket);
+  if (station.api_socket == station.metrics_socket)
+    table->conflict("metrics-socket", "it is the API's socket", "give it another name");
+  table->number("max-clients", 1U, 1000U, station.max_clients);
+  table->size("max-request", 4096, kMostRequest, station.max_request);
+  table->finish();
+}
+
+void read_people(TableReader& root, StationFile& station) {
+  auto table = root.table("people");
+  if (!table) return;
+  people::AttemptRules& rules = station.attempts;
+  table->number("pin-length", 4U, 16U, station.pin.min_length);
+  table->number("free-attempts", 0U, 20U, rules.free);
+  table->duration("first-delay", std::chrono::seconds(1), std::chrono::hours(1), rules.first_delay);
+  table->duration("longest-delay", std::chrono::seconds(1), kDay, rules.longest_delay);
+  table->number("lock-after", 0U, 1000U, rules.lock_after);
+  table->duration("sign-out-after", milliseconds(0), kDay, station.sign_out_after);
+  if (rules.longest_delay < rules.first_delay)
+    table->conflict("longest-delay", "it is shorter than first-delay", "make it as long at least");
+  if (rules.lock_after != 0 && rules.lock_after <= rules.free)
+    table->conflict("lock-after", "a person would be locked before any delay", "make it larger than free-attempts");
+  // Four digits are 10,000: without a lock they are all tried some day.
+  if (station.pin.min_length < 6 && rules.lock_after == 0)
+    table->conflict("pin-length", "so short a PIN needs a lock", "write pin-length = 6, or lock-after = 10");
+  table->finish();
+}
+
+void read_records(TableReader& root, StationFile& station) {
+  auto table = root.table("records");
+  if (!table) return;
+  table->number("retention-days", 0U, 36'500U, station.retention_days);
+  table->number("backup-hours", 0U, 8760U, station.backup_hours);
+  table->finish();
+}
+
+void read_line(TableReader& root, StationFile& station) {
+  if (auto scan = root.table("scan")) {
+    scan->duration("hold", std::chrono::seconds(1), std::chrono::hours(1), station.scan_hold);
+    scan->finish();
+  }
+  if (auto quarantine = root.table("quarantine")) {
+    quarantine->number("unit-failures", 0U, 1000U, station.quarantine.unit_failures);
+    quarantine->number("slot-failures-in-a-row", 0U, 1000U, station.quarantine.slot_failures_in_a_row);
+    quarantine->finish();
+  }
+}
+
+}  // namespace
+
+Parsed<StationFile> parse_station_file(std::string_view text, const std::filesystem::path& file) {
+  auto toml = parse_toml(text, file);
+  if (!toml.value) return {std::nullopt, std::move(toml.complaints)};
+  FileNotes notes(file);
+  TableReader root(*toml.value, "", {1, 1}, notes);
+  StationFile station;
+  station.file = file;
+  station.places = places_of(*toml.value);
+  read_identity(root, station);
+  read_folders(root, station);
+  read_api(root, station);
+  read_people(root, station);
+  read_records(root, station);
+  read_line(root, station);
+  root.finish();
+  Complaints complaints = notes.take();
+  if (!complaints.empty()) return {std::nullopt, std::move(complaints)};
+  return {std::move(station), {}};
+}
+
+}  // namespace imprint::station::config

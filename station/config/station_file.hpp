@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// station.toml: what is the same for all products of a station.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "flash/trust/policy.hpp"
+#include "station/admission/quarantine_rule.hpp"
+#include "station/config/complaint.hpp"
+#include "station/people/attempt_limiter.hpp"
+#include "station/people/pin.hpp"
+
+namespace imprint::station::config {
+
+struct StationFile {
+  std::filesystem::path file;
+  Places places;               // of the settings in it
+  std::string id = "station";  // in the records: letters, digits, '-', '_' and '.'
+  std::string name;            // on screens; the id where none is given
+  std::string zone;            // "Europe/Berlin", of times that records keep; empty: the machine's
+  std::string language = "en";
+  bool training = false;
+  trust::Policy policy = trust::Policy::retail;  // products may ask for more, not for less
+
+  std::filesystem::path records = "/var/lib/imprint/records";
+  std::filesystem::path images = "/var/lib/imprint/images";
+  std::filesystem::path scratch = "/var/lib/imprint/scratch";
+  std::filesystem::path backups = "/var/lib/imprint/backups";
+  std::filesystem::path trust = "/etc/imprint/trust";
+
+  std::filesystem::path api_socket = "/run/imprint/api.sock";
+  std::filesystem::path metrics_socket;  // empty: none
+  unsigned max_clients = 32;             // half of them of one user
+  std::uint64_t max_request = 1U << 20;  // bytes of a line
+
+  std::chrono::milliseconds scan_hold = std::chrono::seconds(60);
+  admission::QuarantineLimits quarantine;
+
+  people::PinRules pin;
+  people::AttemptRules attempts;
+  std::chrono::milliseconds sign_out_after = std::chrono::minutes(30);  // without a touch; 0: never
+
+  unsigned retention_days = 0;  // 0: for ever
+  unsigned backup_hours = 24;   // between backups; 0: none by itself
+};
+
+// Opens nothing. Relative paths are relative to the file's folder.
+[[nodiscard]] Parsed<StationFile> parse_station_file(std::string_view text, const std::filesystem::path& file);
+
+}  // namespace imprint::station::config

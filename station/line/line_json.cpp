@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Members in the order in which people read them.
+#include "station/line/line_json.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <cmath>
+
+#include "flash/core/text.hpp"
+
+namespace imprint::station::line {
+
+namespace json = boost::json;
+
+json::object to_json(const SlotStatus& status) {
+  json::object out{{"slot", core::printable(status.slot)},
+                   {"phase", to_string(status.phase)},
+                   {"training", status.training},
+                   {"attempt_here", status.attempt},
+                   {"serial", core::printable(status.serial)},
+                   {"bytes_done", status.done},
+                   {"bytes_due", status.due},
+                   {"bytes_per_second", std::llround(status.rate)}};
+  out["seconds_left"] = status.left ? json::value(status.left->count()) : json::value(nullptr);
+  out["verdict"] = status.verdict ? json::value(db::to_string(*status.verdict)) : json::value(nullptr);
+  out["proof"] = db::to_string(status.proof);
+  out["error"] = status.error_id;
+  out["message"] = core::printable(status.message);
+  return out;
+}
+
+json::object to_json(const AttemptResult& result, bool training) {
+  json::object out;
+  out["attempt"] = result.id ? json::value(*result.id) : json::value(nullptr);
+  out["slot"] = core::printable(result.slot);
+  out["training"] = training;
+  out["serial"] = core::printable(result.serial);
+  out["protocol"] = core::printable(result.protocol);
+  out["verdict"] = db::to_string(result.verdict);
+  out["proof"] = db::to_string(result.proof);
+  out["error"] = result.error ? json::value(result.error->id()) : json::value(nullptr);
+  out["message"] = result.error ? result.error->message() : "";
+  out["remedy"] = result.error ? std::string(result.error->row().remedy) : "";
+  out["bytes_written"] = result.written;
+  out["write_ms"] = result.write_time.count();
+  out["note"] = core::printable(result.note);
+  return out;
+}
+
+json::object to_json(const db::OrderRow& order, const db::OrderProgress& progress) {
+  json::object out{{"number", core::printable(order.number)},
+                   {"product", core::printable(order.product)},
+                   {"quantity", order.quantity},
+                   {"created", core::to_iso8601_local(order.created)}};
+  out["due"] = order.due ? json::value(core::to_iso8601_local(*order.due)) : json::value(nullptr);
+  out["closed"] = order.closed ? json::value(core::to_iso8601_local(*order.closed)) : json::value(nullptr);
+  out["closed_reason"] = core::printable(order.closed_reason);
+  out["passed"] = progress.passed;
+  out["failed"] = progress.failed;
+  out["incomplete"] = progress.incomplete;
+  out["scrapped"] = progress.scrapped;
+  out["reworked"] = progress.reworked;
+  out["running"] = progress.open;
+  out["refused"] = progress.refused;
+  out["aborted"] = progress.aborted;
+  out["remaining"] = progress.remaining;
+  return out;
+}
+
+}  // namespace imprint::station::line

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The line's questions to a device, in the order in which they cost least.
+#include "station/line/line_rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "db/admissions.hpp"
+#include "db/rulings.hpp"
+#include "station/admission/errors.hpp"
+#include "station/admission/serial_range.hpp"
+#include "station/attempt.hpp"
+#include "station/errors.hpp"
+#include "station/line/errors.hpp"
+
+namespace imprint::station::line {
+namespace {
+
+// The file's word for what a target calls itself.
+bool is_protocol(config::Protocol protocol, const engine::DeviceIdentity& identity) {
+  return config::to_string(protocol) == identity.protocol ||
+         (protocol == config::Protocol::disk && identity.is_bare_disk);
+}
+
+// "passed 2026-11-21T10:20:30.123Z in slot 3 (attempt 12)"
+std::string history_text(const std::vector<db::UnitEvent>& history) {
+  std::string text;
+  for (const db::UnitEvent& event : history) {
+    if (!event.verdict) continue;
+    text += fmt::format("{}{} {} in slot {} (attempt {})", text.empty() ? "" : ", ", db::to_string(*event.verdict),
+                        core::to_iso8601(event.closed.value_or(event.opened)), event.slot, event.attempt);
+  }
+  return text;
+}
+
+}  // namespace
+
+void Leaves::give(const std::string& product, const std::string& serial, GivenLeave leave) {
+  const std::scoped_lock lock(mutex_);
+  if (leaves_.size() >= kMost) leaves_.erase(leaves_.begin());
+  leaves_[{product, serial}] = std::move(leave);
+}
+
+std::optional<GivenLeave> Leaves::take(const std::string& product, const std::string& serial) {
+  const std::scoped_lock lock(mutex_);
+  auto node = leaves_.extract({product, serial});
+  if (node.empty()) return std::nullopt;
+  return std::move(node.mapped());
+}
+
+LineRules::LineRules(Parts parts, Armed armed, OnQuarantine on_quarantine)
+    : parts_(std::move(parts)),
+      records_(parts_.records),
+      desk_(parts_.desk),
+      leaves_(parts_.leaves),
+      armed_(std::move(armed)),
+      on_quarantine_(std::move(on_quarantine)) {}
+
+void LineRules::arrived(const std::string& slot) {
+  if (armed_.product.serial.asks_a_person()) desk_.expect(slot);
+}
+
+void LineRules::left(const std::string& slot) { desk_.leave(slot); }
+
+void LineRules::describe(db::NewAttempt& attempt) {
+  attempt.work_order = armed_.order;
+  const auto who = parts_.at_work ? parts_.at_work() : armed_.by;
+  if (who) attempt.session = who->session;
+  attempt.recipe_digest = armed_.recipe_digest;
+  attempt.rules_digest = armed_.rules_digest;
+  attempt.slot_map_digest = armed_.slot_map_digest;
+}
+
+core::Status LineRules::check_protocol(const engine::DeviceIdentity& identity) const {
+  const auto& taken = armed_.product.protocols;
+  if (std::ranges::any_of(taken, [&](config::Protocol one) { return is_protocol(one, identity); })) return {};
+  return fail("line.protocol-refused").with("protocol", identity.protocol);
+}
+
+core::Status LineRules::check_quarantine(db::QuarantineKind kind, const std::string& subject) const {
+  if (subject.empty()) return {};
+  IMPRINT_TRY(const auto found, db::Quarantines(records_).is_quarantined(kind, subject));
+  if (!found) return {};
+  switch (kind) {
+    case db::QuarantineKind::unit:
+      return admission::fail("quarantine.unit", found->why);
+    case db::QuarantineKind::slot:
+      return admission::fail("quarantine.slot", found->why);
+    case db::QuarantineKind::signer:
+      return fail("quarantine.signer", found->why).with("signer", subject);
+    case db::QuarantineKind::image:
+      break;
+  }
+  return fail("quarantine.image", found->why).with("image", subject);
+}
+
+// Of two devices for the last unit of an order only one is begun with.
+core::Status LineRules::take_place(const std::string& slot) {
+  if (!armed_.order) return {};
+  const std::scoped_lock lock(mutex_);
+  const db::Orders orders(records_);
+  IMPRINT_TRY(const auto order, orders.get(*armed_.order));
+  if (order.closed) return fail("order.closed", order.closed_reason).with("order", order.number);
+  IMPRINT_TRY(const auto progress, orders.progress(*armed_.order));
+  if (progress.remaining <= places_.size())
+    return fail("order.quantity-reached").with("quantity", progress.quantity).with("passed", progress.passed);
+  places_.insert(slot);
+  return {};
+}
+
+core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::DeviceIdentity& identity,
+                                         const std::stop_token& stop) {
+  if (closed_) return fail("line.not-armed");
+  if (parts_.at_work && !parts_.at_work()) return fail("people.session-needed");
+  IMPRINT_CHECK(check_quarantine(db::QuarantineKind::slot, slot));
+  IMPRINT_CHECK(check_protocol(identity));
+  IMPRINT_CHECK(take_place(slot));
+  return claim_serial(slot, identity, stop);
+}
+
+core::Result<UnitClaim> LineRules::claim_serial(const std::string& slot, const engine::DeviceIdentity& identity,
+                                                const std::stop_token& stop) {
+  const admission::SerialRule& rule = armed_.product.serial;
+  const admission::DeviceNames device{identity.serial, identity.platform_id};
+  UnitClaim claim;
+  switch (rule.source) {
+    case admission::SerialSource::device:
+      claim.serial = identity.serial;
+      if (claim.serial.empty()) return station::fail("unit.serial-missing");
+      IMPRINT_CHECK(admission::check_serial(rule, claim.serial, false));
+      return claim;
+    case admission::SerialSource::allocated: {
+      IMPRINT_TRY(claim.serial, allocated_serial(identity));
+      return claim;
+    }
+    case admission::SerialSource::scanned:
+    case admission::SerialSource::typed:
+      break;
+  }
+  IMPRINT_TRY(const auto scan, desk_.take(slot, armed_.product.deadlines.scan, stop));
+  claim.serial = admission::serial_of_label(rule, scan.text);
+  claim.manual_serial = scan.manual;
+  IMPRINT_CHECK(admission::check_serial(rule, claim.serial, scan.manual));
+  IMPRINT_CHECK(admission::check_label(rule, claim.serial, device));
+  return claim;
+}
+
+// A device that had a serial before keeps it; numbers are for new ones.
+core::Result<std::string> LineRules::allocated_serial(const engine::DeviceIdentity& identity) {
+  const db::Units units(records_);
+  if (!identity.unique_id.empty() || !identity.serial.empty()) {
+    const bool by_id = !identity.unique_id.empty();
+    IMPRINT_TRY(const auto known,
+                units.find_by(by_id ? db::IdentityKind::device_unique_id : db::IdentityKind::device_serial,
+                              by_id ? identity.unique_id : identity.serial, db::Seen::at_all));
+    for (const db::UnitRow& unit : known)
+      if (unit.product == armed_.product.name) return unit.serial;
+  }
+  if (!armed_.product.serial.range) return admission::fail("serial.range-invalid", "the product's file has none");
+  return admission::allot_serial(*armed_.product.serial.range,
+                                 [this](const admission::SerialRange&) -> core::Result<std::optional<std::uint64_t>> {
+                                   auto allotted = db::Serials(records_).allot(armed_.product.name, std::nullopt);
+                                   if (allotted) return allotted->number;
+                                   if (allotted.error().id() == "records.range-exhausted") return std::nullopt;
+                                   return std::unexpected(std::move(allotted).error());
+                                 });
+}
+
+// A device that the records know under another serial: its label came off another one, or the label is wrong.
+core::Status LineRules::check_device_of_unit(const UnitClaim& claim, const engine::DeviceIdentity& identity) const {
+  if (armed_.product.serial.source == admission::SerialSource::device || identity.unique_id.empty()) return {};
+  IMPRINT_TRY(const auto known, db::Units(records_).find_by(db::IdentityKind::device_unique_id, identity.unique_id));
+  for (const db::UnitRow& unit : known)
+    if (unit.product == armed_.product.name && unit.serial != claim.serial)
+      return fail("unit.device-of-another").with("serial", claim.serial).with("recorded", unit.serial);
+  return {};
+}
+
+core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClaim& claim,
+                                     const engine::DeviceIdentity& identity) {
+  IMPRINT_CHECK(check_quarantine(db::QuarantineKind::image, armed_.image));
+  IMPRINT_CHECK(check_quarantine(db::QuarantineKind::signer, armed_.signer));
+  IMPRINT_TRY(const auto decision, db::Admissions(records_).last(armed_.image));
+  if (decision && decision->admission.decision == "withdrawn")
+    return fail("quarantine.image", decision->admission.detail).with("image", armed_.image);
+  const db::Units units(records_);
+  IMPRINT_TRY(const auto unit, units.find(armed_.product.name, claim.serial));
+  const core::Status right_device = check_device_of_unit(claim, identity);
+  if (!unit && right_device) return Leave{};  // a new one
+  if (!unit) return leave_or(claim, right_device.error());
+  IMPRINT_TRY(const bool scrapped, units.is_scrapped(unit->id));
+  if (scrapped) return fail("unit.scrapped").with("serial", claim.serial);
+  IMPRINT_CHECK(check_quarantine(db::QuarantineKind::unit, db::unit_subject(unit->id)));
+  IMPRINT_TRY(const bool passed_before, records_.has_passed(unit->id));
+  if (!right_device) return leave_or(claim, right_device.error());
+  if (!passed_before) return leave_or(claim, std::nullopt);
+  IMPRINT_TRY(const auto history, units.history(armed_.product.name, claim.serial));
+  return leave_or(claim,
+                  station::fail("unit.serial-duplicate", history_text(history)).with("serial", claim.serial).error());
+}
+
+// A leave is for the next attempt of the unit, needed or not: the reason stands in its record.
+core::Result<Leave> LineRules::leave_or(const UnitClaim& claim, std::optional<core::Error> refusal) {
+  if (auto given = leaves_.take(armed_.product.name, claim.serial)) return given->leave;
+  if (refusal) return std::unexpected(std::move(*refusal));
+  return Leave{};
+}
+
+core::Result<std::optional<std::string>> LineRules::waiver_of(const std::string& check, db::UnitId unit) {
+  IMPRINT_TRY(const auto waivers, db::Rulings(records_).waivers(armed_.product.name, unit, parts_.clock.now()));
+  for (const db::WaiverRow& row : waivers)
+    if (row.waiver.check == check) return fmt::format("{} (waiver {})", row.waiver.reason, row.id);
+  return std::nullopt;
+}
+
+void LineRules::ended(const AttemptResult& result, std::optional<db::UnitId> unit) {
+  desk_.leave(result.slot);
+  {
+    const std::scoped_lock lock(mutex_);
+    places_.erase(result.slot);
+    if (result.verdict == db::AttemptVerdict::passed) failing_.erase(result.slot);
+  }
+  if (result.verdict != db::AttemptVerdict::failed || !result.error) return;
+  if (unit) judge_unit(result, *unit);
+  judge_slot(result);
+}
+
+// What could not be counted is counted at the next failure: the counts come out of the records each time.
+void LineRules::judge_unit(const AttemptResult& result, db::UnitId unit) {
+  if (!admission::counts_against_unit(result.error->row().fault)) return;
+  const db::Quarantines quarantines(records_);
+  const auto failures = quarantines.failures(unit);
+  if (!failures) return;
+  const auto why = admission::judge_unit(armed_.quarantine, result.serial, static_cast<unsigned>(*failures));
+  if (!why) return;
+  const std::string subject = db::unit_subject(unit);
+  if (quarantines.add(db::QuarantineKind::unit, subject, why->message(), {}))
+    on_quarantine_(db::QuarantineKind::unit, result.serial, *why);
+}
+
+void LineRules::judge_slot(const AttemptResult& result) {
+  if (!admission::counts_against_slot(result.error->row().fault)) return;
+  const db::Quarantines quarantines(records_);
+  const auto in_a_row = quarantines.consecutive_failures(result.slot);
+  if (!in_a_row) return;
+  admission::SlotFailures failures{.in_a_row = static_cast<unsigned>(*in_a_row)};
+  {
+    const std::scoped_lock lock(mutex_);
+    auto& serials = failing_[result.slot];
+    serials.insert(result.serial.empty() ? fmt::format("attempt {}", result.id.value_or(0)) : result.serial);
+    failures.units = static_cast<unsigned>(serials.size());
+  }
+  const auto why = admission::judge_slot(armed_.quarantine, result.slot, failures);
+  if (!why) return;
+  if (quarantines.add(db::QuarantineKind::slot, result.slot, why->message(), {}))
+    on_quarantine_(db::QuarantineKind::slot, result.slot, *why);
+}
+
+}  // namespace imprint::station::line

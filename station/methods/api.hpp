@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The station behind its API: a conversation for each connection, in which methods are called.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "db/chain.hpp"
+#include "db/records.hpp"
+#include "flash/core/clock.hpp"
+#include "station/api/event_log.hpp"
+#include "station/images/image_store.hpp"
+#include "station/line/line.hpp"
+#include "station/line/sign_ins.hpp"
+#include "station/methods/method_table.hpp"
+#include "station/service/server.hpp"
+#include "station/training/training_bench.hpp"
+
+namespace imprint::station::methods {
+
+// Counts up with every change after which an old client would misunderstand.
+inline constexpr int kApiNumber = 1;
+
+// All of it outlives the API.
+struct StationParts {
+  line::Line& line;
+  line::SignIns& sign_ins;
+  db::Records& records;
+  images::ImageStore& images;
+  api::EventLog& events;
+  const core::WallClock& clock;
+  std::filesystem::path records_file;
+  std::function<core::Result<config::Configuration>()> load_configuration;
+  std::function<void()> on_reload;              // after products and slots were taken over
+  db::Signer sign_head;                         // empty: the station has no key
+  training::TrainingBench* training = nullptr;  // nothing in production
+  std::function<void()> stop;                   // asked for by station.stop; returns at once
+  std::stop_token stopping;                     // long methods end soon after
+};
+
+// Thread-safe.
+class Api {
+ public:
+  explicit Api(StationParts station) : station_(std::move(station)) {}
+  [[nodiscard]] std::unique_ptr<service::Conversation> begin(const service::Peer& peer) const;
+
+ private:
+  StationParts station_;
+};
+
+}  // namespace imprint::station::methods

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What imprintd costs while it does nothing, and how soon it answers.
+#pragma once
+
+#include <filesystem>
+
+#include "report.hpp"
+
+namespace imprint::bench {
+
+// The imprintd beside this program, started as training in `folder`.
+void measure_daemon(const std::filesystem::path& folder, Report& report);
+
+}  // namespace imprint::bench
