@@ -407,3 +407,18 @@ TEST_CASE("nobody who is signed in, no device begun with") {
   REQUIRE(station.plug("A2", 2).has_value());
   CHECK(station.finished(2)[1].close->error_id == "people.session-needed");
 }
+
+TEST_CASE("a label that was scanned by mistake and refused does not keep the device from its own") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.line->scan("L-1", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(1)[0].close->verdict == db::AttemptVerdict::passed);
+  REQUIRE(station.line->scan("L-1", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A2", 2).has_value());
+  CHECK(station.finished(2)[1].close->error_id == "unit.serial-duplicate");
+  REQUIRE(station.bus->unplug({"1-1.2"}).has_value());
+  REQUIRE(station.line->scan("L-2", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A2", 2).has_value());
+  CHECK(station.finished(3)[2].close->verdict == db::AttemptVerdict::passed);
+}
