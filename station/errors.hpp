@@ -32,6 +32,9 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"inspect.failed", "The device does not follow the rules",
      "See the findings; set the device aside if it fails again.", core::FaultClass::unit},
     {"usage.invalid", "The command line is not understood", "See imprint --help.", core::FaultClass::operator_},
+    {"report.head-not-signed", "The head was not signed by this key",
+     "Use the public key of the station that the head is of; if it is, somebody made the head.",
+     core::FaultClass::operator_},
     {"report.no-rows", "There is nothing to report", "Check the period and the records that were opened.",
      core::FaultClass::operator_},
 });

@@ -102,6 +102,7 @@ struct ReportOptions {
   std::optional<std::string> to;
   std::string by = "all";
   std::string format = "table";
+  std::string station = "station";  // its name in OpenHTF records
 };
 ExitStatus report_yield(const ReportOptions& options);
 ExitStatus report_units(const ReportOptions& options);

@@ -18,6 +18,9 @@ namespace imprint::station::cli {
 
 namespace {
 
+// Why standard output, of which a program has one, could not be written at first.
+int output_error = 0;
+
 // A pkcs11 URI may hold a PIN, and may have been given where none is taken: as a file's name, or as a word too many.
 // The rest of the text goes, too, since a PIN may hold anything.
 std::string without_pin(const std::string& text) {
@@ -82,10 +85,15 @@ ExitStatus report_error(const core::Error& error, bool json) {
   return exit_status(error);
 }
 
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+void print(std::string_view text) {
+  // Nothing more once it failed: a later failure would hide why the first one was.
+  if (std::ferror(stdout) != 0) return;
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) output_error = errno;
+}
 
 ExitStatus finish_output(ExitStatus status) {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  if (output_error != 0) errno = output_error;
   // Who closed the pipe wants no more: that is no error of the command. A full disk under a redirection is.
   if (errno == EPIPE) return status;
   static_cast<void>(report_error(core::fail_errno(errno, "io.write-failed", "standard output").error(), false));

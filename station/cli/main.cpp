@@ -59,13 +59,14 @@ void add_report(CLI::App& app, Chosen& chosen) {
   report->require_subcommand(1);
   auto options = std::make_shared<ReportOptions>();
   auto json = std::make_shared<bool>(false);
-  const auto add = [&](const char* name, const char* help, ExitStatus (*run)(const ReportOptions&)) {
+  const auto add = [&](const char* name, const char* help, const std::vector<std::string>& formats,
+                       ExitStatus (*run)(const ReportOptions&)) {
     CLI::App* command = report->add_subcommand(name, help);
     command->add_option("--db", options->database, "The records, opened read-only")->required();
     command->add_option("--from", options->from, "First moment, ISO 8601 (2026-11-21 or 2026-11-21T06:00:00+01:00)");
     command->add_option("--to", options->to, "First moment after the period, ISO 8601");
-    command->add_option("--format", options->format, "table, csv or json")
-        ->check(CLI::IsMember({"table", "csv", "json"}))
+    command->add_option("--format", options->format, "How it is written")
+        ->check(CLI::IsMember(formats))
         ->capture_default_str();
     command->add_flag("--json", *json, "The same as --format json");
     command->callback([&chosen, options, json, run] {
@@ -76,11 +77,14 @@ void add_report(CLI::App& app, Chosen& chosen) {
     });
     return command;
   };
-  CLI::App* yield = add("yield", "First-pass and final yield, and failures by error id", report_yield);
+  CLI::App* yield =
+      add("yield", "First-pass and final yield, and failures by error id", {"table", "csv", "json"}, report_yield);
   yield->add_option("--by", options->by, "all, product, slot, day, image or platform")
       ->check(CLI::IsMember({"all", "product", "slot", "day", "image", "platform"}))
       ->capture_default_str();
-  add("units", "Every attempt with every unit, failures included", report_units);
+  CLI::App* units = add("units", "Every attempt with every unit, failures included; jsonl and openhtf with all steps",
+                        {"table", "csv", "json", "jsonl", "openhtf"}, report_units);
+  units->add_option("--station", options->station, "The station's name in OpenHTF records")->capture_default_str();
 }
 
 void add_demo(CLI::App& app, Chosen& chosen, const char* program) {

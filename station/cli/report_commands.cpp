@@ -117,7 +117,26 @@ ExitStatus report_yield(const ReportOptions& options) {
   return report_error(core::Error(ErrorId("report.no-rows").row()), as_json);
 }
 
+// A stream: the memory that it takes does not grow with the rows.
+ExitStatus export_all(const ReportOptions& options, db::UnitsFormat format) {
+  const auto run = [&]() -> core::Result<std::uint64_t> {
+    IMPRINT_TRY(const auto period, period_of(options));
+    IMPRINT_TRY(const auto records, db::Records::open_read_only(options.database));
+    return db::export_units(*records, period, format, options.station, [](std::string_view piece) -> core::Status {
+      print(piece);
+      return {};
+    });
+  };
+  const auto count = run();
+  if (!count) return report_error(count.error(), false);
+  if (*count > 0) return ExitStatus::good;
+  return report_error(core::Error(ErrorId("report.no-rows").row()), false);
+}
+
 ExitStatus report_units(const ReportOptions& options) {
+  if (options.format == "csv") return export_all(options, db::UnitsFormat::csv);
+  if (options.format == "jsonl") return export_all(options, db::UnitsFormat::json_lines);
+  if (options.format == "openhtf") return export_all(options, db::UnitsFormat::openhtf);
   const bool as_json = options.format == "json";
   const auto run = [&]() -> core::Result<std::vector<db::AttemptRow>> {
     IMPRINT_TRY(const auto period, period_of(options));
@@ -130,8 +149,6 @@ ExitStatus report_units(const ReportOptions& options) {
     json::array out;
     for (const db::AttemptRow& row : *rows) out.push_back(attempt_json(row));
     print_line(json::serialize(out));
-  } else if (options.format == "csv") {
-    print(db::units_csv(*rows));
   } else {
     print(attempts_table(*rows));
   }

@@ -98,17 +98,17 @@ ExitStatus report_remote(const api::RemoteError& error, bool as_json) {
   return ExitStatus::not_good;
 }
 
-core::Status fill_secret(StationCall& call) {
-  if (call.secret.empty()) return {};
-  if (call.secret_file) {
-    IMPRINT_TRY(const auto secret, trust::Secret::read_line(*call.secret_file));
-    call.params[call.secret] = secret.c_str();
-    return {};
+core::Status fill_secrets(StationCall& call) {
+  for (const CallSecret& wanted : call.secrets) {
+    if (wanted.file) {
+      IMPRINT_TRY(const auto secret, trust::Secret::read_line(*wanted.file));
+      call.params[wanted.name] = secret.c_str();
+    } else if (!wanted.is_optional) {
+      IMPRINT_TRY(const auto typed, ask_secret(wanted.question));
+      if (!typed) return fail("usage.invalid", "there is no terminal to ask for the PIN: name a file that holds it");
+      call.params[wanted.name] = typed->c_str();
+    }
   }
-  if (call.secret_is_optional) return {};
-  IMPRINT_TRY(const auto typed, ask_secret("PIN: "));
-  if (!typed) return fail("usage.invalid", "there is no terminal to ask for the PIN: give --pin-file");
-  call.params[call.secret] = typed->c_str();
   return {};
 }
 
@@ -131,7 +131,7 @@ ExitStatus show_answer(const StationOptions& options, const StationCall& call, j
 }
 
 ExitStatus finish_call(const StationOptions& options, StationCall& call, api::Client& client) {
-  if (const auto filled = fill_secret(call); !filled) return report_error(filled.error(), options.json);
+  if (const auto filled = fill_secrets(call); !filled) return report_error(filled.error(), options.json);
   auto answer = client.call(call.method, call.params, wait_for(call.method));
   if (!answer) return report_error(answer.error(), options.json);
   if (const auto* error = std::get_if<api::RemoteError>(&*answer)) return report_remote(*error, options.json);

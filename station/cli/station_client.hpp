@@ -27,14 +27,19 @@ struct StationOptions {
 // `io.permission`.
 [[nodiscard]] core::Result<std::unique_ptr<api::Client>> connect_to_station(const std::filesystem::path& socket);
 
-// One call; the answer goes to standard output, an error of the station's to standard error as our own would. `secret`:
-// the name of a parameter that is a secret and is asked for at the terminal, or read from `secret_file`.
+// A parameter that is asked for at the terminal, or read from a file; never an argument.
+struct CallSecret {
+  std::string name;
+  std::string question;  // "PIN: "
+  std::optional<std::filesystem::path> file{};
+  bool is_optional = false;  // then it is only read from a file
+};
+
+// One call; the answer goes to standard output, an error of the station's to standard error as our own would.
 struct StationCall {
   std::string method;
   boost::json::object params{};
-  std::string secret{};
-  std::optional<std::filesystem::path> secret_file{};
-  bool secret_is_optional = false;
+  std::vector<CallSecret> secrets{};
 };
 ExitStatus call_station(const StationOptions& options, StationCall call);
 // The same where a station runs; nothing where none answers at the socket.

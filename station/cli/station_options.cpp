@@ -8,7 +8,7 @@
 #include <memory>
 #include <optional>
 
-#include "flash/core/block_io.hpp"
+#include "station/cli/audit_proof.hpp"
 #include "station/cli/station_client.hpp"
 #include "station/cli/station_commands.hpp"
 #include "station/cli/station_doctor.hpp"
@@ -165,15 +165,18 @@ struct Given {
   std::map<std::string, std::string, std::less<>> texts;
   std::map<std::string, std::int64_t, std::less<>> numbers;
   std::map<std::string, bool, std::less<>> flags;
-  std::optional<std::filesystem::path> pin_file;
+  std::map<std::string, std::optional<std::filesystem::path>, std::less<>> files;  // of secrets
   std::vector<CLI::Option*> options;  // in the order of the parameters; nothing for a secret
 };
+
+bool is_secret(const methods::Parameter& parameter) { return parameter.name.ends_with("pin"); }
 
 void add_parameter(CLI::App* command, const methods::Parameter& parameter, Given& given) {
   const std::string name(parameter.name);
   const std::string text(parameter.text);
-  if (name == "pin") {
-    command->add_option("--pin-file", given.pin_file, "First line of a file that is yours alone; asked for otherwise");
+  if (is_secret(parameter)) {
+    const std::string option = name == "old_pin" ? "--old-pin-file" : "--pin-file";
+    command->add_option(option, given.files[name], "First line of a file that is yours alone; asked for otherwise");
     given.options.push_back(nullptr);
     return;
   }
@@ -198,18 +201,6 @@ void add_parameter(CLI::App* command, const methods::Parameter& parameter, Given
   given.options.push_back(option);
 }
 
-// "@FILE" is what stands in the file.
-core::Result<std::string> text_or_file(const std::string& text) {
-  constexpr std::uint64_t kMost = 65536;
-  if (!text.starts_with('@')) return text;
-  IMPRINT_TRY(const auto file, core::FileSource::open(text.substr(1)));
-  if (file->size() > kMost) return fail("usage.invalid", "the file is too long").with("file", text.substr(1));
-  IMPRINT_TRY(const auto bytes, file->read(0, file->size()));
-  std::string content(core::as_text(bytes));
-  while (content.ends_with('\n')) content.pop_back();
-  return content;
-}
-
 core::Result<boost::json::object> params_of(const methods::Method& method, const Given& given) {
   boost::json::object params;
   for (std::size_t i = 0; i < method.parameters.size(); ++i) {
@@ -221,8 +212,10 @@ core::Result<boost::json::object> params_of(const methods::Method& method, const
       params[name] = flag->second;
     } else {
       // A head of the chain is too long to type; nothing else is read from a file.
-      IMPRINT_TRY(params[name], name == "head" ? text_or_file(given.texts.at(name))
-                                               : core::Result<std::string>(given.texts.at(name)));
+      params[name] = given.texts.at(name);
+      if (name != "head") continue;
+      IMPRINT_TRY(const KeptHead head, read_head(given.texts.at(name)));
+      params[name] = head.text;
     }
   }
   return params;
@@ -232,12 +225,35 @@ ExitStatus call_method(const methods::Method& method, const StationOptions& stat
   auto params = params_of(method, given);
   if (!params) return report_error(params.error(), station.json);
   StationCall call{.method = std::string(method.name), .params = std::move(*params)};
-  const bool has_pin = std::ranges::any_of(method.parameters, [](const auto& one) { return one.name == "pin"; });
-  if (has_pin) call.secret = "pin";
-  call.secret_file = given.pin_file;
-  // Who shows a badge may leave it at that.
-  call.secret_is_optional = call.params.contains("badge") && method.name == "people.sign_in";
+  for (const methods::Parameter& parameter : method.parameters) {
+    if (!is_secret(parameter)) continue;
+    // Who shows a badge may leave it at that.
+    const bool is_optional = call.params.contains("badge") && method.name == "people.sign_in";
+    call.secrets.push_back({.name = std::string(parameter.name),
+                            .question = parameter.name == "old_pin" ? "PIN so far: " : "PIN: ",
+                            .file = given.files.at(std::string(parameter.name)),
+                            .is_optional = is_optional});
+  }
   return call_station(station, std::move(call));
+}
+
+// The proof needs no station: whoever has the file and a head that was kept can make it.
+void add_offline_proof(CLI::App* command, Chosen& chosen, const std::shared_ptr<StationOptions>& options,
+                       const std::shared_ptr<Given>& given) {
+  auto proof = std::make_shared<ProofOptions>();
+  CLI::Option* database =
+      command->add_option("--db", proof->database, "Records of a station that need not run, opened read-only");
+  command->add_option("--key", proof->key, "The station's public key: the head's signature has to be by it");
+  add_station_options(command, *options);
+  command->callback([&chosen, options, given, proof, database] {
+    chosen = [options, given, proof, database] {
+      proof->json = options->json;
+      const bool has_head = given->options.front()->count() > 0;
+      if (has_head) proof->head = given->texts.at("head");
+      if (database->count() > 0 || proof->key) return prove_records(*proof, *options);
+      return call_method(*methods::find_method("audit.verify"), *options, *given);
+    };
+  });
 }
 
 void add_methods(CLI::App& station, Chosen& chosen) {
@@ -258,6 +274,10 @@ void add_methods(CLI::App& station, Chosen& chosen) {
     auto options = std::make_shared<StationOptions>();
     auto given = std::make_shared<Given>();
     for (const methods::Parameter& parameter : method.parameters) add_parameter(command, parameter, *given);
+    if (method.name == "audit.verify") {
+      add_offline_proof(command, chosen, options, given);
+      continue;
+    }
     if (method.name == "people.sign_in") command->get_option("--name")->excludes(command->get_option("--badge"));
     add_station_options(command, *options);
     command->callback([&chosen, &method, options, given] {
