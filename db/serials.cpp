@@ -46,22 +46,45 @@ core::Result<RangeId> Serials::add_range(const NewRange& range) const {
   });
 }
 
+namespace {
+
+// The first row that the query finds: range, format, last, free number.
+core::Result<Allotted> take(Records::Connection& connection, SQLite::Database& database, Query& next,
+                            std::optional<AttemptId> attempt) {
+  if (!next.next()) return fail("records.range-exhausted");
+  Allotted out{next.number_at(0), next.count_at(3), next.text_at(1)};
+  Query(database, "INSERT INTO serial_allocations (range_id, number, attempt_id, allotted_at) VALUES (?, ?, ?, ?)")
+      .number(out.range)
+      .number(static_cast<std::int64_t>(out.number))
+      .number_or_null(attempt)
+      .text(connection.now())
+      .run();
+  return out;
+}
+
+constexpr const char* kFree =
+    "SELECT r.id, r.format, r.last, COALESCE((SELECT MAX(a.number) + 1 FROM serial_allocations a WHERE "
+    "a.range_id = r.id), r.first) AS free FROM serial_ranges r JOIN products p ON p.id = r.product_id WHERE ";
+
+}  // namespace
+
 core::Result<Allotted> Serials::allot(std::string_view product, std::optional<AttemptId> attempt) const {
   Records::Connection& connection = records_.connection();
   return connection.write<Allotted>([&](SQLite::Database& database) -> core::Result<Allotted> {
-    Query next(database,
-               "SELECT r.id, r.format, r.last, COALESCE((SELECT MAX(a.number) + 1 FROM serial_allocations a WHERE "
-               "a.range_id = r.id), r.first) AS free FROM serial_ranges r JOIN products p ON p.id = r.product_id "
-               "WHERE p.name = ? AND free <= r.last ORDER BY r.id LIMIT 1");
-    if (!next.text(product).next()) return fail("records.range-exhausted").with("product", product);
-    Allotted out{next.number_at(0), next.count_at(3), next.text_at(1)};
-    Query(database, "INSERT INTO serial_allocations (range_id, number, attempt_id, allotted_at) VALUES (?, ?, ?, ?)")
-        .number(out.range)
-        .number(static_cast<std::int64_t>(out.number))
-        .number_or_null(attempt)
-        .text(connection.now())
-        .run();
-    return out;
+    Query next(database, std::string(kFree) + "p.name = ? AND free <= r.last ORDER BY r.id LIMIT 1");
+    next.text(product);
+    auto allotted = take(connection, database, next, attempt);
+    if (!allotted) return fail("records.range-exhausted").with("product", product);
+    return allotted;
+  });
+}
+
+core::Result<Allotted> Serials::allot_from(RangeId range, std::optional<AttemptId> attempt) const {
+  Records::Connection& connection = records_.connection();
+  return connection.write<Allotted>([&](SQLite::Database& database) -> core::Result<Allotted> {
+    Query next(database, std::string(kFree) + "r.id = ? AND free <= r.last");
+    next.number(range);
+    return take(connection, database, next, attempt);
   });
 }
 

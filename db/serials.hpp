@@ -38,6 +38,8 @@ class Serials {
   // The next number, from the oldest range that has one; it is used up even if the attempt comes to nothing.
   // `records.range-exhausted`.
   [[nodiscard]] core::Result<Allotted> allot(std::string_view product, std::optional<AttemptId> attempt) const;
+  // The same out of one range. `records.range-exhausted`, also where there is no such range.
+  [[nodiscard]] core::Result<Allotted> allot_from(RangeId range, std::optional<AttemptId> attempt) const;
   // Numbers that are left in all ranges of the product.
   [[nodiscard]] core::Result<std::uint64_t> left(std::string_view product) const;
   [[nodiscard]] core::Result<std::vector<RangeRow>> ranges(std::string_view product) const;

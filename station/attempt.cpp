@@ -104,7 +104,11 @@ class AttemptRun {
       disk_.reset();
       target_.reset();
       if (result_.id) keep_recording();  // else the next attempt's would begin with this one's
-      tell_rules();
+      try {
+        tell_rules();
+      } catch (const std::exception&) {
+        // What follows from an end is counted at the next one.
+      }
       return std::move(result_);
     }
   }
@@ -119,6 +123,7 @@ class AttemptRun {
     }
     result_.id = *opened;
     close(guarded_steps());
+    if (context_.rules != nullptr) context_.rules->recorded(result_.slot);
     if (result_.verdict == db::AttemptVerdict::passed) after_pass();
     if (target_) result_.recoveries = target_->recoveries();
     // Whoever was opened to find out that it is another device is still to be begun with.

@@ -35,8 +35,8 @@ class AttemptRules {
   AttemptRules& operator=(const AttemptRules&) = delete;
   virtual ~AttemptRules() = default;
 
-  // A device came to the slot and is going to be begun with; it left again before that. From the bus's thread, and must
-  // not block.
+  // A device came to the slot and is going to be begun with, told of once or more often; it left again before that.
+  // From the bus's thread or the slot's, and must not block.
   virtual void arrived(const std::string& slot) = 0;
   virtual void left(const std::string& slot) = 0;
   // Adds to the row with which an attempt opens: order, session, digests.
@@ -51,6 +51,8 @@ class AttemptRules {
   // The reason for which a check that failed is waived for this unit now; nothing: it is not.
   [[nodiscard]] virtual core::Result<std::optional<std::string>> waiver_of(const std::string& check,
                                                                            db::UnitId unit) = 0;
+  // The attempt's end is in the records; what the recipe wants done with the device comes then.
+  virtual void recorded(const std::string& slot) = 0;
   // The attempt is over: once for each that was described. `unit`: nothing when it was not identified.
   virtual void ended(const AttemptResult& result, std::optional<db::UnitId> unit) = 0;
 };

@@ -42,19 +42,22 @@ class Session::Slot final : public AttemptObserver {
 
   void arrived(const devices::PortPath& port) {
     const std::scoped_lock lock(mutex_);
-    if (closed_) return;
     // Many devices reboot after their PASS and come back to the slot. It may be that one, or another that was put in
     // quickly: nothing is started, and nothing is called passed, until the slot stayed empty for the time of a reboot.
     // One that has not left at all is only told of once more.
     if (latched_ && (!departed_ || Clock::now() - *departed_ < session_.config_.recipe.reboot_time)) {
       port_ = port;
-      status_.phase = SlotPhase::latched;
+      came_back_ = true;
+      if (status_.phase != SlotPhase::done) status_.phase = SlotPhase::latched;
       tell();
       return;
     }
+    if (closed_) return;
     latched_ = false;
     waiting_ = port;
-    if (session_.config_.rules != nullptr) session_.config_.rules->arrived(config_.name);
+    // While an attempt runs it may be that attempt's device, which comes back in the middle: whether it is somebody new
+    // shows at the end, and only somebody new gets a label.
+    if (!running_ && session_.config_.rules != nullptr) session_.config_.rules->arrived(config_.name);
     changed_.notify_all();
   }
 
@@ -68,6 +71,7 @@ class Session::Slot final : public AttemptObserver {
     if (port == port_ && running_ && status_.phase == SlotPhase::claim) attempt_stop_.request_stop();
     if (port != port_) return;  // not the one that the slot works with, or shows
     departed_ = Clock::now();
+    came_back_ = false;
     // The result belongs to the device that left; whoever looks at the slot now must not take it for the next one's.
     if (status_.phase == SlotPhase::done || status_.phase == SlotPhase::latched) {
       reset_status(SlotPhase::empty);
@@ -77,6 +81,7 @@ class Session::Slot final : public AttemptObserver {
 
   void close(bool and_cancel) {
     const std::scoped_lock lock(mutex_);
+    if (waiting_ && !running_ && session_.config_.rules != nullptr) session_.config_.rules->left(config_.name);
     waiting_.reset();
     closed_ = true;
     if (and_cancel) attempt_stop_.request_stop();
@@ -90,7 +95,7 @@ class Session::Slot final : public AttemptObserver {
   [[nodiscard]] std::optional<LatchedSlot> latched() const {
     const std::scoped_lock lock(mutex_);
     if (!latched_) return std::nullopt;
-    return LatchedSlot{port_, departed_};
+    return LatchedSlot{port_, came_back_ ? std::nullopt : departed_};
   }
 
   [[nodiscard]] bool is_running() const {
@@ -178,8 +183,10 @@ class Session::Slot final : public AttemptObserver {
         reset_status(SlotPhase::identify);
         ++status_.attempt;
         latched_ = false;
+        came_back_ = false;
         departed_.reset();
         closed_ = session_.config_.once;
+        if (session_.config_.rules != nullptr) session_.config_.rules->arrived(config_.name);
         running_ = true;
         tell();
       }
@@ -241,6 +248,7 @@ class Session::Slot final : public AttemptObserver {
   bool running_ = false;                      // an attempt
   bool closed_ = false;                       // no device is taken any more
   bool latched_ = false;
+  bool came_back_ = false;  // after its PASS, from a reboot; departed_ still says when it left
   std::optional<Clock::time_point> departed_;
   Clock::time_point told_;
   std::stop_source attempt_stop_;

@@ -115,11 +115,20 @@ core::Result<Scan> ScanDesk::take(const std::string& slot, std::chrono::millisec
     changed_.wait_for(lock, stop, std::min(left, kLongestNap),
                       [&] { return mine->given || mine->displaced || options_.now() >= until; });
   }
-  // A scan that was given is this slot's, also where the wait ended in the same moment: it must not get lost.
+  // A scan that was given is this slot's, also where the wait ended in the same moment: it must not get lost. Whoever
+  // was stopped has nobody to give it to: it is the next one's.
   std::optional<Scan> scan = std::move(mine->given);
   const bool displaced = mine->displaced;
   asking_.erase(mine);
+  Notices notices;
+  if (scan && stop.stop_requested()) {
+    notices.push_back(held_ ? ScanNotice{ScanNotice::Kind::dropped, *scan, slot}
+                            : ScanNotice{ScanNotice::Kind::waits, *scan, {}});
+    if (!held_) held_ = Held{std::move(*scan), options_.now() + options_.hold};
+    scan.reset();
+  }
   lock.unlock();
+  say(notices);
   if (scan) return std::move(*scan);
   if (displaced || stop.stop_requested()) return core::fail("job.cancelled", "waiting for a scan").with("slot", slot);
   return fail("serial.scan-missing").with("slot", slot).with("waited_ms", patience.count());
@@ -147,6 +156,7 @@ void ScanDesk::clear() {
   {
     const std::lock_guard lock(mutex_);
     if (held_) notices.push_back({ScanNotice::Kind::cleared, std::move(held_->scan), {}});
+    std::erase_if(asking_, [](const Asking& asking) { return !asking.takes; });
     held_.reset();
   }
   say(notices);

@@ -70,7 +70,8 @@ class ScanDesk {
   [[nodiscard]] std::optional<Waiting> waiting() const;
   // Slots that ask for a scan, the longest first.
   [[nodiscard]] std::vector<std::string> slots_that_ask() const;
-  // The scan that waits is gone: the station was disarmed, or somebody wants it away.
+  // The scan that waits is gone, and so are places that nobody waits at: the station was disarmed, or somebody wants it
+  // away.
   void clear();
   // Drops a scan whose time is over, and says so; lets those who wait look at the clock. To be called about once a
   // second, since nobody else may come by in time.

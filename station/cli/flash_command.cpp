@@ -19,6 +19,7 @@
 #include "station/cli/scratch.hpp"
 #include "station/cli/slot_choice.hpp"
 #include "station/cli/slot_lines.hpp"
+#include "station/cli/station_client.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/cli/tables.hpp"
 #include "station/errors.hpp"
@@ -189,6 +190,9 @@ ExitStatus flash_devices(const FlashOptions& options) {
         fail("usage.invalid", "a disk's transfers are the kernel's: usbmon records them, --capture not").error(),
         options.json);
   }
+  // Two owners of the ports, and records that know nothing of each other.
+  if (!options.training && api::Client::connect(kUsualSocket))
+    return report_error(fail("station.daemon-runs").with("socket", kUsualSocket).error(), options.json);
   const StopOnSignal signals;
   const auto good = flash(options, signals.token());
   if (good) return *good ? ExitStatus::good : ExitStatus::not_good;

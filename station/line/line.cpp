@@ -79,7 +79,10 @@ core::Result<std::unique_ptr<Line>> Line::open(LineParts parts, config::Configur
   return line;
 }
 
-Line::~Line() { stop(std::chrono::milliseconds(0)); }
+Line::~Line() {
+  stop(std::chrono::milliseconds(0));
+  standing_watch_.reset();  // before what a departure looks at
+}
 
 core::Status Line::disarm(const std::string& reason, const db::Actor& by) {
   const std::scoped_lock turn(turn_);

@@ -104,7 +104,8 @@ class Line final : public SessionObserver {
   [[nodiscard]] static core::Result<const config::ProductFile*> product_of(const config::Configuration& configuration,
                                                                            const std::string& name);
   [[nodiscard]] core::Status check_quarantines(const Armed& armed) const;
-  [[nodiscard]] core::Status register_range(const config::ProductFile& product, const db::Actor& by) const;
+  [[nodiscard]] core::Result<std::optional<db::RangeId>> register_range(const config::ProductFile& product,
+                                                                        const db::Actor& by) const;
   [[nodiscard]] core::Status make_room();
   [[nodiscard]] core::Status start(Armed armed, ArmedImage image, Recipe recipe,
                                    const std::shared_ptr<const SlotMap>& map,

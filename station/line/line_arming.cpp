@@ -145,7 +145,7 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
   armed.image = image.image->identity();
   if (image.decision.signer) armed.signer = image.decision.signer->subject;
   IMPRINT_CHECK(check_quarantines(armed));
-  IMPRINT_CHECK(register_range(armed.product, by));
+  IMPRINT_TRY(armed.range, register_range(armed.product, by));
   armed.slot_map_digest = digest_of(*map);
   IMPRINT_CHECK(note_slot_map(*map, armed.slot_map_digest));
   IMPRINT_CHECK(make_room());
@@ -207,16 +207,19 @@ core::Status Line::start(Armed armed, ArmedImage image, Recipe recipe, const std
 }
 
 // A product's numbers are the records', once they were armed with.
-core::Status Line::register_range(const config::ProductFile& product, const db::Actor& by) const {
-  if (product.serial.source != admission::SerialSource::allocated || !product.serial.range) return {};
+core::Result<std::optional<db::RangeId>> Line::register_range(const config::ProductFile& product,
+                                                              const db::Actor& by) const {
+  if (product.serial.source != admission::SerialSource::allocated || !product.serial.range) return std::nullopt;
   const admission::SerialRange& range = *product.serial.range;
+  // Everything that makes a serial of a number: another width is another range.
+  const std::string format =
+      fmt::format("{} width {} check {}", range.prefix, range.width, static_cast<int>(range.check_digit));
   const db::Serials serials(parts_.records);
   IMPRINT_TRY(const auto known, serials.ranges(product.name));
   for (const db::RangeRow& row : known)
-    if (row.range.first == range.first && row.range.last == range.last && row.range.format == range.prefix) return {};
-  IMPRINT_TRY(const auto id, serials.add_range({product.name, range.first, range.last, range.prefix, by}));
-  static_cast<void>(id);
-  return {};
+    if (row.range.first == range.first && row.range.last == range.last && row.range.format == format) return row.id;
+  IMPRINT_TRY(const auto id, serials.add_range({product.name, range.first, range.last, format, by}));
+  return id;
 }
 
 void Line::note_loaded(const std::string& order) {

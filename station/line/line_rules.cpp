@@ -42,6 +42,12 @@ void Leaves::give(const std::string& product, const std::string& serial, GivenLe
   leaves_[{product, serial}] = std::move(leave);
 }
 
+bool Leaves::forgives_device(const std::string& product, const std::string& serial) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = leaves_.find({product, serial});
+  return found != leaves_.end() && found->second.other_device;
+}
+
 std::optional<GivenLeave> Leaves::take(const std::string& product, const std::string& serial) {
   const std::scoped_lock lock(mutex_);
   auto node = leaves_.extract({product, serial});
@@ -160,7 +166,8 @@ core::Result<std::string> LineRules::allocated_serial(const engine::DeviceIdenti
   if (!armed_.product.serial.range) return admission::fail("serial.range-invalid", "the product's file has none");
   return admission::allot_serial(*armed_.product.serial.range,
                                  [this](const admission::SerialRange&) -> core::Result<std::optional<std::uint64_t>> {
-                                   auto allotted = db::Serials(records_).allot(armed_.product.name, std::nullopt);
+                                   auto allotted =
+                                       db::Serials(records_).allot_from(armed_.range.value_or(0), std::nullopt);
                                    if (allotted) return allotted->number;
                                    if (allotted.error().id() == "records.range-exhausted") return std::nullopt;
                                    return std::unexpected(std::move(allotted).error());
@@ -188,6 +195,9 @@ core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClai
   IMPRINT_TRY(const auto unit, units.find(armed_.product.name, claim.serial));
   const core::Status right_device = check_device_of_unit(claim, identity);
   if (!unit && right_device) return Leave{};  // a new one
+  // A leave is for a unit: that another device carries its label is forgiven only where that was meant.
+  if (!right_device && !leaves_.forgives_device(armed_.product.name, claim.serial))
+    return std::unexpected(right_device.error());
   if (!unit) return leave_or(claim, right_device.error());
   IMPRINT_TRY(const bool scrapped, units.is_scrapped(unit->id));
   if (scrapped) return fail("unit.scrapped").with("serial", claim.serial);
@@ -212,6 +222,12 @@ core::Result<std::optional<std::string>> LineRules::waiver_of(const std::string&
   for (const db::WaiverRow& row : waivers)
     if (row.waiver.check == check) return fmt::format("{} (waiver {})", row.waiver.reason, row.id);
   return std::nullopt;
+}
+
+// The order counts it now: its place is another one's.
+void LineRules::recorded(const std::string& slot) {
+  const std::scoped_lock lock(mutex_);
+  places_.erase(slot);
 }
 
 void LineRules::ended(const AttemptResult& result, std::optional<db::UnitId> unit) {

@@ -27,6 +27,7 @@ struct Armed {
   config::ProductFile product;
   admission::QuarantineLimits quarantine;
   std::optional<db::OrderId> order;
+  std::optional<db::RangeId> range;  // of allocated serials
   std::string recipe_digest;
   std::string rules_digest;
   std::string slot_map_digest;
@@ -38,6 +39,7 @@ struct Armed {
 // A leave to flash a unit that would be refused, given by a person and taken by one attempt.
 struct GivenLeave {
   Leave leave;
+  bool other_device = false;  // also where the records know the device under another serial
   db::Actor by;
 };
 
@@ -48,6 +50,7 @@ using AtWork = std::function<std::optional<db::Actor>()>;
 class Leaves {
  public:
   void give(const std::string& product, const std::string& serial, GivenLeave leave);
+  [[nodiscard]] bool forgives_device(const std::string& product, const std::string& serial);
   [[nodiscard]] std::optional<GivenLeave> take(const std::string& product, const std::string& serial);
 
  private:
@@ -82,6 +85,7 @@ class LineRules final : public AttemptRules {
   [[nodiscard]] core::Result<Leave> admit(const std::string& slot, const UnitClaim& claim,
                                           const engine::DeviceIdentity& identity) override;
   [[nodiscard]] core::Result<std::optional<std::string>> waiver_of(const std::string& check, db::UnitId unit) override;
+  void recorded(const std::string& slot) override;
   void ended(const AttemptResult& result, std::optional<db::UnitId> unit) override;
 
   [[nodiscard]] const Armed& armed() const { return armed_; }

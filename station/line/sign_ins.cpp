@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kMostSignIns = 256;
 constexpr const char* kWrongPin = "people.wrong_pin";
 constexpr std::string_view kUnknown = "unknown ";
-constexpr std::size_t kLookBack = 1000;  // audit entries
+constexpr std::size_t kLookBack = 20000;  // audit entries: some days of a busy line
 
 core::Result<std::string> new_token() {
   std::array<std::uint8_t, 16> bytes{};
@@ -96,8 +96,8 @@ core::Status SignIns::check(const std::optional<std::string>& stored, const trus
   return {};
 }
 
-core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person, const std::string& who,
-                                         const trust::Secret& pin, const std::string& from) {
+core::Status SignIns::verify(const std::optional<db::Person>& person, const std::string& who, const trust::Secret& pin,
+                             const std::string& from) {
   const std::string subject = person ? std::to_string(person->id) : std::string(kUnknown) + who;
   IMPRINT_CHECK(limiter_.begin(subject, from));
   std::optional<std::string> stored;
@@ -121,7 +121,21 @@ core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person
     return std::unexpected(right.error());
   }
   limiter_.succeeded(subject, from);
+  return {};
+}
+
+core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person, const std::string& who,
+                                         const trust::Secret& pin, const std::string& from) {
+  IMPRINT_CHECK(verify(person, who, pin, from));
   return enter(*person, true, from);
+}
+
+core::Status SignIns::change_pin(db::OperatorId person, const trust::Secret& old_pin, const trust::Secret& pin,
+                                 const std::string& from) {
+  IMPRINT_CHECK(people::check_pin(pin, rules_.pin));
+  IMPRINT_TRY(const db::Person who, people_.get(person));
+  IMPRINT_CHECK(verify(who, who.name, old_pin, from));
+  return set_pin(person, pin);
 }
 
 core::Result<SignedIn> SignIns::by_name(const std::string& name, const trust::Secret& pin, const std::string& from) {
@@ -254,6 +268,7 @@ core::Status SignIns::set_pin(db::OperatorId person, const trust::Secret& pin) {
   IMPRINT_TRY(const std::string hash, people::hash_pin(pin));
   IMPRINT_CHECK(people_.set_credential(person, hash));
   end_all_of(person, "another PIN");
+  limiter_.unlock(std::to_string(person));
   return {};
 }
 

@@ -66,7 +66,11 @@ class SignIns {
 
   // A station that has nobody: its first engineer. `people.first-done`, `people.pin-refused`.
   [[nodiscard]] core::Result<db::OperatorId> make_first(const std::string& name, const trust::Secret& pin);
+  // Ends all sign-ins of the person, and unlocks it. `people.pin-refused`.
   [[nodiscard]] core::Status set_pin(db::OperatorId person, const trust::Secret& pin);
+  // By the person itself. `people.pin-wrong` and the others of a sign-in besides.
+  [[nodiscard]] core::Status change_pin(db::OperatorId person, const trust::Secret& old_pin, const trust::Secret& pin,
+                                        const std::string& from);
   // Could somebody else still manage people, if this one could not?
   [[nodiscard]] core::Result<bool> is_last_manager(db::OperatorId person) const;
   void unlock(db::OperatorId person);
@@ -80,6 +84,8 @@ class SignIns {
     Clock::time_point touched;
   };
   [[nodiscard]] core::Result<SignedIn> enter(const db::Person& person, bool gave_pin, const std::string& from);
+  [[nodiscard]] core::Status verify(const std::optional<db::Person>& person, const std::string& who,
+                                    const trust::Secret& pin, const std::string& from);
   [[nodiscard]] core::Result<SignedIn> with_pin(const std::optional<db::Person>& person, const std::string& who,
                                                 const trust::Secret& pin, const std::string& from);
   [[nodiscard]] static core::Status check(const std::optional<std::string>& stored, const trust::Secret& pin);

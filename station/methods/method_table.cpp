@@ -104,6 +104,7 @@ constexpr auto kUnitsAllow = std::to_array<Parameter>({
     {"product", "string", true, ""},
     {"serial", "string", true, ""},
     {"reason", "string", true, "for the records"},
+    {"other_device", "boolean", false, "also where the records know the device under another serial"},
 });
 constexpr auto kUnitsScrap = std::to_array<Parameter>({
     {"product", "string", true, ""},
@@ -210,7 +211,8 @@ constexpr auto kMethods = std::to_array<Method>({
      "as `people.resume`"},
     {"people.first", Access::by_parameters, std::nullopt, true,
      "The first engineer of a station that has nobody; for root and the station's own user.", kPeopleFirst, "`person`"},
-    {"people.list", Access::by_action, Action::manage_people, false, "Everybody.", kNone,
+    {"people.list", Access::by_parameters, std::nullopt, false,
+     "Everybody. `manage-people`; root of the station's machine without a sign-in.", kNone,
      "`people`: `person`, `name`, `badge`, `role`, `active`, `locked`"},
     {"people.add", Access::by_parameters, std::nullopt, true,
      "A person more, who signs in once a PIN is set. `manage-people`; only an engineer adds an engineer.", kPeopleAdd,

@@ -86,6 +86,7 @@ core::Result<json::value> first(Call& call) {
 
 core::Result<json::value> list(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  if (call.caller().peer.uid != 0 || call.standing()) IMPRINT_CHECK(call.require(people::Action::manage_people, {}));
   IMPRINT_TRY(const auto all, db::People(call.station().records).list());
   json::array people;
   for (const db::Person& person : all)
@@ -210,10 +211,8 @@ core::Result<json::value> change_pin(Call& call) {
   IMPRINT_TRY(const line::SignedIn who, call.person());
   call.about(std::to_string(who.person));
   const std::string from = "uid " + std::to_string(call.caller().peer.uid);
-  IMPRINT_TRY(const line::SignedIn again,
-              call.station().sign_ins.by_name(who.name, trust::Secret::take(std::move(old_pin)), from));
-  static_cast<void>(again);
-  IMPRINT_CHECK(call.station().sign_ins.set_pin(who.person, trust::Secret::take(std::move(pin))));
+  IMPRINT_CHECK(call.station().sign_ins.change_pin(who.person, trust::Secret::take(std::move(old_pin)),
+                                                   trust::Secret::take(std::move(pin)), from));
   call.caller().token.clear();
   return true;
 }

@@ -56,6 +56,7 @@ core::Result<json::value> allow(Call& call) {
   const std::string product = call.params().text("product");
   const std::string serial = call.params().text("serial");
   const std::string reason = call.params().text("reason");
+  const bool other_device = call.params().flag_or("other_device", false);
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto unit, db::Units(call.station().records).find(product, serial));
   bool passed = false;
@@ -65,10 +66,11 @@ core::Result<json::value> allow(Call& call) {
   const auto action = passed ? people::Action::reflash_passed : people::Action::rework;
   IMPRINT_CHECK(call.require(action, reason));
   const std::string_view name = people::to_string(action);
-  call.about(product + " " + serial, {{"as", name}, {"reason", reason}});
-  call.station().line.leaves().give(
-      product, serial,
-      {.leave = {.may_have_passed = passed, .reason = std::string(name) + ": " + reason}, .by = call.actor()});
+  call.about(product + " " + serial, {{"as", name}, {"reason", reason}, {"other_device", other_device}});
+  call.station().line.leaves().give(product, serial,
+                                    {.leave = {.may_have_passed = passed, .reason = std::string(name) + ": " + reason},
+                                     .other_device = other_device,
+                                     .by = call.actor()});
   return json::object{{"as", name}};
 }
 

@@ -422,3 +422,38 @@ TEST_CASE("a label that was scanned by mistake and refused does not keep the dev
   REQUIRE(station.plug("A2", 2).has_value());
   CHECK(station.finished(3)[2].close->verdict == db::AttemptVerdict::passed);
 }
+
+TEST_CASE("another range of serials gives serials of its own, whatever the former one has left") {
+  TestStation station(
+      {.serial = "source = \"allocated\"\nrange = { prefix = \"K-\", first = 7, last = 900, width = 3 }\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(1)[0].identity.serial == "K-007");
+  station.options.serial =
+      "source = \"allocated\"\nrange = { prefix = \"M-\", first = 1000, last = 1999, width = 5 }\n";
+  station.write_product("lamp", station.digest);
+  REQUIRE(station.line->reload(*station.load()).has_value());
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(station.plug("A2", 2).has_value());
+  CHECK(station.finished(2)[1].identity.serial == "M-01000");
+}
+
+TEST_CASE("a leave for a unit does not cover another device that carries its label, unless that was meant") {
+  TestStation station({.serial = "source = \"scanned\"\n"});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  const auto flash = [&](const std::string& slot, std::uint64_t number, const std::string& label,
+                         std::size_t attempts) {
+    REQUIRE(station.line->scan(label, false, "", "Ada").has_value());
+    REQUIRE(station.plug(slot, number).has_value());
+    return station.finished(attempts).back();
+  };
+  CHECK(flash("A1", 1, "L-1", 1).close->verdict == db::AttemptVerdict::passed);
+  CHECK(flash("A2", 2, "L-2", 2).close->verdict == db::AttemptVerdict::passed);
+  REQUIRE(station.bus->unplug({"1-1.2"}).has_value());
+  station.line->leaves().give("lamp", "L-1", {.leave = {.may_have_passed = true, .reason = "a sample"}, .by = {}});
+  CHECK(flash("A2", 2, "L-1", 3).close->error_id == "unit.device-of-another");
+  REQUIRE(station.bus->unplug({"1-1.2"}).has_value());
+  station.line->leaves().give(
+      "lamp", "L-1", {.leave = {.may_have_passed = true, .reason = "board swapped"}, .other_device = true, .by = {}});
+  CHECK(flash("A2", 2, "L-1", 4).close->verdict == db::AttemptVerdict::passed);
+}
