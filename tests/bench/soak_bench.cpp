@@ -12,6 +12,7 @@
 
 #include "db/chain.hpp"
 #include "devices/virtual/virtual_bus.hpp"
+#include "flash/core/guid.hpp"
 #include "flash/ffu/writer.hpp"
 #include "flash/trust/signing.hpp"
 #include "report.hpp"
@@ -89,7 +90,11 @@ class Soak {
       device.slot = "A" + std::to_string(slot);
       device.number = static_cast<std::uint64_t>(number * kSlots + slot) % 480 + 1;
       if (random() % 3 == 0) device.faults.push_back(fault(random));
-      // Units come round again, so that duplicates are refused, too.
+      // Units come round again; all but every eighth are allowed to, so that duplicates are refused, too.
+      const std::string serial =
+          core::Guid::from_name("imprint training device " + std::to_string(device.number)).to_string();
+      if (random() % 8 != 0)
+        line_->leaves().give("lamp", serial, {.leave = {.may_have_passed = true, .reason = "soak"}, .by = {}});
       bench::must(plug(device));
     }
     const auto deadline = std::chrono::steady_clock::now() + kCycleLimit;
