@@ -93,6 +93,11 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
       wake_.cancel();
       if (drained_) drained_->cancel();
     }
+    // What is being answered still is, and events that are there are told; nothing more is taken.
+    void finish() {
+      finishing_ = true;
+      if (!answering_) say_no_more();
+    }
     void wake() { wake_.cancel(); }
     [[nodiscard]] uid_t uid() const { return uid_; }
     [[nodiscard]] bool is_stuck(std::chrono::steady_clock::time_point now) const {
@@ -117,19 +122,21 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
             co_await asio::async_read_until(socket_, dynamic, '\n', asio::redirect_error(asio::use_awaitable, error));
         if (error == asio::error::not_found) {
           say(api::error_line(nullptr, api::fail("api.request-too-large").error()));
-          last_words_ = true;
-          wake();
+          say_no_more();
           break;
         }
-        if (error) break;
+        if (error || finishing_) break;
         std::string line = buffer.substr(0, length - 1);
         dynamic.consume(length);
         if (!line.empty() && line.back() == '\r') line.pop_back();
         if (line.empty()) continue;
+        answering_ = true;
         auto answer = co_await asio::co_spawn(server_.workers_, answer_to(std::move(line)), asio::use_awaitable);
+        answering_ = false;
         if (answer) say(std::move(*answer));
         // Only now: the answer to `subscribe` goes first.
         if (!listens_from_) listens_from_ = conversation_->listens_from();
+        if (finishing_) say_no_more();
         // The next request is taken when this answer has gone, so that answers never pile up.
         while (!answers_.empty() && !closed_) {
           asio::steady_timer& gone = drained_.emplace(server_.loop_, asio::steady_timer::time_point::max());
@@ -153,6 +160,10 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
 
     void say(std::string line) {
       answers_.push_back(std::move(line));
+      wake();
+    }
+    void say_no_more() {
+      last_words_ = true;
       wake();
     }
 
@@ -208,6 +219,8 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
     std::optional<std::uint64_t> listens_from_;
     std::optional<std::chrono::steady_clock::time_point> writing_since_;
     bool last_words_ = false;  // what is to be said still is, then the connection ends
+    bool answering_ = false;
+    bool finishing_ = false;
     bool closed_ = false;
     int coroutines_ = 2;
   };
@@ -239,8 +252,14 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
       if (acceptor_) acceptor_->close(ignored);
       if (metrics_acceptor_) metrics_acceptor_->close(ignored);
       chores_.stop();
-      for (const auto& connection : connections_) connection->close();
+      for (const auto& connection : connections_) connection->finish();
       for (const Scrape& scrape : scrapes_) scrape.socket->close(ignored);
+      last_words_.expires_after(limits_.last_words);
+      last_words_.async_wait([this](ErrorCode cancelled) {
+        if (cancelled) return;
+        for (const auto& connection : connections_) connection->close();
+      });
+      end_when_nobody_is_left();
     });
   }
 
@@ -402,6 +421,11 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   void forget(const std::shared_ptr<Connection>& connection) {
     connections_.remove(connection);
     client_count_ = connections_.size();
+    end_when_nobody_is_left();
+  }
+
+  void end_when_nobody_is_left() {
+    if (stopping_ && connections_.empty()) last_words_.cancel();
   }
 
   asio::io_context loop_;
@@ -421,6 +445,7 @@ class Server::Impl : public std::enable_shared_from_this<Impl> {
   std::atomic<bool> wake_pending_{false};
   std::atomic<std::size_t> client_count_{0};
   std::atomic<bool> stopping_{false};
+  asio::steady_timer last_words_{loop_};
 };
 
 Server::Server(Listener api, std::optional<Listener> metrics, api::EventLog& events, Begin begin, Metrics metrics_text,

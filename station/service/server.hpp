@@ -50,6 +50,7 @@ struct ServerLimits {
   std::size_t clients_per_user = 32;
   std::size_t request_bytes = api::kMostRequestBytes;  // of a line; not more than this
   std::chrono::milliseconds stuck_write{30000};        // a client that takes nothing for this long is let go
+  std::chrono::milliseconds last_words{1000};          // what a stopping server waits until clients have taken theirs
 };
 
 // Runs in the thread that calls run(). Other members from any thread, but for the constructor and destructor.
@@ -77,6 +78,7 @@ class Server {
   void on_signal(int signal, Work work, Runs runs = Runs::in_a_thread);
   // Returns after stop(): no client is connected then, no request being answered, and no work done. Does not throw.
   void run();
+  // Requests that are being answered still are, and clients are told the events that are there; nothing new is taken.
   void stop();
   [[nodiscard]] std::size_t clients() const;
 

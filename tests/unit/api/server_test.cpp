@@ -209,6 +209,25 @@ TEST_CASE("a request that takes long holds up nobody else") {
   CHECK(slow.all().find(R"("id":1)") != std::string::npos);
 }
 
+TEST_CASE("a server that stops still says what it owes, but to those who do not take it only for a while") {
+  Running station({.stuck_write = kLong, .last_words = milliseconds(2000)});
+  const auto listener = station.client();
+  REQUIRE(listener->call("listen", {}, kLong).has_value());
+  const RawClient sleeper(station.path());
+  sleeper.send(api::request_line(1, "listen", {}) + "\n");
+  const auto asker = station.client();
+  auto answer = std::async(std::launch::async, [&] { return asker->call("wait", {}, kLong).has_value(); });
+  station.wait_for_held(1);
+  for (int i = 0; i < 2000; ++i) station.events.publish("slot", {{"padding", std::string(400, 'x')}});
+  station.server->stop();
+  station.let_go();
+  int told = 0;
+  for (auto event = listener->next_event(kLong); event && *event; event = listener->next_event(kLong)) ++told;
+  CHECK(told == 2000);
+  CHECK(answer.get());
+  CHECK(station.ended.get_future().wait_for(kLong) == std::future_status::ready);
+}
+
 TEST_CASE("a client that goes while it is being answered harms nobody") {
   Running station;
   {
