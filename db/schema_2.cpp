@@ -142,9 +142,16 @@ CREATE TABLE audit (
   from_where TEXT NOT NULL,
   action TEXT NOT NULL CHECK (action <> ''),
   subject TEXT NOT NULL,
-  detail TEXT CHECK (detail IS NULL OR json_valid(detail))
+  detail TEXT CHECK (detail IS NULL OR json_valid(detail)),
+  outcome TEXT NOT NULL CHECK (outcome IN ('done', 'begun', 'failed', 'refused', 'unknown')),
+  error_id TEXT CHECK (error_id <> ''),
+  begun_id INTEGER,
+  CHECK ((outcome IN ('failed', 'refused', 'unknown')) = (error_id IS NOT NULL)),
+  CHECK (begun_id IS NULL OR outcome IN ('done', 'failed', 'unknown'))
 ) STRICT;
 CREATE INDEX audit_by_time ON audit (at);
+CREATE UNIQUE INDEX audit_ends ON audit (begun_id) WHERE begun_id IS NOT NULL;
+CREATE INDEX audit_begun ON audit (id) WHERE outcome = 'begun';
 
 CREATE TABLE corrections (
   id INTEGER PRIMARY KEY,
@@ -398,11 +405,12 @@ std::string migration_2() {
   sql += count_tables();
   sql += count_again();
   sql += count_triggers();
-  for (const std::string_view table : {"operators", "operator_changes", "sessions", "work_order_changes", "armings",
-                                       "image_admissions", "audit", "corrections", "waivers", "quarantines",
-                                       "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox"}) {
+  for (const std::string_view table :
+       {"operators", "operator_changes", "sessions", "work_order_changes", "armings", "image_admissions", "corrections",
+        "waivers", "quarantines", "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox"}) {
     sql += append_only(table, "id = NEW.id");
   }
+  sql += append_only("audit", "id = NEW.id OR begun_id = NEW.begun_id");
   sql += append_only("session_closings", "session_id = NEW.session_id");
   sql += append_only("work_orders", "id = NEW.id OR number = NEW.number");
   sql += append_only("work_order_closings", "work_order_id = NEW.work_order_id");

@@ -250,7 +250,7 @@ constexpr auto kMethods = std::to_array<Method>({
      "A label: for the device that waits for one, or the next that is plugged in. `scan`, or `type-serial` where it "
      "was typed.",
      kLineScan, "`slot` that took it; null: it waits"},
-    {"line.clear_scan", Access::by_action, Action::scan, false, "Takes the scan that waits away.", kNone, "`true`"},
+    {"line.clear_scan", Access::by_action, Action::scan, true, "Takes the scan that waits away.", kNone, "`true`"},
     {"products.list", Access::anybody, std::nullopt, false, "The products of the configuration.", kNone,
      "`products`: `name`, `description`, `image`, `policy`, `serial_source`"},
     {"products.reload", Access::by_action, Action::change_recipes, true,
@@ -309,7 +309,10 @@ constexpr auto kMethods = std::to_array<Method>({
      "Yield of a period; docs/records.md has the definitions.", kReportsYield,
      "`rows`: `group`, `units`, `first_pass`, `final_pass`, `attempts`, `refused`, `aborted`, `training`, `failures`"},
     {"audit.list", Access::by_action, Action::see_reports, false, "What was changed, by whom, from where.", kAuditList,
-     "`entries`: `entry`, `at`, `person`, `session`, `from`, `action`, `subject`, `detail`"},
+     "`entries`: `entry`, `at`, `person`, `session`, `from`, `action`, `subject`, `detail`, `outcome` (`done`; "
+     "`begun`, "
+     "with an entry of its own for the end; `failed`, `refused` and `unknown`, with `error`), `begun` (the entry that "
+     "this one ends)"},
     {"audit.head", Access::by_action, Action::export_records, true,
      "The head of the chain, to be kept outside of the station.", kAuditHead,
      "`head` (text), `signature` (Base64; empty where the station has no key)"},

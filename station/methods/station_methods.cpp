@@ -53,6 +53,7 @@ core::Result<json::value> arm(Call& call) {
   const std::string order = call.params().text_or("order", {});
   IMPRINT_CHECK(call.params().finish());
   call.about(product, {{"order", order}});
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().line.arm(product, order, call.actor()));
   return status_of(call);
 }
@@ -61,6 +62,7 @@ core::Result<json::value> disarm(Call& call) {
   const std::string reason = call.params().text_or("reason", "disarmed");
   IMPRINT_CHECK(call.params().finish());
   call.about("", {{"reason", reason}});
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().line.disarm(reason, call.actor()));
   return true;
 }
@@ -69,6 +71,7 @@ core::Result<json::value> cancel(Call& call) {
   const std::string slot = call.params().text_or("slot", {});
   IMPRINT_CHECK(call.params().finish());
   call.about(slot);
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().line.cancel(slot));
   return true;
 }
@@ -80,12 +83,14 @@ core::Result<json::value> scan(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(call.require(typed ? people::Action::type_serial : people::Action::scan, {}));
   call.about(core::printable(text), {{"typed", typed}, {"slot", slot}});
-  IMPRINT_TRY(const auto taken, call.station().line.scan(text, typed, slot, call.person_name()));
+  IMPRINT_TRY(const auto taken,
+              call.station().line.scan(text, typed, slot, call.person_name(), [&call] { return call.change(); }));
   return json::object{{"slot", taken ? json::value(*taken) : json::value(nullptr)}};
 }
 
 core::Result<json::value> clear_scan(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(call.change());
   call.station().line.clear_scan();
   return true;
 }
@@ -105,6 +110,7 @@ core::Result<json::value> products(Call& call) {
 
 core::Result<json::value> reload(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(call.begin());
   IMPRINT_TRY(auto configuration, call.station().load_configuration());
   const std::size_t count = configuration.products.size();
   IMPRINT_CHECK(call.station().line.reload(std::move(configuration)));
@@ -141,6 +147,7 @@ core::Result<json::value> unplug(Call& call) {
 
 core::Result<json::value> stop(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(call.change());
   call.station().stop();
   return true;
 }
