@@ -81,7 +81,7 @@ reload() {
     [ "$(show MainPID)" = "$pid" ]
 }
 flash_in_training() {
-  imprint station arm lamp >/dev/null && imprint station plug bench-1 >/dev/null && within 60 journal_has IMPRINT_SLOT=bench-1 IMPRINT_VERDICT=passed
+  imprint station arm lamp >/dev/null && imprint virtual-device plug bench-1 >/dev/null && within 60 journal_has IMPRINT_SLOT=bench-1 IMPRINT_VERDICT=passed
 }
 comes_back_when_killed() {
   local pid
