@@ -20,7 +20,9 @@ namespace imprint::station::cli {
 inline constexpr const char* kLearnedSlots = "/etc/imprint/slots.d/learned.conf";
 
 struct DevicesOptions {
+  std::filesystem::path socket = kUsualSocket;  // of the station, which is asked where it runs
   std::vector<std::filesystem::path> slot_folders = default_slot_folders();
+  bool own_slots = false;          // slot_folders were named: the station that runs has others
   std::optional<std::string> why;  // a port
   bool udev_rules = false;
   std::optional<std::filesystem::path> learn;  // the file to write or to add to

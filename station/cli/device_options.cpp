@@ -17,7 +17,9 @@ constexpr const char* kSlotsHelp =
 void add_devices(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<DevicesOptions>();
   CLI::App* command = app.add_subcommand("devices", "What is plugged in where, how fast, and in which slot");
-  command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  auto* slots = command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  command->add_option("--socket", options->socket, "The station's socket: where it runs, it is asked")
+      ->capture_default_str();
   auto* why = command->add_option("--why", options->why, "Why the device at this port (1-2.4) cannot be used");
   auto* rules = command->add_flag("--udev-rules", options->udev_rules, "Print the udev rules for the slots' ports");
   auto* learn = command
@@ -31,7 +33,10 @@ void add_devices(CLI::App& app, Chosen& chosen) {
   why->excludes(rules)->excludes(learn);
   rules->excludes(learn);
   learn->excludes(json);
-  command->callback([&chosen, options] { chosen = [options] { return list_devices(*options); }; });
+  command->callback([&chosen, options, slots] {
+    options->own_slots = slots->count() > 0;
+    chosen = [options] { return list_devices(*options); };
+  });
 }
 
 void add_flash(CLI::App& app, Chosen& chosen) {

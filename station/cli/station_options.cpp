@@ -146,7 +146,8 @@ void add_images(CLI::App& station, Chosen& chosen) {
 // Methods that have commands of their own, or none: what one connection is to remember.
 constexpr std::string_view kElsewhere[] = {"station.hello", "station.status", "events.subscribe", "people.resume",
                                            "images.list",   "images.admit",   "images.withdraw",  "images.reinstate",
-                                           "images.remove", "training.plug",  "training.unplug"};
+                                           "images.remove", "training.plug",  "training.unplug",  "devices.list",
+                                           "devices.why"};
 
 // "people sign-in" is "sign-in": what people do all day is one word.
 std::vector<std::string> words_of(std::string_view method) {

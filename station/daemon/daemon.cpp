@@ -299,8 +299,19 @@ class Daemon {
             .on_reload = [this] { refresh_disk_rules(); },
             .sign_head = sign_head_,
             .training = bench_ ? &*bench_ : nullptr,
+            .look_at_ports = [this](station::SlotMap slots) { return look_at_ports(std::move(slots)); },
             .stop = [this] { stop(); },
             .stopping = stopping_.get_token()};
+  }
+
+  station::ports::PortView look_at_ports(station::SlotMap slots) const {
+    auto view = station::ports::look_at_usb(std::move(slots));
+    if (virtual_bus_ == nullptr) return view;
+    std::vector<station::ports::SimulatedPort> simulated;
+    for (const devices::PortPath& port : virtual_bus_->occupied())
+      if (auto identity = virtual_bus_->identify(port)) simulated.push_back({port, std::move(*identity)});
+    station::ports::add_simulated(view, simulated);
+    return view;
   }
 
   void refresh_disk_rules() {

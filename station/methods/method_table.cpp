@@ -190,6 +190,9 @@ constexpr auto kTrainingPlug = std::to_array<Parameter>({
 constexpr auto kTrainingUnplug = std::to_array<Parameter>({
     {"slot", "string", true, ""},
 });
+constexpr auto kDevicesWhy = std::to_array<Parameter>({
+    {"port", "string", true, "such as `1-2.4`"},
+});
 constexpr auto kFindingsRevoke = std::to_array<Parameter>({
     {"waiver", "number", true, "of `findings.waivers`"},
     {"reason", "string", true, "for the records"},
@@ -324,6 +327,18 @@ constexpr auto kMethods = std::to_array<Method>({
      kAuditVerify, "`good`, `entries`, `rows`, `retired`, `head`, `broken`", true},
     {"records.backup", Access::by_action, Action::backup, true,
      "A checked copy of the records, while the station goes on.", kNone, "`file`, `bytes`, `head`", true},
+    {"devices.list", Access::anybody, std::nullopt, false,
+     "What is at each port, which slot that is, and whether it would be opened; what `imprint devices` shows.", kNone,
+     "`devices`: `port`, `state` (`ready`, `busy`, `refused`, `not ours`, `empty`, `no such port`), `slot`, `error`, "
+     "`reason`, `remedy`, `at_station` (`phase`, `serial`, `words` of what the slot does, null where it is empty); of "
+     "a "
+     "device that is there `vendor_id`, `product_id`, `product`, `serial`, `protocol`, `speed_mbit_s`, "
+     "`possible_mbit_s`, `slower_than_possible`, `simulated`, `disks`"},
+    {"devices.why", Access::anybody, std::nullopt, false, "Why the device at a port cannot be used, or that it can.",
+     kDevicesWhy,
+     "`port`, `slot`, `state`, `good`, `simulated`, `error`, `explanation`, `remedy`, `node`, `mode`, `owner`, "
+     "`group`, "
+     "`drivers`, `at_station`"},
     {"training.plug", Access::by_action, Action::arm, false,
      "A simulated device into a slot; a station for training only. While nothing is armed, `platform` and `disk_bytes` "
      "have to be told.",

@@ -94,7 +94,7 @@ flash_usb_in_training() {
     imprint station disarm >/dev/null && imprint station products reload >/dev/null && imprint station arm lamp >/dev/null &&
     attach 1 3241 && within 90 journal_has IMPRINT_SLOT=usb-1 IMPRINT_VERDICT=passed
   status=$?
-  [ "$status" -eq 0 ] || { imprint devices; imprint station status; sed 's/^/       /' "$work/rules-training"; }
+  [ "$status" -eq 0 ] || { imprint devices; imprint station status; journalctl -q --no-pager -u imprintd -o json | jq -r '.IMPRINT_DETAIL // .MESSAGE' | tail -n 8; }
   usbip detach -p 00 >/dev/null 2>&1
   kill "$server"
   rm /etc/imprint/slots.d/60-usb.conf
