@@ -16,9 +16,6 @@ namespace imprint::db {
 // One field: an apostrophe before a leading = + - @ tab or CR, quotes where RFC 4180 section 2 asks for them.
 [[nodiscard]] std::string csv_field(std::string_view text);
 
-// One line a group; shares from 0 to 1 with their Wilson intervals, empty where there are no units.
-[[nodiscard]] std::string yield_csv(std::span<const YieldRow> rows, YieldKey key);
-
 // One line an attempt, whatever became of it. Times with the offset of the station's zone when the attempt was opened.
 // The header and the lines apart, for a caller who writes a million of them to a stream.
 [[nodiscard]] std::string units_csv_header();

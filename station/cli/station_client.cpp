@@ -19,6 +19,7 @@
 #include "station/cli/secret_prompt.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/errors.hpp"
+#include "station/methods/method_table.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -31,8 +32,8 @@ constexpr std::chrono::milliseconds kLongestCall = std::chrono::hours(4);
 constexpr std::chrono::milliseconds kUsualCall = std::chrono::minutes(1);
 
 std::chrono::milliseconds wait_for(std::string_view method) {
-  const bool takes_long = method == "images.admit" || method == "audit.verify" || method == "records.backup";
-  return takes_long ? kLongestCall : kUsualCall;
+  const methods::Method* const known = methods::find_method(method);
+  return known != nullptr && known->takes_long ? kLongestCall : kUsualCall;
 }
 
 // Where the sign-in of this user at this station is kept: a folder that nobody else can look into, gone with the login.
@@ -83,19 +84,6 @@ std::string kept_token(const fs::path& socket) {
     size = ::read(fd, buffer, sizeof buffer);
   ::close(fd);
   return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
-}
-
-ExitStatus report_remote(const api::RemoteError& error, bool as_json) {
-  if (as_json) {
-    const json::object told{{"id", error.id}, {"message", error.message}, {"remedy", error.remedy}};
-    fmt::print(stderr, "{}\n", json::serialize(json::object{{"error", told}}));
-  } else {
-    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id, error.message, error.remedy);
-  }
-  if (error.id.starts_with("api.params") || error.id == "api.method-unknown") return ExitStatus::usage;
-  if (error.id.starts_with("io.") || error.id.starts_with("records.") || error.id.starts_with("service."))
-    return ExitStatus::environment;
-  return ExitStatus::not_good;
 }
 
 core::Status fill_secrets(StationCall& call) {
@@ -189,6 +177,19 @@ void wait_a_moment(const std::stop_token& stop) {
 }
 
 }  // namespace
+
+ExitStatus report_remote(const api::RemoteError& error, bool as_json) {
+  if (as_json) {
+    const json::object told{{"id", error.id}, {"message", error.message}, {"remedy", error.remedy}};
+    fmt::print(stderr, "{}\n", json::serialize(json::object{{"error", told}}));
+  } else {
+    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id, error.message, error.remedy);
+  }
+  if (error.id.starts_with("api.params") || error.id == "api.method-unknown") return ExitStatus::usage;
+  if (error.id.starts_with("io.") || error.id.starts_with("records.") || error.id.starts_with("service."))
+    return ExitStatus::environment;
+  return ExitStatus::not_good;
+}
 
 core::Result<std::unique_ptr<api::Client>> connect_to_station(const fs::path& socket) {
   IMPRINT_TRY(auto client, api::Client::connect(socket));
