@@ -106,7 +106,7 @@ std::string failures_page(const json::object& report) {
   for (const json::value& group : report.at("groups").as_array()) {
     out += "\n";
     if (by != "error")
-      out += fmt::format("{} {}: {} failures of {} units ({} of all failures)\n", by, or_dash(text(group, "group")),
+      out += fmt::format("{} {}: failures {}, units {}, {} of all failures\n", by, or_dash(text(group, "group")),
                          number(group, "attempts"), number(group, "units"), percent(group.at("share")));
     out += failure_table(group.at("rows").as_array());
   }
@@ -210,8 +210,8 @@ class ShiftPage {
                         number(results, "incomplete"), number(results, "refused"));
     out_ += fmt::format("                   aborted or interrupted {}, running {}\n", number(results, "aborted"),
                         number(results, "open"));
-    out_ += fmt::format("Rework             {} units\n", number(report_, "reworked_units"));
-    out_ += fmt::format("Scrap              {} units\n", all_of("scrap"));
+    out_ += fmt::format("Reworked units     {}\n", number(report_, "reworked_units"));
+    out_ += fmt::format("Scrapped units     {}\n", all_of("scrap"));
     if (number(report_, "corrections") > 0)
       out_ += fmt::format("Corrections        {} to attempts or units\n", number(report_, "corrections"));
   }
@@ -259,9 +259,11 @@ class ShiftPage {
   void rework() {
     if (!section("rework", "Rework")) return;
     for (const json::value& row : list("rework")) {
-      out_ += fmt::format("{}  {} {}, attempt {}: {}, result {} of the unit\n", text(row, "at"), text(row, "product"),
-                          text(row, "serial"), number(row, "attempt"), text(row, "verdict"), number(row, "ordinal"));
-      out_ += wrapped(text(row, "reason"), 4);
+      out_ += fmt::format("{}  {} {}\n", text(row, "at"), text(row, "product"), text(row, "serial"));
+      const std::string reason = text(row, "reason");
+      out_ += wrapped(fmt::format("attempt {}, result {} of the unit: {}{}", number(row, "attempt"),
+                                  number(row, "ordinal"), text(row, "verdict"), reason.empty() ? "" : "; " + reason),
+                      4);
     }
     say_what_is_left_out("rework");
   }
@@ -269,9 +271,9 @@ class ShiftPage {
     if (!section("scrap", "Scrap")) return;
     for (const json::value& row : list("scrap")) {
       const std::string order = text(row, "order");
-      out_ += fmt::format("{}  {} {}{}, by {}\n", text(row, "at"), text(row, "product"), text(row, "serial"),
-                          order.empty() ? "" : " of order " + order, by(row));
-      out_ += wrapped(text(row, "reason"), 4);
+      out_ += fmt::format("{}  {} {}\n", text(row, "at"), text(row, "product"), text(row, "serial"));
+      out_ += wrapped(
+          fmt::format("{}by {}: {}", order.empty() ? "" : "of order " + order + ", ", by(row), text(row, "reason")), 4);
     }
     say_what_is_left_out("scrap");
   }
@@ -322,9 +324,17 @@ class ShiftPage {
     }
     return out + "\n";
   }
+  // Short lines, which end behind a comma where there is one.
   static std::string cut(std::string_view text) {
+    constexpr std::size_t kMost = 78;
     std::string out;
-    for (std::size_t i = 0; i < text.size(); i += 72) out += std::string(text.substr(i, 72)) + "\n";
+    while (!text.empty()) {
+      std::size_t length = std::min(text.size(), kMost);
+      if (const std::size_t comma = text.substr(0, length).rfind(','); length < text.size() && comma != text.npos)
+        length = comma + 1;
+      out += std::string(text.substr(0, length)) + "\n";
+      text.remove_prefix(length);
+    }
     return out;
   }
 
@@ -333,8 +343,9 @@ class ShiftPage {
     const json::value* head = report_.if_contains("head");
     if (head == nullptr) return;
     const bool is_signed = head->at("signed").as_bool();
-    out_ += fmt::format("\nHead of the records, {}\n====================\n",
-                        is_signed ? "signed by the station's key" : "NOT SIGNED");
+    const std::string title =
+        is_signed ? "Head of the records, signed by the station's key" : "Head of the records, NOT SIGNED";
+    out_ += fmt::format("\n{}\n{}\n", title, std::string(title.size(), '='));
     out_ += fmt::format("Entry {}, made at {}\n", number(*head, "entry"), text(*head, "at"));
     out_ += "Hash\n" + grouped(text(*head, "hash"), 4, 8);
     if (is_signed) out_ += "Key (SHA-256 of the public key)\n" + grouped(text(*head, "fingerprint"), 4, 8);
