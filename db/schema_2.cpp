@@ -431,9 +431,9 @@ std::string migration_2() {
   sql += count_tables();
   sql += count_again();
   sql += count_triggers();
-  for (const std::string_view table :
-       {"operators", "operator_changes", "sessions", "work_order_changes", "armings", "image_admissions", "corrections",
-        "waivers", "quarantines", "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox", "jobs"}) {
+  for (const std::string_view table : {"operators", "operator_changes", "sessions", "work_order_changes", "armings",
+                                       "image_admissions", "corrections", "waivers", "quarantines", "exported_heads",
+                                       "retentions", "retired_ranges", "serial_ranges", "outbox", "jobs"}) {
     sql += append_only(table, "id = NEW.id");
   }
   sql += append_only("audit", "id = NEW.id OR begun_id = NEW.begun_id");

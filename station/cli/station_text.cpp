@@ -142,6 +142,9 @@ std::string status_text(const json::object& status) {
             fmt::format("{}{} ({}{})", people.empty() ? "" : ", ", text_at(one.get_object(), "name"),
                         text_at(one.get_object(), "role"), flag_at(one.get_object(), "gave_pin") ? "" : ", badge only");
   text += fmt::format("Signed in {}\n", people.empty() ? "nobody" : people);
+  if (const json::value* key = status.if_contains("key"); key != nullptr && key->is_object())
+    if (text_at(key->get_object(), "kind") != "none" && !flag_at(key->get_object(), "good"))
+      text += fmt::format("Key       HEADS ARE NOT SIGNED: {}\n", text_at(key->get_object(), "error"));
   std::vector<std::vector<std::string>> rows;
   if (const json::value* slots = status.if_contains("slots"); slots != nullptr && slots->is_array())
     for (const json::value& value : slots->get_array()) {
