@@ -267,6 +267,32 @@ CREATE TABLE outbox_deliveries (
 ) STRICT;
 )sql";
 
+constexpr const char* kJobs = R"sql(
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('flash', 'inspect', 'build')),
+  title TEXT NOT NULL CHECK (title <> ''),
+  parameters TEXT NOT NULL CHECK (json_valid(parameters)),
+  asked_at TEXT NOT NULL CHECK (asked_at {0}),
+  operator_id INTEGER REFERENCES operators (id),
+  session_id INTEGER REFERENCES sessions (id)
+) STRICT;
+
+CREATE TABLE job_ends (
+  job_id INTEGER PRIMARY KEY REFERENCES jobs (id),
+  verdict TEXT NOT NULL CHECK (verdict IN ('done', 'failed', 'cancelled', 'interrupted')),
+  started_at TEXT CHECK (started_at {0}),
+  result_digest TEXT CHECK (result_digest <> ''),
+  error_id TEXT CHECK (error_id <> ''),
+  detail TEXT,
+  confinement TEXT CHECK (confinement <> ''),
+  ended_at TEXT NOT NULL CHECK (ended_at {0}),
+  operator_id INTEGER REFERENCES operators (id),
+  session_id INTEGER REFERENCES sessions (id),
+  CHECK (verdict <> 'done' OR (started_at IS NOT NULL AND error_id IS NULL))
+) STRICT;
+)sql";
+
 constexpr const char* kChain = R"sql(
 CREATE TABLE chain (
   seq INTEGER PRIMARY KEY CHECK (seq >= 1),
@@ -398,7 +424,7 @@ BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be deleted');
 
 std::string migration_2() {
   std::string sql;
-  for (const char* part : {kPeople, kOrders, kRulings, kUnits, kChain}) {
+  for (const char* part : {kPeople, kOrders, kRulings, kUnits, kJobs, kChain}) {
     sql += fmt::format(fmt::runtime(part), R"(GLOB '????-??-??T??:??:??.???Z')");
   }
   sql += kColumns;
@@ -407,7 +433,7 @@ std::string migration_2() {
   sql += count_triggers();
   for (const std::string_view table :
        {"operators", "operator_changes", "sessions", "work_order_changes", "armings", "image_admissions", "corrections",
-        "waivers", "quarantines", "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox"}) {
+        "waivers", "quarantines", "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox", "jobs"}) {
     sql += append_only(table, "id = NEW.id");
   }
   sql += append_only("audit", "id = NEW.id OR begun_id = NEW.begun_id");
@@ -415,6 +441,7 @@ std::string migration_2() {
   sql += append_only("work_orders", "id = NEW.id OR number = NEW.number");
   sql += append_only("work_order_closings", "work_order_id = NEW.work_order_id");
   sql += append_only("slots", "id = NEW.id OR (map_digest = NEW.map_digest AND name = NEW.name)");
+  sql += append_only("job_ends", "job_id = NEW.job_id");
   sql += append_only("disarmings", "arming_id = NEW.arming_id");
   sql += append_only("waiver_revocations", "waiver_id = NEW.waiver_id");
   sql += append_only("quarantine_liftings", "quarantine_id = NEW.quarantine_id");

@@ -191,6 +191,11 @@ std::vector<devices::PortPath> Line::ports_of(const std::string& slot) const {
   return slot_map_->ports_of(slot);
 }
 
+std::shared_ptr<const SlotMap> Line::slot_map() const {
+  const std::scoped_lock lock(mutex_);
+  return slot_map_;
+}
+
 std::size_t Line::running() const {
   const std::scoped_lock lock(mutex_);
   return armament_ ? armament_->session->running() : 0;

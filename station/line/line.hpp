@@ -81,6 +81,7 @@ class Line final : public SessionObserver {
   [[nodiscard]] std::shared_ptr<engine::VerifiedImage> armed_image() const;
   // Ports of a slot in the slot map; none for a slot that it does not know.
   [[nodiscard]] std::vector<devices::PortPath> ports_of(const std::string& slot) const;
+  [[nodiscard]] std::shared_ptr<const SlotMap> slot_map() const;
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::vector<SlotStatus> slots() const;
 

@@ -20,6 +20,7 @@
 #include "station/line/line.hpp"
 #include "station/line/sign_ins.hpp"
 #include "station/methods/method_table.hpp"
+#include "station/ports/port_view.hpp"
 #include "station/service/server.hpp"
 #include "station/training/training_bench.hpp"
 
@@ -41,8 +42,9 @@ struct StationParts {
   std::function<void()> on_reload;              // after products and slots were taken over
   db::Signer sign_head;                         // empty: the station has no key
   training::TrainingBench* training = nullptr;  // nothing in production
-  std::function<void()> stop;                   // asked for by station.stop; returns at once
-  std::stop_token stopping;                     // long methods end soon after
+  std::function<ports::PortView(SlotMap)> look_at_ports = ports::look_at_usb;
+  std::function<void()> stop;  // asked for by station.stop; returns at once
+  std::stop_token stopping;    // long methods end soon after
 };
 
 // Which refusals are worth a row. Whoever asks over and over again is written down once in a while, and all together

@@ -10,6 +10,8 @@
 namespace imprint::station::methods {
 namespace {
 
+constexpr std::int64_t kMostDiskBytes = std::int64_t{1} << 40;  // of a simulated device
+
 core::Result<json::value> hello(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   const auto configuration = call.station().line.configuration();
@@ -127,12 +129,17 @@ core::Result<json::value> plug(Call& call) {
   training::TrainingDevice device;
   device.slot = call.params().text("slot");
   device.number = static_cast<std::uint64_t>(call.params().number_or("number", 1, 1, 1'000'000));
-  const std::string fault = call.params().text_or("fault", {});
+  device.protocol = call.params().text_or("protocol", "simple-io");
+  device.serial = call.params().text_or("serial", {});
+  device.platform_id = call.params().text_or("platform", {});
+  device.disk_bytes = static_cast<std::uint64_t>(call.params().number_or("disk_bytes", 0, 0, kMostDiskBytes));
+  device.sector_size = static_cast<std::uint32_t>(call.params().number_or("sector_bytes", 0, 0, 4096));
+  device.faults = call.params().texts_or_none("faults");
   device.bytes_per_second =
       static_cast<std::uint64_t>(call.params().number_or("bytes_per_second", 0, 0, 10'000'000'000));
+  device.latency = std::chrono::milliseconds(call.params().number_or("latency_ms", 0, 0, 60'000));
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(training::TrainingBench* const bench, bench_of(call));
-  if (!fault.empty()) device.faults.push_back(fault);
   IMPRINT_TRY(const std::string serial, bench->plug(device));
   return json::object{{"serial", serial}};
 }

@@ -52,7 +52,7 @@ inline bool work(Process& daemon, std::vector<db::AttemptId>& passes) {
   if (!begin_shift(call)) return false;
   for (const int number : {1, 2, 3, 4}) {
     json::object device{{"slot", "A" + std::to_string(number)}, {"number", number}};
-    if (number == 4) device["fault"] = "disconnect@5000";
+    if (number == 4) device["faults"] = json::array{"disconnect@5000"};
     if (!call("training.plug", device)) return false;
   }
   collect(*client, 4, passes);

@@ -16,6 +16,7 @@ namespace {
 json::value harmless(const methods::Parameter& parameter) {
   if (parameter.kind == "number") return 999999;
   if (parameter.kind == "boolean") return false;
+  if (parameter.kind == "strings") return json::array{"nothing"};
   if (parameter.name == "pin") return "864213";
   if (parameter.name == "role") return "operator";
   return "nothing";
@@ -162,7 +163,8 @@ TEST_CASE("a whole shift through the API: order, arming, scans, a failure, scrap
   REQUIRE(bob.call("training.plug", {{"slot", "A1"}, {"number", 1}}).error.empty());
   static_cast<void>(station.finished(1));
   CHECK(bob.call("line.scan", {{"text", "L-2"}}).error.empty());
-  REQUIRE(bob.call("training.plug", {{"slot", "A2"}, {"number", 2}, {"fault", "disconnect@5000"}}).error.empty());
+  REQUIRE(bob.call("training.plug", {{"slot", "A2"}, {"number", 2}, {"faults", json::array{"disconnect@5000"}}})
+              .error.empty());
   static_cast<void>(station.finished(2));
   CHECK(quinn.call("units.allow", {{"product", "lamp"}, {"serial", "L-1"}, {"reason", "a sample"}}).result.at("as") ==
         "reflash-passed");
