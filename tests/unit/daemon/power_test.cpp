@@ -10,7 +10,7 @@ TEST_CASE("a power cut at any write or sync of its records takes nothing from th
   site.keep_as_template();
   const fs::path found = site.folder / "found";
   bool lived = false;
-  for (std::uint64_t nth = 1, round = 0; !lived; nth += stride(13), ++round) {
+  for (std::uint64_t nth = 1, round = 0; !lived; nth += stride(37), ++round) {
     const std::string survives = std::to_string(round % 3);
     CAPTURE(nth, survives);
     site.reset_records();

@@ -3,36 +3,15 @@
 #include "db/iso_time.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <ctime>
 #include <string>
 
 #include "tests/unit/db/fixture.hpp"
+#include "tests/unit/fixtures/zone.hpp"
 
 using namespace imprint;
 
-namespace {
-
-// Sets the zone of this process for one test.
-class Zone {
- public:
-  explicit Zone(const char* name) {
-    if (const char* before = std::getenv("TZ")) before_ = before;
-    setenv("TZ", name, 1);
-    tzset();
-  }
-  Zone(const Zone&) = delete;
-  Zone& operator=(const Zone&) = delete;
-  ~Zone() {
-    before_ ? setenv("TZ", before_->c_str(), 1) : unsetenv("TZ");
-    tzset();
-  }
-
- private:
-  std::optional<std::string> before_;
-};
-
-}  // namespace
+using fixture::Zone;
 
 TEST_CASE("a recorded time reads back as the time that was written") {
   for (const char* text : {"2026-11-21T10:20:30.123Z", "1969-12-31T23:59:59.999Z", "2024-02-29T00:00:00.000Z",
