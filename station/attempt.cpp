@@ -20,6 +20,7 @@
 #include "station/attempt_inspection.hpp"
 #include "station/attempt_rows.hpp"
 #include "station/errors.hpp"
+#include "station/recorded_end.hpp"
 #include "station/stoppable_source.hpp"
 #include "station/version.hpp"
 #include "station/write_watch.hpp"
@@ -439,8 +440,8 @@ class AttemptRun {
       close.detail = status.error().message();
       if (status.error().id() == "unit.serial-duplicate") note_earlier();
     }
-    auto closed = context_.records.close_attempt(*result_.id, close);
-    if (!closed) closed = context_.records.close_attempt(*result_.id, close);  // a disk that was busy for a moment
+    auto closed = record_end(context_.records, *result_.id, close,
+                             [this](const core::Error& why) { return observer_.on_unrecorded(why); });
     is_closed_ = closed.has_value();
     if (closed) return;
     if (!result_.error) result_.error = closed.error();

@@ -85,19 +85,6 @@ std::string kept_token(const fs::path& socket) {
   return size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : std::string();
 }
 
-ExitStatus report_remote(const api::RemoteError& error, bool as_json) {
-  if (as_json) {
-    const json::object told{{"id", error.id}, {"message", error.message}, {"remedy", error.remedy}};
-    fmt::print(stderr, "{}\n", json::serialize(json::object{{"error", told}}));
-  } else {
-    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id, error.message, error.remedy);
-  }
-  if (error.id.starts_with("api.params") || error.id == "api.method-unknown") return ExitStatus::usage;
-  if (error.id.starts_with("io.") || error.id.starts_with("records.") || error.id.starts_with("service."))
-    return ExitStatus::environment;
-  return ExitStatus::not_good;
-}
-
 core::Status fill_secrets(StationCall& call) {
   for (const CallSecret& wanted : call.secrets) {
     if (wanted.file) {
@@ -189,6 +176,30 @@ void wait_a_moment(const std::stop_token& stop) {
 }
 
 }  // namespace
+
+ExitStatus report_remote(const api::RemoteError& error, bool as_json) {
+  if (as_json) {
+    const json::object told{{"id", error.id}, {"message", error.message}, {"remedy", error.remedy}};
+    fmt::print(stderr, "{}\n", json::serialize(json::object{{"error", told}}));
+  } else {
+    fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id, error.message, error.remedy);
+  }
+  if (error.id == "device.not-present") return ExitStatus::nothing;
+  if (error.id == "usage.invalid" || error.id.starts_with("api.params") || error.id == "api.method-unknown")
+    return ExitStatus::usage;
+  if (error.id.starts_with("io.") || error.id.starts_with("records.") || error.id.starts_with("service."))
+    return ExitStatus::environment;
+  return ExitStatus::not_good;
+}
+
+core::Result<std::optional<api::Client::Answer>> ask_if_it_runs(const fs::path& socket, std::string_view method,
+                                                                const json::object& params) {
+  auto client = connect_to_station(socket);
+  if (!client && client.error().id() == "api.not-running") return std::nullopt;
+  if (!client) return std::unexpected(std::move(client).error());
+  IMPRINT_TRY(auto answer, (*client)->call(method, params));
+  return answer;
+}
 
 core::Result<std::unique_ptr<api::Client>> connect_to_station(const fs::path& socket) {
   IMPRINT_TRY(auto client, api::Client::connect(socket));
