@@ -43,7 +43,7 @@ std::string csv_field(std::string_view text) {
 std::string units_csv_header() {
   return "attempt,unit,serial,product,slot,port_path,protocol,platform_id,device_unique_id,image_sha256,image_signer,"
          "policy,opened_at,closed_at,verdict,proof,error_id,error_class,detail,ordinal,training,program_version,"
-         "recipe_digest,trust_digest\r\n";
+         "recipe_digest,trust_digest,mac\r\n";
 }
 
 std::string units_csv_line(const AttemptRow& row) {
@@ -59,6 +59,7 @@ std::string units_csv_line(const AttemptRow& row) {
   line.text(close.error_id).text(close.error_class).text(close.detail);
   line.raw(row.ordinal ? std::to_string(*row.ordinal) : std::string()).text(row.opening.training ? "yes" : "no");
   line.text(row.opening.program_version).text(row.opening.recipe_digest).text(row.opening.trust_digest);
+  line.text(row.identity.mac);
   return line.finish();
 }
 

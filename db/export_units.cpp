@@ -33,6 +33,8 @@ SELECT a.id, json_object(
       'name', s.name, 'ok', json(iif(s.ok, 'true', 'false')), 'started_at', s.started_at,
       'duration_ms', s.duration_ms, 'bytes', s.bytes,
       'bytes_per_second', iif(s.duration_ms > 0, CAST(s.bytes * 1000.0 / s.duration_ms AS INTEGER), NULL),
+      'waited_ms', json(iif(s.waited_device_ms IS NULL, 'null', json_object('source', s.waited_source_ms,
+          'hash', s.waited_hash_ms, 'device', s.waited_device_ms))),
       'error_id', s.error_id, 'detail', s.detail) AS line FROM steps s WHERE s.attempt_id = a.id ORDER BY s.id))),
   'findings', json((SELECT json_group_array(json(line)) FROM (SELECT json_object(
       'check', f.check_id, 'verdict', f.verdict, 'severity', f.severity, 'expected', f.expected,
@@ -52,7 +54,8 @@ SELECT a.id, json_object(
   'metadata', json_object('test_name', a.product, 'test_version', a.program_version, 'attempt', a.id,
       'verdict', COALESCE(a.verdict, 'open'), 'proof', a.proof, 'ordinal', a.ordinal, 'slot', a.slot,
       'work_order', a.work_order, 'image_sha256', a.image_sha256, 'recipe_digest', a.recipe_digest,
-      'operator', a.operator_id, 'training', json(iif(a.training, 'true', 'false')), 'config', json('{{}}')),
+      'mac', a.mac, 'operator', a.operator_id, 'training', json(iif(a.training, 'true', 'false')),
+      'config', json('{{}}')),
   'phases', json((SELECT json_group_array(json(line)) FROM (
       SELECT line FROM (
       SELECT 0 AS part, s.id AS place, json_object('name', s.name, 'descriptor_id', s.id, 'codeinfo', NULL,

@@ -218,6 +218,19 @@ core::Result<OrderProgress> Orders::progress(OrderId order) const {
   });
 }
 
+// As in kUnitsSql, of one unit.
+core::Result<bool> Orders::counts_as_passed(OrderId order, UnitId unit) const {
+  return records_.connection().read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
+    Query query(database,
+                "SELECT 1 WHERE ?1 = (SELECT o.work_order_id FROM attempt_closings c JOIN attempt_openings o ON o.id = "
+                "c.attempt_id WHERE c.unit_id = ?2 AND c.ordinal IS NOT NULL AND o.work_order_id IS NOT NULL "
+                "ORDER BY c.ordinal DESC LIMIT 1) AND 'passed' = (SELECT c.verdict FROM attempt_closings c WHERE "
+                "c.unit_id = ?2 AND c.ordinal IS NOT NULL ORDER BY c.ordinal DESC LIMIT 1) AND NOT EXISTS "
+                "(SELECT 1 FROM scraps s WHERE s.unit_id = ?2)");
+    return query.number(order).number(unit).next();
+  });
+}
+
 core::Result<std::vector<OrderState>> Orders::list_with_progress(bool with_closed) const {
   using Rows = std::vector<OrderState>;
   return records_.connection().read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
