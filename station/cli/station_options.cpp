@@ -147,7 +147,7 @@ void add_images(CLI::App& station, Chosen& chosen) {
 constexpr std::string_view kElsewhere[] = {"station.hello", "station.status", "events.subscribe", "people.resume",
                                            "images.list",   "images.admit",   "images.withdraw",  "images.reinstate",
                                            "images.remove", "training.plug",  "training.unplug",  "devices.list",
-                                           "devices.why"};
+                                           "devices.why",   "flash.start"};
 
 // "people sign-in" is "sign-in": what people do all day is one word.
 std::vector<std::string> words_of(std::string_view method) {

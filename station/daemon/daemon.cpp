@@ -42,6 +42,7 @@ using station::config::StationFile;
 
 // Of the ten seconds that a stop may take.
 constexpr std::chrono::seconds kStopPatience{5};
+constexpr std::chrono::seconds kJobPatience{2};
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kLockPatience{3};
 constexpr const char* kGroup = "imprint";
@@ -114,6 +115,7 @@ class Daemon {
     events_.emplace(clock_, new_epoch());
     sign_ins_.emplace(*records_, station::line::SignInRules{station.pin, station.attempts, station.sign_out_after});
     IMPRINT_TRY(line_, open_line(std::move(configuration)));
+    IMPRINT_TRY(jobs_, station::jobs::JobQueue::open(*records_, *events_, clock_, {}));
     IMPRINT_CHECK(open_key(station));
     make_bench(station);
     IMPRINT_CHECK(serve(station));
@@ -299,6 +301,7 @@ class Daemon {
             .on_reload = [this] { refresh_disk_rules(); },
             .sign_head = sign_head_,
             .training = bench_ ? &*bench_ : nullptr,
+            .jobs = jobs_.get(),
             .look_at_ports = [this](station::SlotMap slots) { return look_at_ports(std::move(slots)); },
             .stop = [this] { stop(); },
             .stopping = stopping_.get_token()};
@@ -325,6 +328,7 @@ class Daemon {
     journal_.log(Level::notice, "stopping");
     stopping_.request_stop();
     stopper_ = std::thread([this] {
+      static_cast<void>(jobs_->stop(kJobPatience));
       line_->stop(kStopPatience);
       server_->stop();
     });
@@ -392,6 +396,7 @@ class Daemon {
   std::unique_ptr<station::line::Line> line_;
   db::Signer sign_head_;
   std::optional<station::training::TrainingBench> bench_;
+  std::unique_ptr<station::jobs::JobQueue> jobs_;  // behind all that jobs work with
   service::Server* server_ = nullptr;
   std::thread stopper_;
 };

@@ -232,6 +232,7 @@ json::object Line::status() const {
     configuration = configuration_;
     out["armed"] = is_armed_;
     out["stopping"] = stopping_;
+    out["once"] = is_armed_ && armament_ && armament_->once;
     if (loaded_)
       out["loaded"] = json::object{{"product", core::printable(loaded_->what.product)},
                                    {"order", core::printable(loaded_order_)},
@@ -329,6 +330,11 @@ void Line::on_finished(const AttemptResult& result) {
 }
 
 void Line::on_refused_port(const devices::PortPath& port, bool present) {
+  {
+    // A slot that was not chosen this time.
+    const std::scoped_lock lock(mutex_);
+    if (slot_map_->slot_of(port)) return;
+  }
   parts_.events.publish("port", {{"port", port.text}, {"present", present}});
 }
 

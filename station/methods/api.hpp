@@ -14,6 +14,7 @@
 #include "flash/core/clock.hpp"
 #include "station/api/event_log.hpp"
 #include "station/images/image_store.hpp"
+#include "station/jobs/job_queue.hpp"
 #include "station/line/line.hpp"
 #include "station/line/sign_ins.hpp"
 #include "station/methods/method_table.hpp"
@@ -39,6 +40,7 @@ struct StationParts {
   std::function<void()> on_reload;              // after products and slots were taken over
   db::Signer sign_head;                         // empty: the station has no key
   training::TrainingBench* training = nullptr;  // nothing in production
+  jobs::JobQueue* jobs = nullptr;
   std::function<ports::PortView(SlotMap)> look_at_ports = ports::look_at_usb;
   std::function<void()> stop;  // asked for by station.stop; returns at once
   std::stop_token stopping;    // long methods end soon after

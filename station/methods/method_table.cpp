@@ -193,6 +193,17 @@ constexpr auto kTrainingUnplug = std::to_array<Parameter>({
 constexpr auto kDevicesWhy = std::to_array<Parameter>({
     {"port", "string", true, "such as `1-2.4`"},
 });
+constexpr auto kFlashStart = std::to_array<Parameter>({
+    {"image", "string", true, "digest of an image of the store, or its first 8 digits or more"},
+    {"slots", "strings", false, "names; without them every slot that holds a device"},
+    {"policy", "string", false, "`retail`, `test` or `none`; the station's unless told, and never laxer"},
+    {"read_back", "string", false, "`required` (unless told), `where-possible` or `off`"},
+    {"reboot", "boolean", false, "each device that passed"},
+    {"product", "string", false, "that the records name; `bench` unless told"},
+});
+constexpr auto kJob = std::to_array<Parameter>({
+    {"job", "number", true, "its number"},
+});
 constexpr auto kFindingsRevoke = std::to_array<Parameter>({
     {"waiver", "number", true, "of `findings.waivers`"},
     {"reason", "string", true, "for the records"},
@@ -339,6 +350,15 @@ constexpr auto kMethods = std::to_array<Method>({
      "`port`, `slot`, `state`, `good`, `simulated`, `error`, `explanation`, `remedy`, `node`, `mode`, `owner`, "
      "`group`, "
      "`drivers`, `at_station`"},
+    {"flash.start", Access::by_action, Action::flash_once, true,
+     "A job that flashes the devices which stand in these slots now, each once, by a recipe of these parameters. The "
+     "line must not be armed. Events `slot` and `attempt` tell how far it is, and `job` that it has ended.",
+     kFlashStart, "`job`; `slots`: names of those that are flashed"},
+    {"jobs.show", Access::by_action, Action::see_status, false, "A job and what it came to.", kJob,
+     "`job`, `kind`, `title`, `state` (`queued`, `running`, `done`, `failed`, `cancelled`, `interrupted`), `done`, "
+     "`due`, `text`, `result` (null until it is done), `error` (null, or `id`, `message`, `remedy`)"},
+    {"jobs.cancel", Access::by_parameters, std::nullopt, true,
+     "One's own job; an engineer any. What runs ends within a second.", kJob, "`true`"},
     {"training.plug", Access::by_action, Action::arm, false,
      "A simulated device into a slot; a station for training only. While nothing is armed, `platform` and `disk_bytes` "
      "have to be told.",
