@@ -145,6 +145,7 @@ class StationFlash {
     IMPRINT_TRY(const Said begun, ask("flash.start", params));
     if (const auto* told = std::get_if<Told>(&begun)) return told->status;
     const auto& started = std::get<json::object>(begun);
+    report_ = {{"policy", text_at(started, "policy")}, {"training", started.at("training")}};
     return follow(number_at(started, "job"), started.at("slots").as_array());
   }
 
@@ -263,9 +264,8 @@ class StationFlash {
       return print_flash_report(result->get_object(), options_.json);
     // One that was cancelled: what ended before that is told, too.
     if (!results_.empty() && !options_.json) {
-      json::object report{{"training", slots_.begin()->second.training}, {"results", json::array()}};
-      for (const json::object& one : results_) report["results"].as_array().push_back(one);
-      static_cast<void>(print_flash_report(report, false));
+      report_["results"] = json::array(results_.begin(), results_.end());
+      static_cast<void>(print_flash_report(report_, false));
     }
     const json::value* error = ended.if_contains("error");
     if (error == nullptr || !error->is_object()) return api::fail("api.answer-invalid");
@@ -280,6 +280,7 @@ class StationFlash {
   bool has_ended_ = false;
   std::map<std::string, SlotStatus> slots_;
   std::vector<json::object> results_;
+  json::object report_;  // of a job that was cancelled
   std::optional<SlotLines> lines_;
 };
 

@@ -211,15 +211,23 @@ std::vector<SlotStatus> Line::slots() const {
     slots = last_slots_;
     training = configuration_->station.training;
   }
-  if (armament) return armament->session->snapshot();
-  // What they showed when the line was disarmed, as long as it stands there.
+  if (armament && !armament->once) return armament->session->snapshot();
+  // What they showed when the line was disarmed, as long as it stands there; or those that were chosen. In the order of
+  // the slot map, with those that come from a star behind.
+  if (armament) slots = armament->session->snapshot();
+  std::vector<SlotStatus> all;
   for (const SlotRule& rule : map->rules()) {
-    if (rule.has_star() || std::ranges::find(slots, rule.name, &SlotStatus::slot) != slots.end()) continue;
-    SlotStatus& empty = slots.emplace_back();
-    empty.slot = rule.name;
-    empty.training = training;
+    if (rule.has_star()) continue;
+    const auto shown = std::ranges::find(slots, rule.name, &SlotStatus::slot);
+    SlotStatus& next = all.emplace_back();
+    next.slot = rule.name;
+    next.training = training;
+    if (shown == slots.end()) continue;
+    next = std::move(*shown);
+    slots.erase(shown);
   }
-  return slots;
+  std::ranges::move(slots, std::back_inserter(all));
+  return all;
 }
 
 json::object Line::status() const {

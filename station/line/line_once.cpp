@@ -17,7 +17,9 @@ core::Result<std::vector<SlotConfig>> Line::check_once(const Once& what) const {
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_) return fail("line.stopping");
-    if (is_armed_) return fail("line.busy", "it is armed").with("product", armament_->rules.armed().product.name);
+    if (is_armed_)
+      return fail("line.busy", "the line is armed, and has to be disarmed first")
+          .with("product", armament_->rules.armed().product.name);
     if (armament_ && armament_->session->running() > 0) return fail("line.busy");
     configuration = configuration_;
     map = slot_map_;

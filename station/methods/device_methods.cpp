@@ -112,6 +112,7 @@ core::Result<json::value> flash(Call& call) {
                           {"after_pass", config::to_string(what.product.after_pass)}};
   call.about(record.digest, parameters);
   const bool training = line.configuration()->station.training;
+  const trust::Policy policy = what.product.policy;
   jobs::JobQueue::Request request{.kind = db::JobKind::flash,
                                   .title = fmt::format("flash {} slots", chosen.size()),
                                   .parameters = json::serialize(parameters),
@@ -120,7 +121,8 @@ core::Result<json::value> flash(Call& call) {
                                                                                training](jobs::JobContext& context) {
     return run_flash(line, what, training, context);
   }));
-  return json::object{{"job", job}, {"slots", std::move(slots)}};
+  return json::object{
+      {"job", job}, {"slots", std::move(slots)}, {"policy", trust::to_string(policy)}, {"training", training}};
 }
 
 constexpr NamedHandler kHandlers[] = {{"devices.list", list}, {"devices.why", why}, {"flash.start", flash}};

@@ -353,7 +353,7 @@ constexpr auto kMethods = std::to_array<Method>({
     {"flash.start", Access::by_action, Action::flash_once, true,
      "A job that flashes the devices which stand in these slots now, each once, by a recipe of these parameters. The "
      "line must not be armed. Events `slot` and `attempt` tell how far it is, and `job` that it has ended.",
-     kFlashStart, "`job`; `slots`: names of those that are flashed"},
+     kFlashStart, "`job`; `slots`: names of those that are flashed; `policy`, `training`"},
     {"jobs.show", Access::by_action, Action::see_status, false, "A job and what it came to.", kJob,
      "`job`, `kind`, `title`, `state` (`queued`, `running`, `done`, `failed`, `cancelled`, `interrupted`), `done`, "
      "`due`, `text`, `result` (null until it is done), `error` (null, or `id`, `message`, `remedy`)"},

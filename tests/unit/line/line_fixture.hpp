@@ -20,6 +20,7 @@
 #include "flash/trust/signing.hpp"
 #include "station/api/rpc.hpp"
 #include "station/error_table.hpp"
+#include "station/jobs/job_queue.hpp"
 #include "station/methods/api.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
@@ -56,6 +57,7 @@ struct TestStation {
   std::unique_ptr<line::Line> line;
   std::optional<line::SignIns> sign_ins;
   std::optional<training::TrainingBench> bench;
+  std::unique_ptr<jobs::JobQueue> jobs;
   std::optional<methods::Api> api;
   std::stop_source stopping;
   mutable std::mutex happened_mutex;
@@ -127,6 +129,7 @@ struct TestStation {
           return training::DeviceNeeds{image.platform_id, image.disk_size, 512};
         },
         folder.path());
+    jobs = jobs::JobQueue::open(*records, *events, clock, {}).value();
     api.emplace(methods::StationParts{.line = *line,
                                       .sign_ins = *sign_ins,
                                       .records = *records,
@@ -138,6 +141,7 @@ struct TestStation {
                                       .on_reload = [] {},
                                       .sign_head = {},
                                       .training = &*bench,
+                                      .jobs = jobs.get(),
                                       .stop = [] {},
                                       .stopping = stopping.get_token()});
   }
@@ -145,6 +149,7 @@ struct TestStation {
   // As after a restart: what was in memory is gone.
   void restart() {
     api.reset();
+    jobs.reset();
     bench.reset();
     sign_ins.reset();
     line.reset();
