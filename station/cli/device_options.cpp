@@ -19,6 +19,7 @@ void add_devices(CLI::App& app, Chosen& chosen) {
   CLI::App* command = app.add_subcommand("devices", "What is plugged in where, how fast, and in which slot");
   auto* slots = command->add_option("--slots", options->slot_folders, kSlotsHelp);
   command->add_option("--socket", options->socket, "The station's socket: where it runs, it is asked")
+      ->envname(kSocketVariable)
       ->capture_default_str();
   auto* why = command->add_option("--why", options->why, "Why the device at this port (1-2.4) cannot be used");
   auto* rules = command->add_flag("--udev-rules", options->udev_rules, "Print the udev rules for the slots' ports");
@@ -65,6 +66,7 @@ void add_flash(CLI::App& app, Chosen& chosen) {
   command->add_option("--product", options->product, "Product that the records name")->capture_default_str();
   own.push_back(command->add_option("--slots", options->slot_folders, kSlotsHelp));
   command->add_option("--socket", options->socket, "The station's socket: where it runs, it is the one that flashes")
+      ->envname(kSocketVariable)
       ->capture_default_str();
   auto* name = command->add_option("--name", options->name, "Signs in at the station for this; asks for the PIN");
   command->add_option("--badge", options->badge, "The same, by badge")->excludes(name);
@@ -101,7 +103,9 @@ void add_replay(CLI::App& app, Chosen& chosen) {
 
 void add_slot_of_station(CLI::App* command, PlugOptions& options) {
   command->add_option("SLOT", options.slot, "The slot's name")->required();
-  command->add_option("--socket", options.station.socket, "The station's socket")->capture_default_str();
+  command->add_option("--socket", options.station.socket, "The station's socket")
+      ->envname(kSocketVariable)
+      ->capture_default_str();
   command->add_flag("--json", options.station.json, "One JSON object");
 }
 

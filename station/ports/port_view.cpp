@@ -77,7 +77,7 @@ json::object to_json(const PortRow& row, const SlotStatus* at_station) {
 
 // A station takes simulated devices or real ones, and never both.
 void judge_kind(const PortView& view, PortDiagnosis& why) {
-  if (view.training == true && why.problem == Problem::no_such_port) {
+  if (view.training == true && why.problem == Problem::no_such_port && view.slots.slot_of(why.port)) {
     // Slots of simulated devices need no port of this computer's.
     why.problem = Problem::empty;
     why.explanation = "Nothing is plugged in.";

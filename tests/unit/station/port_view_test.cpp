@@ -140,6 +140,7 @@ TEST_CASE("a slot of a station for training is empty where this computer has no 
   view.training = true;
   CHECK(row(view, "9-1").at("state") == "empty");
   CHECK(why_json(view, {"9-1"}).at("state") == "empty");
+  CHECK(why_json(view, {"9-2"}).at("state") == "no such port");
 }
 
 TEST_CASE("a port that is no slot is not good, whoever asks") {
