@@ -18,6 +18,7 @@
 #include "station/cli/slot_lines.hpp"
 #include "station/cli/station_client.hpp"
 #include "station/cli/stop_on_signal.hpp"
+#include "station/error_table.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station::cli {
@@ -267,11 +268,11 @@ class StationFlash {
       report_["results"] = json::array(results_.begin(), results_.end());
       static_cast<void>(print_flash_report(report_, false));
     }
-    const json::value* error = ended.if_contains("error");
-    if (error == nullptr || !error->is_object()) return api::fail("api.answer-invalid");
-    const json::object& why = error->get_object();
-    return report_remote({text_at(why, "id"), core::printable(text_at(why, "message")), text_at(why, "remedy")},
-                         options_.json);
+    const std::string id = text_at(ended, "error");
+    const auto rows = all_error_rows();
+    const auto row = std::ranges::find(rows, id, &core::ErrorRow::id);
+    if (row == rows.end()) return api::fail("api.answer-invalid");
+    return report_remote({id, core::printable(text_at(ended, "detail")), std::string(row->remedy)}, options_.json);
   }
 
   const FlashOptions& options_;

@@ -42,7 +42,7 @@ using station::config::StationFile;
 
 // Of the ten seconds that a stop may take.
 constexpr std::chrono::seconds kStopPatience{5};
-constexpr std::chrono::seconds kJobPatience{2};
+constexpr std::chrono::seconds kJobPatience{3};
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kLockPatience{3};
 constexpr const char* kGroup = "imprint";
@@ -115,9 +115,9 @@ class Daemon {
     events_.emplace(clock_, new_epoch());
     sign_ins_.emplace(*records_, station::line::SignInRules{station.pin, station.attempts, station.sign_out_after});
     IMPRINT_TRY(line_, open_line(std::move(configuration)));
-    IMPRINT_TRY(jobs_, station::jobs::JobQueue::open(*records_, *events_, clock_, {}));
     IMPRINT_CHECK(open_key(station));
     make_bench(station);
+    IMPRINT_CHECK(open_jobs(station));
     IMPRINT_CHECK(serve(station));
     return {};
   }
@@ -190,6 +190,23 @@ class Daemon {
     if (!fs::exists(file)) return {};
     IMPRINT_TRY(auto key, HeadKey::load(file));
     sign_head_ = [key = std::move(key)](std::string_view text) { return key.sign(text); };
+    return {};
+  }
+
+  core::Status open_jobs(const StationFile& station) {
+    IMPRINT_TRY(auto folders, station::jobs::JobFolders::open(station.jobs, station.jobs_kept));
+    station::jobs::ProcessLimits limits;
+    limits.memory_bytes = station.job_memory;
+    limits.file_bytes = station.job_disk;
+    limits.folder_bytes = station.job_disk;
+    limits.wall = station.job_time;
+    limits.cpu = std::chrono::ceil<std::chrono::seconds>(station.job_time);
+    job_site_.emplace(station::jobs::program_beside_this(), std::move(folders), limits, station.job_folders);
+    IMPRINT_TRY(jobs_, station::jobs::JobQueue::open(*records_, *events_, clock_,
+                                                     {.queued = station.jobs_queued,
+                                                      .flash = station.jobs_flash,
+                                                      .inspect = station.jobs_inspect,
+                                                      .build = station.jobs_build}));
     return {};
   }
 
@@ -295,13 +312,14 @@ class Daemon {
             .records = *records_,
             .images = *images_,
             .events = *events_,
+            .jobs = *jobs_,
+            .job_site = *job_site_,
             .clock = clock_,
             .records_file = records_file_,
             .load_configuration = [this] { return load(options_); },
             .on_reload = [this] { refresh_disk_rules(); },
             .sign_head = sign_head_,
             .training = bench_ ? &*bench_ : nullptr,
-            .jobs = jobs_.get(),
             .look_at_ports = [this](station::SlotMap slots) { return look_at_ports(std::move(slots)); },
             .stop = [this] { stop(); },
             .stopping = stopping_.get_token()};
@@ -328,7 +346,8 @@ class Daemon {
     journal_.log(Level::notice, "stopping");
     stopping_.request_stop();
     stopper_ = std::thread([this] {
-      static_cast<void>(jobs_->stop(kJobPatience));
+      // Its processes are gone within a second; the line's devices may take longer.
+      jobs_->stop(kJobPatience);
       line_->stop(kStopPatience);
       server_->stop();
     });
@@ -396,7 +415,8 @@ class Daemon {
   std::unique_ptr<station::line::Line> line_;
   db::Signer sign_head_;
   std::optional<station::training::TrainingBench> bench_;
-  std::unique_ptr<station::jobs::JobQueue> jobs_;  // behind all that jobs work with
+  std::optional<station::jobs::JobSite> job_site_;
+  std::unique_ptr<station::jobs::JobQueue> jobs_;
   service::Server* server_ = nullptr;
   std::thread stopper_;
 };

@@ -22,6 +22,7 @@
 #include "flash/core/clock.hpp"
 #include "flash/core/result.hpp"
 #include "station/api/event_log.hpp"
+#include "station/jobs/progress_line.hpp"
 
 namespace imprint::station::jobs {
 
@@ -42,12 +43,6 @@ struct JobLimits {
 struct JobResult {
   std::string json = "{}";  // one JSON object; clients get it as it is
   std::string digest{};     // SHA-256 in hexadecimal of what came out, for the records; empty: of `json`
-};
-
-struct JobProgress {
-  std::uint64_t done = 0;
-  std::uint64_t due = 0;  // 0: nobody knows
-  std::string text{};     // printable
 };
 
 // What a body has of the queue while it runs. Thread-safe; outlives the body's call only.

@@ -14,6 +14,7 @@
 #include "flash/core/clock.hpp"
 #include "station/api/event_log.hpp"
 #include "station/images/image_store.hpp"
+#include "station/jobs/image_jobs.hpp"
 #include "station/jobs/job_queue.hpp"
 #include "station/line/line.hpp"
 #include "station/line/sign_ins.hpp"
@@ -34,13 +35,14 @@ struct StationParts {
   db::Records& records;
   images::ImageStore& images;
   api::EventLog& events;
+  jobs::JobQueue& jobs;
+  const jobs::JobSite& job_site;
   const core::WallClock& clock;
   std::filesystem::path records_file;
   std::function<core::Result<config::Configuration>()> load_configuration;
   std::function<void()> on_reload;              // after products and slots were taken over
   db::Signer sign_head;                         // empty: the station has no key
   training::TrainingBench* training = nullptr;  // nothing in production
-  jobs::JobQueue* jobs = nullptr;
   std::function<ports::PortView(SlotMap)> look_at_ports = ports::look_at_usb;
   std::function<void()> stop;  // asked for by station.stop; returns at once
   std::stop_token stopping;    // long methods end soon after

@@ -10,7 +10,6 @@
 #include "flash/core/text.hpp"
 #include "station/api/errors.hpp"
 #include "station/errors.hpp"
-#include "station/jobs/errors.hpp"
 #include "station/jobs/job_queue.hpp"
 #include "station/line/line_json.hpp"
 #include "station/methods/call.hpp"
@@ -91,7 +90,6 @@ core::Result<json::value> flash(Call& call) {
   const auto names = call.params().texts_or_none("slots");
   IMPRINT_TRY(config::ProductFile product, bench_product(call));
   IMPRINT_CHECK(call.params().finish());
-  if (call.station().jobs == nullptr) return jobs::fail("job.stopping");
   line::Line& line = call.station().line;
   IMPRINT_TRY(const auto record, call.station().images.find(image));
   product.image_digest = record.digest;
@@ -117,8 +115,8 @@ core::Result<json::value> flash(Call& call) {
                                   .title = fmt::format("flash {} slots", chosen.size()),
                                   .parameters = json::serialize(parameters),
                                   .by = call.actor()};
-  IMPRINT_TRY(const auto job, call.station().jobs->submit(std::move(request), [&line, what = std::move(what),
-                                                                               training](jobs::JobContext& context) {
+  IMPRINT_TRY(const auto job, call.station().jobs.submit(std::move(request), [&line, what = std::move(what),
+                                                                              training](jobs::JobContext& context) {
     return run_flash(line, what, training, context);
   }));
   return json::object{

@@ -57,6 +57,7 @@ struct TestStation {
   std::unique_ptr<line::Line> line;
   std::optional<line::SignIns> sign_ins;
   std::optional<training::TrainingBench> bench;
+  std::optional<jobs::JobSite> job_site;
   std::unique_ptr<jobs::JobQueue> jobs;
   std::optional<methods::Api> api;
   std::stop_source stopping;
@@ -129,19 +130,22 @@ struct TestStation {
           return training::DeviceNeeds{image.platform_id, image.disk_size, 512};
         },
         folder.path());
+    job_site.emplace(IMPRINT_PROGRAM, jobs::JobFolders::open(folder / "jobs", 5).value(), jobs::ProcessLimits{},
+                     std::vector<std::filesystem::path>{folder / "open"});
     jobs = jobs::JobQueue::open(*records, *events, clock, {}).value();
     api.emplace(methods::StationParts{.line = *line,
                                       .sign_ins = *sign_ins,
                                       .records = *records,
                                       .images = *store,
                                       .events = *events,
+                                      .jobs = *jobs,
+                                      .job_site = *job_site,
                                       .clock = clock,
                                       .records_file = folder / "training.db",
                                       .load_configuration = [this] { return load(); },
                                       .on_reload = [] {},
                                       .sign_head = {},
                                       .training = &*bench,
-                                      .jobs = jobs.get(),
                                       .stop = [] {},
                                       .stopping = stopping.get_token()});
   }
