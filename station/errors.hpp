@@ -25,7 +25,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"station.records-mixed", "Records of training and of production do not go into one file",
      "Give training records of their own.", core::FaultClass::operator_},
     {"station.daemon-runs", "The station's daemon runs here, and owns USB and the records",
-     "Use imprint station arm, or stop the daemon first (systemctl stop imprintd imprintd.socket).",
+     "Let it do it (imprint station, imprint flash without options of a bench), or stop it first (systemctl stop "
+     "imprintd imprintd.socket).",
      core::FaultClass::operator_},
     {"station.internal-error", "The program met a case that it does not expect",
      "Flash the unit again; report this with the detail to the engineers who keep the station.",

@@ -13,6 +13,7 @@
 
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
+#include "station/jobs/progress_line.hpp"
 
 namespace imprint::station::cli {
 
@@ -20,6 +21,9 @@ namespace {
 
 // Why standard output, of which a program has one, could not be written at first.
 int output_error = 0;
+
+// A descriptor of the process, as standard error is.
+int progress_pipe = -1;
 
 // A pkcs11 URI may hold a PIN, and may have been given where none is taken: as a file's name, or as a word too many.
 // The rest of the text goes, too, since a PIN may hold anything.
@@ -105,6 +109,15 @@ void print_line(std::string_view text) {
   print("\n");
 }
 
+void set_progress_pipe(int fd) { progress_pipe = fd; }
+
+void tell_progress(std::string_view text, std::uint64_t done, std::uint64_t due) {
+  if (progress_pipe < 0) return;
+  const std::string line = jobs::progress_line({done, due, std::string(text)});
+  // Less than PIPE_BUF: whole or not at all. Whoever reads it may have gone.
+  if (::write(progress_pipe, line.data(), line.size()) < 0) progress_pipe = -1;
+}
+
 Progress::Progress(std::string label, bool quiet)
     : label_(std::move(label)),
       quiet_(quiet),
@@ -116,8 +129,13 @@ Progress::~Progress() {
 }
 
 void Progress::update(std::uint64_t done, std::uint64_t total) {
-  if (quiet_ || total == 0) return;
+  if (total == 0) return;
   const auto now = std::chrono::steady_clock::now();
+  if (now - last_told_ > std::chrono::milliseconds(100) || done == total) {
+    last_told_ = now;
+    tell_progress(label_, std::min(done, total), total);
+  }
+  if (quiet_) return;
   if (terminal_) {
     if (done < total && now - last_draw_ < std::chrono::milliseconds(100)) return;
     last_draw_ = now;

@@ -36,8 +36,15 @@ void print(std::string_view text);
 [[nodiscard]] ExitStatus finish_output(ExitStatus status);
 void print_line(std::string_view text);
 
+// For who runs this program as a job: how far it is, as lines of JSON on a descriptor (station/jobs/progress_line.hpp).
+// A descriptor of the whole process, as standard error is; before there are threads. Negative: none.
+void set_progress_pipe(int fd);
+// One line of it, for work without numbers.
+void tell_progress(std::string_view text, std::uint64_t done = 0, std::uint64_t due = 0);
+
 // A bar that is redrawn on a terminal, and a line at every tenth elsewhere. Writes to standard error. Any thread, one
 // at a time. Nothing is shown when `quiet`.
+// It is written to a pipe besides, where set_progress_pipe() has named one.
 class Progress {
  public:
   Progress(std::string label, bool quiet);
@@ -55,6 +62,7 @@ class Progress {
   unsigned last_tenth_ = 0;
   std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_draw_;
+  std::chrono::steady_clock::time_point last_told_;
 };
 
 }  // namespace imprint::station::cli

@@ -46,6 +46,13 @@ struct FlashOptions {
   std::string read_back = "required";
   std::optional<std::filesystem::path> capture;  // the recording to write
   bool json = false;
+  // Of a station that runs, through which it goes then; IMAGE may be a digest of its store.
+  std::filesystem::path socket = kUsualSocket;
+  bool policy_told = false;
+  std::string own_things{};         // an option that was given and has a meaning without a station only: "--db"
+  std::optional<std::string> name;  // who signs in for this; without one, whoever is signed in already
+  std::optional<std::string> badge;
+  std::optional<std::filesystem::path> pin_file;
 };
 ExitStatus flash_devices(const FlashOptions& options);
 

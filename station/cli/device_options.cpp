@@ -19,6 +19,7 @@ void add_devices(CLI::App& app, Chosen& chosen) {
   CLI::App* command = app.add_subcommand("devices", "What is plugged in where, how fast, and in which slot");
   auto* slots = command->add_option("--slots", options->slot_folders, kSlotsHelp);
   command->add_option("--socket", options->socket, "The station's socket: where it runs, it is asked")
+      ->envname(kSocketVariable)
       ->capture_default_str();
   auto* why = command->add_option("--why", options->why, "Why the device at this port (1-2.4) cannot be used");
   auto* rules = command->add_flag("--udev-rules", options->udev_rules, "Print the udev rules for the slots' ports");
@@ -42,20 +43,34 @@ void add_devices(CLI::App& app, Chosen& chosen) {
 void add_flash(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<FlashOptions>();
   CLI::App* command = app.add_subcommand("flash", "Flash devices that are plugged in now, read them back, record it");
-  command->add_option("IMAGE", options->image, "The FFU")->required();
+  command
+      ->add_option(
+          "IMAGE", options->image,
+          "The FFU; where the station runs, also the digest of an image of its store, or 8 digits of it or more")
+      ->required();
   command->add_option("--slot", options->slots, "A slot by its name; may be given again");
   command->add_option("--device", options->devices, "A disk by its node (/dev/sdb); may be given again");
   command->add_option("--serial", options->serials,
                       "The unit's serial, where a disk has none or only its reader's; one for each --device");
   command->add_flag("--all", options->all, "Every slot that holds a device");
-  command->add_option("--policy", options->policy, "Who may have signed the image: retail, test or none")
-      ->check(CLI::IsMember({"retail", "test", "none"}))
-      ->capture_default_str();
-  command->add_option("--trust", options->trust, "Folder of trusted roots")->capture_default_str();
-  command->add_option("--db", options->records,
-                      "The records; /var/lib/imprint/station.db unless told, training.db with --training");
+  auto* policy = command
+                     ->add_option("--policy", options->policy,
+                                  "Who may have signed the image: retail, test or none; a station's own unless told")
+                     ->check(CLI::IsMember({"retail", "test", "none"}))
+                     ->capture_default_str();
+  std::vector<CLI::Option*> own;  // things of a bench without a station
+  own.push_back(command->add_option("--trust", options->trust, "Folder of trusted roots")->capture_default_str());
+  own.push_back(command->add_option("--db", options->records,
+                                    "The records; /var/lib/imprint/station.db unless told, training.db with "
+                                    "--training"));
   command->add_option("--product", options->product, "Product that the records name")->capture_default_str();
-  command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  own.push_back(command->add_option("--slots", options->slot_folders, kSlotsHelp));
+  command->add_option("--socket", options->socket, "The station's socket: where it runs, it is the one that flashes")
+      ->envname(kSocketVariable)
+      ->capture_default_str();
+  auto* name = command->add_option("--name", options->name, "Signs in at the station for this; asks for the PIN");
+  command->add_option("--badge", options->badge, "The same, by badge")->excludes(name);
+  command->add_option("--pin-file", options->pin_file, "First line of a file that is yours alone; asked for otherwise");
   command->add_flag("--training", options->training, "Simulated devices, and no others, with records of their own");
   command->add_flag("--reboot", options->reboot, "Reboot each device that passed (a disk is ejected)");
   command
@@ -67,7 +82,12 @@ void add_flash(CLI::App& app, Chosen& chosen) {
   command->add_option("--capture", options->capture,
                       "Record every transfer into this new file (pcapng, for Wireshark)");
   command->add_flag("--json", options->json, "One JSON object");
-  command->callback([&chosen, options] { chosen = [options] { return flash_devices(*options); }; });
+  command->callback([&chosen, options, policy, own] {
+    options->policy_told = policy->count() > 0;
+    for (const CLI::Option* option : own)
+      if (option->count() > 0) options->own_things = option->get_name();
+    chosen = [options] { return flash_devices(*options); };
+  });
 }
 
 void add_replay(CLI::App& app, Chosen& chosen) {
@@ -83,7 +103,9 @@ void add_replay(CLI::App& app, Chosen& chosen) {
 
 void add_slot_of_station(CLI::App* command, PlugOptions& options) {
   command->add_option("SLOT", options.slot, "The slot's name")->required();
-  command->add_option("--socket", options.station.socket, "The station's socket")->capture_default_str();
+  command->add_option("--socket", options.station.socket, "The station's socket")
+      ->envname(kSocketVariable)
+      ->capture_default_str();
   command->add_flag("--json", options.station.json, "One JSON object");
 }
 

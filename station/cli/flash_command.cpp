@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprint flash: the station's own way of a device, on an engineer's bench, with everything that is plugged in now.
-#include <fmt/format.h>
-
-#include <boost/json.hpp>
-#include <cmath>
+#include <boost/json/object.hpp>
 
 #include "db/records.hpp"
 #include "devices/capture/recorder.hpp"
@@ -12,25 +9,24 @@
 #include "devices/usb/usb_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/core/errors.hpp"
-#include "flash/core/text.hpp"
 #include "station/armed_image.hpp"
 #include "station/cli/device_commands.hpp"
-#include "station/flash_waiting.hpp"
+#include "station/cli/flash_report.hpp"
+#include "station/cli/flash_station.hpp"
 #include "station/cli/scratch.hpp"
-#include "station/slot_choice.hpp"
 #include "station/cli/slot_lines.hpp"
-#include "station/cli/station_client.hpp"
 #include "station/cli/stop_on_signal.hpp"
-#include "station/cli/tables.hpp"
 #include "station/errors.hpp"
+#include "station/flash_waiting.hpp"
+#include "station/line/line_json.hpp"
 #include "station/session.hpp"
+#include "station/slot_choice.hpp"
 #include "station/slot_map.hpp"
 #include "station/version.hpp"
 
 namespace imprint::station::cli {
 namespace {
 
-namespace json = boost::json;
 namespace fs = std::filesystem;
 using ReadBack = engine::FlashPolicy::ReadBack;
 
@@ -86,63 +82,7 @@ core::Result<ArmedImage> arm(const FlashOptions& options, trust::Policy policy) 
                    [&](std::uint64_t done, std::uint64_t total) { progress.update(done, total); });
 }
 
-double write_rate(const AttemptResult& result) {  // bytes a second
-  const std::chrono::duration<double> time = result.write_time;
-  return time.count() > 0 ? static_cast<double>(result.written) / time.count() : 0;
-}
-
-json::object to_json(const AttemptResult& result) {
-  json::object out{{"slot", result.slot},
-                   {"serial", result.serial},
-                   {"protocol", result.protocol},
-                   {"bytes_written", result.written},
-                   {"bytes_per_second", std::llround(write_rate(result))},
-                   {"recoveries", result.recoveries},
-                   {"verdict", std::string(db::to_string(result.verdict))},
-                   {"proof", std::string(db::to_string(result.proof))},
-                   {"note", result.note}};
-  out["attempt"] = result.id ? json::value(*result.id) : json::value(nullptr);
-  out["error"] = result.error ? json::value(std::string(result.error->id())) : json::value(nullptr);
-  out["recording"] = result.recording ? json::value(result.recording->native()) : json::value(nullptr);
-  if (result.error) out["message"] = result.error->message();
-  return out;
-}
-
-void print_results(const std::vector<AttemptResult>& results, const FlashOptions& options, trust::Policy policy,
-                   const std::optional<core::Error>& recording_trouble) {
-  if (options.json) {
-    json::array list;
-    for (const AttemptResult& result : results) list.push_back(to_json(result));
-    json::object all{{"policy", std::string(trust::to_string(policy))},
-                     {"training", options.training},
-                     {"results", std::move(list)}};
-    all["recording_trouble"] = recording_trouble ? json::value(recording_trouble->message()) : json::value(nullptr);
-    print_line(json::serialize(all));
-    return;
-  }
-  std::vector<std::vector<std::string>> rows;
-  rows.reserve(results.size());
-  for (const AttemptResult& result : results)
-    rows.push_back({result.slot, result.serial, result.protocol, core::format_mib(result.written),
-                    core::format_rate(write_rate(result)), std::string(db::to_string(result.verdict)),
-                    std::string(db::to_string(result.proof)), result.error ? std::string(result.error->id()) : ""});
-  std::ranges::stable_sort(rows, {}, [](const auto& row) { return row[0]; });
-  print(format_table({"Slot", "Serial", "Protocol", "Written", "Rate", "Verdict", "Proof", "Error"}, rows));
-  for (const AttemptResult& result : results) {
-    if (!result.note.empty()) print_line(core::printable(fmt::format("Slot {}: {}", result.slot, result.note)));
-    if (!result.error) continue;
-    print_line(core::printable(fmt::format("Slot {}: {}", result.slot, result.error->message())));
-    print_line(core::printable(fmt::format("  What to do: {}", result.error->row().remedy)));
-    if (result.recording)
-      print_line(core::printable(fmt::format("  Its transfers are in {}", result.recording->native())));
-  }
-  if (recording_trouble)
-    print_line(core::printable("WARNING: not all transfers were recorded: " + recording_trouble->message()));
-  if (policy == trust::Policy::none) print_line("NO SIGNATURE WAS CHECKED: policy none");
-  if (options.training) print_line("TRAINING: simulated devices");
-}
-
-core::Result<bool> flash(const FlashOptions& options, const std::stop_token& stop) {
+core::Result<ExitStatus> flash(const FlashOptions& options, const std::stop_token& stop) {
   const auto policy = trust::parse_policy(options.policy).value_or(trust::Policy::retail);
   const fs::path database = options.records.empty() ? default_records(options.training) : options.records;
   capture::RecorderSetup recording;
@@ -173,8 +113,7 @@ core::Result<bool> flash(const FlashOptions& options, const std::stop_token& sto
     if (lines) lines->show(slots);
   };
   const auto results = wait_for_all(*session, bench.slots.size(), show, stop);
-  print_results(results, options, policy, recorder->trouble());
-  return std::ranges::all_of(results, [](const auto& one) { return one.verdict == db::AttemptVerdict::passed; });
+  return print_flash_report(line::flash_report(results, policy, options.training, recorder->trouble()), options.json);
 }
 
 }  // namespace
@@ -190,14 +129,13 @@ ExitStatus flash_devices(const FlashOptions& options) {
         fail("usage.invalid", "a disk's transfers are the kernel's: usbmon records them, --capture not").error(),
         options.json);
   }
-  // Two owners of the ports, and records that know nothing of each other.
-  if (!options.training && api::Client::connect(kUsualSocket))
-    return report_error(fail("station.daemon-runs").with("socket", kUsualSocket).error(), options.json);
+  // Two owners of the ports, and records that know nothing of each other, are none: where a station runs, it flashes.
+  if (const auto status = flash_through_station(options)) return *status;
   const StopOnSignal signals;
-  const auto good = flash(options, signals.token());
-  if (good) return *good ? ExitStatus::good : ExitStatus::not_good;
-  const ExitStatus status = report_error(good.error(), options.json);
-  return good.error().id() == "device.not-present" ? ExitStatus::nothing : status;
+  const auto done = flash(options, signals.token());
+  if (done) return *done;
+  const ExitStatus status = report_error(done.error(), options.json);
+  return done.error().id() == "device.not-present" ? ExitStatus::nothing : status;
 }
 
 }  // namespace imprint::station::cli

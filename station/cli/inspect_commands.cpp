@@ -79,6 +79,7 @@ core::Result<std::optional<bcd::Store>> read_bare_store(const std::filesystem::p
 
 ExitStatus inspect_layout_command(const InspectOptions& options, const std::filesystem::path& layout_file,
                                   const std::optional<std::filesystem::path>& platform_file) {
+  tell_progress("inspecting the layout");
   const auto run = [&]() -> core::Result<inspect::Report> {
     IMPRINT_TRY(const auto layout, disk::read_device_layout(layout_file));
     std::optional<disk::DevicePlatform> platform;
@@ -93,6 +94,7 @@ ExitStatus inspect_layout_command(const InspectOptions& options, const std::file
 }
 
 ExitStatus inspect_bcd_command(const InspectOptions& options) {
+  tell_progress("reading the boot configuration");
   auto bare = read_bare_store(options.source);
   if (!bare) return report_error(bare.error(), options.json);
   core::Result<bcd::Store> store = core::fail("io.not-found");
@@ -109,6 +111,7 @@ ExitStatus inspect_bcd_command(const InspectOptions& options) {
 }
 
 ExitStatus inspect_recovery_command(const InspectOptions& options, const std::string& profile) {
+  tell_progress("inspecting the recovery");
   const auto run = [&]() -> core::Result<inspect::Report> {
     IMPRINT_TRY(const auto disk, open_inspect_source(options.source));
     std::error_code error;

@@ -13,6 +13,7 @@
 #include "devices/usb/slot_rules.hpp"
 #include "flash/core/atomic_file.hpp"
 #include "flash/core/text.hpp"
+#include "station/jobs/confinement.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -362,6 +363,15 @@ void check_computer(const Machine& machine, HealthChecks& out) {
   check_clock(machine, out);
   check_memory(machine, out);
   check_supply(machine, out);
+}
+
+void check_confinement(HealthChecks& out) {
+  if (jobs::landlock_version() > 0) {
+    out.push_back({"jobs.confinement", Health::ok, jobs::confinement_text(), {}});
+  } else {
+    out.push_back({"jobs.confinement", Health::warn, jobs::confinement_text(),
+                   "Run a kernel with Landlock (Debian's has it) and lsm=landlock,... on its command line."});
+  }
 }
 
 void check_accounts(const Machine& machine, HealthChecks& out) {

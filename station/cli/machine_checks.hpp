@@ -44,6 +44,8 @@ inline constexpr const char* kUnits[] = {"imprintd.socket", "imprintd-metrics.so
 
 // clock.*, memory.*, power.*.
 void check_computer(const Machine& machine, HealthChecks& out);
+// jobs.confinement: what the kernel offers to hold the processes of jobs.
+void check_confinement(HealthChecks& out);
 // user.*, service.units.
 void check_accounts(const Machine& machine, HealthChecks& out);
 // usb.*, udev.*. A training station has simulated devices only, and none of this is asked of it.

@@ -140,6 +140,11 @@ static int run_imprint(int argc, char** argv) {
   CLI::App app{"Imprint: factory flashing station and provisioning appliance", "imprint"};
   app.set_version_flag("--version", std::string("imprint ") + imprint::station::kVersion);
   app.require_subcommand(1);
+  // For the station, which reads it when it runs this program as a job.
+  app.add_option_function<int>(
+         "--progress-fd", [](int fd) { set_progress_pipe(fd); }, "Descriptor for progress")
+      ->check(CLI::Range(3, 1023))
+      ->group("");
   Chosen chosen;
   add_ffu(app, chosen);
   add_inspect(app, chosen);

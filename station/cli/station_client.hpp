@@ -17,6 +17,8 @@
 namespace imprint::station::cli {
 
 inline constexpr const char* kUsualSocket = "/run/imprint/api.sock";
+// Of the environment: another station's socket, for commands that are not given one.
+inline constexpr const char* kSocketVariable = "IMPRINT_SOCKET";
 
 struct StationOptions {
   std::filesystem::path socket = kUsualSocket;

@@ -103,6 +103,7 @@ core::Result<HealthChecks> examine(const DoctorOptions& options) {
   HealthChecks out;
   check_config(checked, out);
   check_computer(machine, out);
+  check_confinement(out);
   check_accounts(machine, out);
   check_places(machine, station, out);
   const auto slots = SlotMap::load(checked.configuration.slot_folders);

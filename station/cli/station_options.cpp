@@ -19,7 +19,9 @@ namespace imprint::station::cli {
 namespace {
 
 void add_station_options(CLI::App* command, StationOptions& options) {
-  command->add_option("--socket", options.socket, "The station's socket")->capture_default_str();
+  command->add_option("--socket", options.socket, "The station's socket")
+      ->envname(kSocketVariable)
+      ->capture_default_str();
   command->add_flag("--json", options.json, "JSON");
 }
 
@@ -75,7 +77,9 @@ StoreChoice add_common(CLI::App* command, ImagesOptions& images) {
   StoreChoice choice;
   choice.store = command->add_option("--store", images.store, "A store's folder, instead of the station that runs here")
                      ->capture_default_str();
-  command->add_option("--socket", choice.station->socket, "The station's socket")->capture_default_str();
+  command->add_option("--socket", choice.station->socket, "The station's socket")
+      ->envname(kSocketVariable)
+      ->capture_default_str();
   command->add_flag("--json", images.json, "JSON");
   return choice;
 }
@@ -147,7 +151,7 @@ void add_images(CLI::App& station, Chosen& chosen) {
 constexpr std::string_view kElsewhere[] = {"station.hello", "station.status", "events.subscribe", "people.resume",
                                            "images.list",   "images.admit",   "images.withdraw",  "images.reinstate",
                                            "images.remove", "training.plug",  "training.unplug",  "devices.list",
-                                           "devices.why"};
+                                           "devices.why",   "flash.start"};
 
 // "people sign-in" is "sign-in": what people do all day is one word.
 std::vector<std::string> words_of(std::string_view method) {

@@ -124,7 +124,10 @@ std::string status_text(const json::object& status) {
   std::string text = fmt::format("Station   {}{}\n", text_at(status, "name"),
                                  flag_at(status, "training") ? "   TRAINING: simulated devices" : "");
   if (flag_at(status, "armed")) {
-    text += fmt::format("Armed     {} since {}\n", text_at(status, "product"), text_at(status, "since"));
+    text += flag_at(status, "once")
+                ? fmt::format("Flashing  chosen slots once, as {}, since {}\n", text_at(status, "product"),
+                              text_at(status, "since"))
+                : fmt::format("Armed     {} since {}\n", text_at(status, "product"), text_at(status, "since"));
     text += fmt::format("Image     {}\n", text_at(status, "image"));
     const std::string policy = text_at(status, "policy");
     text += policy == "none" ? "Signer    NO SIGNATURE IS CHECKED: policy none\n"
@@ -198,6 +201,9 @@ std::string event_text(const json::object& event) {
   if (kind == "port")
     return fmt::format("{}  port {}, which is no slot: {}", at, text_at(data, "port"),
                        flag_at(data, "present") ? "a device came, and is left alone" : "the device left");
+  if (kind == "job" && data.contains("job"))
+    return fmt::format("{}  job {} ({}): {} {}", at, number_at(data, "job"), text_at(data, "title"),
+                       text_at(data, "state"), text_at(data, "text"));
   if (kind == "job")
     return fmt::format("{}  {}: {} {} of {}", at, text_at(data, "what"), text_at(data, "phase"),
                        core::format_mib(number_at(data, "bytes_done")), core::format_mib(number_at(data, "bytes_due")));

@@ -69,12 +69,14 @@ void read_folders(TableReader& root, StationFile& station) {
   table->path("images", station.images);
   table->path("scratch", station.scratch);
   table->path("backups", station.backups);
+  if (!table->path("jobs", station.jobs)) station.jobs = station.scratch / "jobs";
   table->path("trust", station.trust);
   // The store removes what it does not know, and records must not lie where somebody tidies up.
-  const std::array<std::pair<std::string_view, const std::filesystem::path*>, 5> folders{{{"records", &station.records},
+  const std::array<std::pair<std::string_view, const std::filesystem::path*>, 6> folders{{{"records", &station.records},
                                                                                           {"images", &station.images},
                                                                                           {"scratch", &station.scratch},
                                                                                           {"backups", &station.backups},
+                                                                                          {"jobs", &station.jobs},
                                                                                           {"trust", &station.trust}}};
   for (std::size_t i = 0; i < folders.size(); ++i) {
     for (std::size_t j = i + 1; j < folders.size(); ++j) {
@@ -183,6 +185,45 @@ void read_shifts(TableReader& root, StationFile& station) {
   }
 }
 
+// What a client names there is read by a process of the station's user: never where its own files are.
+void check_job_folder(TableReader& table, const StationFile& station, const std::string& text) {
+  const std::filesystem::path folder(text);
+  if (!folder.is_absolute() || folder == folder.root_path()) {
+    table.complain("folders", "this is no absolute path of a folder for jobs", "write one such as \"/srv/images\"");
+    return;
+  }
+  const auto holds = [](const std::filesystem::path& outer, const std::filesystem::path& inner) {
+    return std::ranges::mismatch(outer, inner).in1 == outer.end();
+  };
+  const std::filesystem::path place = folder.lexically_normal();
+  for (const auto* const own : {&station.records, &station.images, &station.backups, &station.trust, &station.jobs}) {
+    if (holds(place, own->lexically_normal()) || holds(own->lexically_normal(), place))
+      table.conflict("folders", "the station keeps its own files in " + own->native(),
+                     "give clients a folder of their own, such as \"/srv/images\"");
+  }
+}
+
+void read_jobs(TableReader& root, StationFile& station) {
+  auto table = root.table("jobs");
+  if (!table) return;
+  table->number("queued", 1U, 1000U, station.jobs_queued);
+  table->number("flash", 1U, 64U, station.jobs_flash);
+  table->number("inspect", 1U, 16U, station.jobs_inspect);
+  table->number("build", 1U, 4U, station.jobs_build);
+  table->number("keep", 1U, 1000U, station.jobs_kept);
+  table->duration("time-limit", std::chrono::seconds(10), kDay, station.job_time);
+  table->size("memory-limit", 512ULL << 20, 1ULL << 40, station.job_memory);
+  table->size("disk-limit", 16ULL << 20, 16ULL << 40, station.job_disk);
+  std::vector<std::string> folders;
+  if (table->texts("folders", folders)) {
+    for (const std::string& text : folders) {
+      check_job_folder(*table, station, text);
+      station.job_folders.emplace_back(text);
+    }
+  }
+  table->finish();
+}
+
 void read_line(TableReader& root, StationFile& station) {
   if (auto scan = root.table("scan")) {
     scan->duration("hold", std::chrono::seconds(1), std::chrono::hours(1), station.scan_hold);
@@ -222,6 +263,7 @@ Parsed<StationFile> parse_station_file(std::string_view text, const std::filesys
   read_records(root, station);
   read_line(root, station);
   read_shifts(root, station);
+  read_jobs(root, station);
   root.finish();
   Complaints complaints = notes.take();
   if (!complaints.empty()) return {std::nullopt, std::move(complaints)};

@@ -39,6 +39,7 @@ struct StationFile {
   std::filesystem::path images = "/var/lib/imprint/images";
   std::filesystem::path scratch = "/var/lib/imprint/scratch";
   std::filesystem::path backups = "/var/lib/imprint/backups";
+  std::filesystem::path jobs = "/var/lib/imprint/scratch/jobs";  // in `scratch` unless told otherwise
   std::filesystem::path trust = "/etc/imprint/trust";
 
   std::filesystem::path api_socket = "/run/imprint/api.sock";
@@ -52,6 +53,17 @@ struct StationFile {
   people::PinRules pin;
   people::AttemptRules attempts;
   std::chrono::milliseconds sign_out_after = std::chrono::minutes(30);  // without a touch; 0: never
+
+  // Jobs: how many wait in all, and run at once of each kind; what the process of one may take.
+  unsigned jobs_queued = 16;
+  unsigned jobs_flash = 1;
+  unsigned jobs_inspect = 2;
+  unsigned jobs_build = 1;
+  unsigned jobs_kept = 20;  // ended jobs whose results stay on the disk
+  std::chrono::milliseconds job_time = std::chrono::hours(2);
+  std::uint64_t job_memory = 4ULL << 30;           // bytes of each process
+  std::uint64_t job_disk = 64ULL << 30;            // bytes that it may write
+  std::vector<std::filesystem::path> job_folders;  // whose files clients may name
 
   unsigned retention_days = 0;  // 0: for ever
   unsigned backup_hours = 24;   // between backups; 0: none by itself

@@ -43,6 +43,7 @@ using station::config::StationFile;
 
 // Of the ten seconds that a stop may take.
 constexpr std::chrono::seconds kStopPatience{5};
+constexpr std::chrono::seconds kJobPatience{3};
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::minutes kKeyLook{10};
 constexpr std::chrono::seconds kLockPatience{3};
@@ -118,6 +119,7 @@ class Daemon {
     IMPRINT_TRY(line_, open_line(std::move(configuration)));
     IMPRINT_CHECK(open_key(station));
     make_bench(station);
+    IMPRINT_CHECK(open_jobs(station));
     IMPRINT_CHECK(serve(station));
     return {};
   }
@@ -235,6 +237,23 @@ class Daemon {
             .error = state.error};
   }
 
+  core::Status open_jobs(const StationFile& station) {
+    IMPRINT_TRY(auto folders, station::jobs::JobFolders::open(station.jobs, station.jobs_kept));
+    station::jobs::ProcessLimits limits;
+    limits.memory_bytes = station.job_memory;
+    limits.file_bytes = station.job_disk;
+    limits.folder_bytes = station.job_disk;
+    limits.wall = station.job_time;
+    limits.cpu = std::chrono::ceil<std::chrono::seconds>(station.job_time);
+    job_site_.emplace(station::jobs::program_beside_this(), std::move(folders), limits, station.job_folders);
+    IMPRINT_TRY(jobs_, station::jobs::JobQueue::open(*records_, *events_, clock_,
+                                                     {.queued = station.jobs_queued,
+                                                      .flash = station.jobs_flash,
+                                                      .inspect = station.jobs_inspect,
+                                                      .build = station.jobs_build}));
+    return {};
+  }
+
   void make_bench(const StationFile& station) {
     if (virtual_bus_ == nullptr) return;
     bench_.emplace(
@@ -338,6 +357,8 @@ class Daemon {
             .records = *records_,
             .images = *images_,
             .events = *events_,
+            .jobs = *jobs_,
+            .job_site = *job_site_,
             .clock = clock_,
             .records_file = records_file_,
             .load_configuration = [this] { return load(options_); },
@@ -371,6 +392,8 @@ class Daemon {
     journal_.log(Level::notice, "stopping");
     stopping_.request_stop();
     stopper_ = std::thread([this] {
+      // Its processes are gone within a second; the line's devices may take longer.
+      jobs_->stop(kJobPatience);
       line_->stop(kStopPatience);
       server_->stop();
     });
@@ -441,6 +464,8 @@ class Daemon {
   std::string key_error_;  // of a file that could not be read
   std::atomic<bool> key_is_good_ = true;
   std::optional<station::training::TrainingBench> bench_;
+  std::optional<station::jobs::JobSite> job_site_;
+  std::unique_ptr<station::jobs::JobQueue> jobs_;
   service::Server* server_ = nullptr;
   std::thread stopper_;
 };

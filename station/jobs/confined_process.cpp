@@ -154,6 +154,11 @@ void stand_alone(const ChildPlan& plan) {
   if (::dup2(plan.null, 0) < 0 || ::dup2(plan.output, 1) < 0 || ::dup2(plan.errors, 2) < 0 ||
       ::dup2(plan.progress, kProgressDescriptor) < 0)
     give_up(plan, "descriptors");
+  // The station must not be what the kernel ends first when memory is short.
+  if (const int score = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); score >= 0) {
+    static_cast<void>(!::write(score, "500", 3));
+    ::close(score);
+  }
   ::umask(027);
   if (::chdir(plan.folder.c_str()) != 0) give_up(plan, "folder");
 }

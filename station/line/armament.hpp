@@ -12,6 +12,7 @@ struct Line::Armament {
       : rules({parts.records, parts.clock, desk, leaves, parts.at_work}, std::move(armed), std::move(on_quarantine)) {}
 
   LineRules rules;
+  bool once = false;  // for chosen slots and by no product's file; the records have no row of its arming
   std::string order_number;
   core::UtcTime since;
   std::shared_ptr<engine::VerifiedImage> image;

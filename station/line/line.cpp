@@ -213,15 +213,23 @@ std::vector<SlotStatus> Line::slots() const {
     slots = last_slots_;
     training = configuration_->station.training;
   }
-  if (armament) return armament->session->snapshot();
-  // What they showed when the line was disarmed, as long as it stands there.
+  if (armament && !armament->once) return armament->session->snapshot();
+  // What they showed when the line was disarmed, as long as it stands there; or those that were chosen. In the order of
+  // the slot map, with those that come from a star behind.
+  if (armament) slots = armament->session->snapshot();
+  std::vector<SlotStatus> all;
   for (const SlotRule& rule : map->rules()) {
-    if (rule.has_star() || std::ranges::find(slots, rule.name, &SlotStatus::slot) != slots.end()) continue;
-    SlotStatus& empty = slots.emplace_back();
-    empty.slot = rule.name;
-    empty.training = training;
+    if (rule.has_star()) continue;
+    const auto shown = std::ranges::find(slots, rule.name, &SlotStatus::slot);
+    SlotStatus& next = all.emplace_back();
+    next.slot = rule.name;
+    next.training = training;
+    if (shown == slots.end()) continue;
+    next = std::move(*shown);
+    slots.erase(shown);
   }
-  return slots;
+  std::ranges::move(slots, std::back_inserter(all));
+  return all;
 }
 
 json::object Line::status() const {
@@ -234,6 +242,7 @@ json::object Line::status() const {
     configuration = configuration_;
     out["armed"] = is_armed_;
     out["stopping"] = stopping_;
+    out["once"] = is_armed_ && armament_ && armament_->once;
     if (loaded_)
       out["loaded"] = json::object{{"product", core::printable(loaded_->what.product)},
                                    {"order", core::printable(loaded_order_)},
@@ -331,6 +340,11 @@ void Line::on_finished(const AttemptResult& result) {
 }
 
 void Line::on_refused_port(const devices::PortPath& port, bool present) {
+  {
+    // A slot that was not chosen this time.
+    const std::scoped_lock lock(mutex_);
+    if (slot_map_->slot_of(port)) return;
+  }
   parts_.events.publish("port", {{"port", port.text}, {"present", present}});
 }
 

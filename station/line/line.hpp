@@ -54,6 +54,20 @@ class Line final : public SessionObserver {
   // start at once. `order`: empty for none. `line.product-unknown`, `config.faulty`, `line.image-unnamed`, `store.*`,
   // `trust.*`, `quarantine.*`, `order.*`, `line.policy-laxer`, `line.busy` while devices are worked on.
   [[nodiscard]] core::Status arm(const std::string& product, const std::string& order, const db::Actor& by);
+  // One device in each of these slots that stands there now (all that hold one, where none is named), by a recipe that
+  // need be no product's of the configuration. Returns when each has ended, or when nothing happens any more; a stop
+  // closes what runs as aborted. `show` is called a few times a second. As arm(); `line.busy` also while the line is
+  // armed, `device.not-present` for a slot that is empty.
+  struct Once {
+    config::ProductFile product;
+    std::vector<std::string> slots{};
+    db::Actor by{};
+  };
+  using ShowSlots = std::function<void(const std::vector<SlotStatus>&)>;
+  [[nodiscard]] core::Result<std::vector<AttemptResult>> flash_once(const Once& what, const ShowSlots& show,
+                                                                    const std::stop_token& stop);
+  // What flash_once() would refuse before an image is read: policy, slots, and whether the line is free.
+  [[nodiscard]] core::Result<std::vector<SlotConfig>> check_once(const Once& what) const;
   // No further device is begun with; those that are worked on go on. `line.not-armed`.
   [[nodiscard]] core::Status disarm(const std::string& reason, const db::Actor& by);
   // What runs in the slot, or in all of them (empty), closes as aborted. `line.slot-unknown`.
@@ -109,9 +123,23 @@ class Line final : public SessionObserver {
   [[nodiscard]] core::Result<std::optional<db::RangeId>> register_range(const config::ProductFile& product,
                                                                         const db::Actor& by) const;
   [[nodiscard]] core::Status make_room();
-  [[nodiscard]] core::Status start(Armed armed, ArmedImage image, Recipe recipe,
-                                   const std::shared_ptr<const SlotMap>& map,
-                                   const config::Configuration& configuration, const std::string& order);
+  // What an armament is made of, once everything about it was found good.
+  struct Ready {
+    Armed armed;
+    ArmedImage image;
+    Recipe recipe;
+  };
+  [[nodiscard]] core::Result<Ready> make_ready(const config::ProductFile& product, const std::string& order,
+                                               const db::Actor& by, const config::Configuration& configuration,
+                                               const SlotMap& map) const;
+  [[nodiscard]] static core::Status check_policy(const config::ProductFile& product,
+                                                 const config::Configuration& configuration);
+  // `chosen`: these slots once; empty: all slots of the map, until it is disarmed.
+  [[nodiscard]] core::Status start(Ready ready, const std::shared_ptr<const SlotMap>& map,
+                                   const config::Configuration& configuration, const std::string& order,
+                                   std::vector<SlotConfig> chosen);
+  [[nodiscard]] core::Result<std::shared_ptr<Armament>> start_once(const Once& what);
+  void end_once(const std::shared_ptr<Armament>& armament);
   void note_loaded(const std::string& order);
   void keep_standing(const Armament& armament);
   void forget_result(const devices::PortPath& port);

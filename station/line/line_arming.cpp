@@ -115,16 +115,36 @@ core::Status Line::check_quarantines(const Armed& armed) const {
   return {};
 }
 
+core::Status Line::check_policy(const config::ProductFile& product, const config::Configuration& configuration) {
+  // Products are held to the station.toml that they were read with; this is the one that the station runs by.
+  if (static_cast<int>(product.policy) <= static_cast<int>(configuration.station.policy)) return {};
+  return fail("line.policy-laxer")
+      .with("product", trust::to_string(product.policy))
+      .with("station", trust::to_string(configuration.station.policy));
+}
+
 core::Result<const config::ProductFile*> Line::product_of(const config::Configuration& configuration,
                                                           const std::string& name) {
   const config::ProductFile* product = configuration.find(name);
   if (product == nullptr) return fail("line.product-unknown").with("product", name);
-  // Products are held to the station.toml that they were read with; this is the one that the station runs by.
-  if (static_cast<int>(product->policy) > static_cast<int>(configuration.station.policy))
-    return fail("line.policy-laxer")
-        .with("product", trust::to_string(product->policy))
-        .with("station", trust::to_string(configuration.station.policy));
+  IMPRINT_CHECK(check_policy(*product, configuration));
   return product;
+}
+
+core::Result<Line::Ready> Line::make_ready(const config::ProductFile& product, const std::string& order,
+                                           const db::Actor& by, const config::Configuration& configuration,
+                                           const SlotMap& map) const {
+  Ready ready;
+  IMPRINT_TRY(ready.armed, prepare(product, order, by, configuration));
+  IMPRINT_TRY(ready.image, take_image(product, configuration));
+  IMPRINT_TRY(ready.recipe, recipe_of(product));
+  ready.armed.image = ready.image.image->identity();
+  if (ready.image.decision.signer) ready.armed.signer = ready.image.decision.signer->subject;
+  IMPRINT_CHECK(check_quarantines(ready.armed));
+  IMPRINT_TRY(ready.armed.range, register_range(product, by));
+  ready.armed.slot_map_digest = digest_of(map);
+  IMPRINT_CHECK(note_slot_map(map, ready.armed.slot_map_digest));
+  return ready;
 }
 
 core::Status Line::arm(const std::string& product_name, const std::string& order, const db::Actor& by) {
@@ -134,29 +154,21 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
   {
     const std::scoped_lock lock(mutex_);
     if (stopping_) return fail("line.stopping");
-    if (armament_ && armament_->session->running() > 0) return fail("line.busy");
+    if (armament_ && (armament_->session->running() > 0 || (armament_->once && is_armed_))) return fail("line.busy");
     configuration = configuration_;
     map = slot_map_;
   }
   IMPRINT_TRY(const config::ProductFile* product, product_of(*configuration, product_name));
   if (map->empty())
     return station::fail("station.slot-map-invalid", "no slot file names a port; imprint devices --learn writes one");
-  IMPRINT_TRY(Armed armed, prepare(*product, order, by, *configuration));
-  IMPRINT_TRY(ArmedImage image, take_image(*product, *configuration));
-  IMPRINT_TRY(Recipe recipe, recipe_of(*product));
-  armed.image = image.image->identity();
-  if (image.decision.signer) armed.signer = image.decision.signer->subject;
-  IMPRINT_CHECK(check_quarantines(armed));
-  IMPRINT_TRY(armed.range, register_range(armed.product, by));
-  armed.slot_map_digest = digest_of(*map);
-  IMPRINT_CHECK(note_slot_map(*map, armed.slot_map_digest));
+  IMPRINT_TRY(Ready ready, make_ready(*product, order, by, *configuration, *map));
   IMPRINT_CHECK(make_room());
   // The row first: what cannot be written is not armed. It ends the row of what was armed before.
-  const db::NewArming row{product->name, armed.order, armed.recipe_digest, armed.image, by};
+  const db::NewArming row{product->name, ready.armed.order, ready.armed.recipe_digest, ready.armed.image, by};
   IMPRINT_TRY(const auto arming, db::Armings(parts_.records).arm(row));
   static_cast<void>(arming);
   disarm_quietly();
-  const core::Status started = start(std::move(armed), std::move(image), std::move(recipe), map, *configuration, order);
+  const core::Status started = start(std::move(ready), map, *configuration, order, {});
   if (!started) {
     static_cast<void>(db::Armings(parts_.records).disarm("it could not be started", {}));
     note_loaded(order);
@@ -168,28 +180,34 @@ core::Status Line::arm(const std::string& product_name, const std::string& order
 }
 
 // With the turn, and nothing armed.
-core::Status Line::start(Armed armed, ArmedImage image, Recipe recipe, const std::shared_ptr<const SlotMap>& map,
-                         const config::Configuration& configuration, const std::string& order) {
+core::Status Line::start(Ready ready, const std::shared_ptr<const SlotMap>& map,
+                         const config::Configuration& configuration, const std::string& order,
+                         std::vector<SlotConfig> chosen) {
   desk_.clear();  // a label of the product before is none of this one's
-  auto armament = std::make_shared<Armament>(parts_, desk_, leaves_, std::move(armed),
+  auto armament = std::make_shared<Armament>(parts_, desk_, leaves_, std::move(ready.armed),
                                              [this](db::QuarantineKind kind, const std::string& subject,
                                                     const core::Error& why) { on_quarantine(kind, subject, why); });
+  armament->once = !chosen.empty();
   armament->order_number = order;
   armament->since = parts_.clock.now();
-  armament->image = image.image;
-  SessionConfig session{.recipe = std::move(recipe),
-                        .image = std::move(image),
-                        .slots = slots_of(*map),
+  armament->image = ready.image.image;
+  SessionConfig session{.recipe = std::move(ready.recipe),
+                        .image = std::move(ready.image),
+                        .slots = chosen.empty() ? slots_of(*map) : std::move(chosen),
                         .scratch = configuration.station.scratch};
-  session.slot_of = [map](const devices::PortPath& port) -> std::optional<std::string> {
-    const auto slot = map->slot_of(port);
-    return slot ? std::optional(slot->name) : std::nullopt;
-  };
   session.training = configuration.station.training;
   session.recorder = parts_.recorder;
   session.rules = &armament->rules;
   session.observer = this;
-  session.latched = standing_.slots();
+  session.once = armament->once;
+  if (!armament->once) {
+    // What was asked for once was asked for by somebody who knows what stands there.
+    session.latched = standing_.slots();
+    session.slot_of = [map](const devices::PortPath& port) -> std::optional<std::string> {
+      const auto slot = map->slot_of(port);
+      return slot ? std::optional(slot->name) : std::nullopt;
+    };
+  }
   // A stop that comes from here on finds the line armed, or is found by it.
   {
     const std::scoped_lock lock(mutex_);
@@ -201,10 +219,12 @@ core::Status Line::start(Armed armed, ArmedImage image, Recipe recipe, const std
     armament->session->cancel_all();
     return fail("line.stopping");
   }
-  armament_ = std::move(armament);
   is_armed_ = true;
-  loaded_.reset();
-  loaded_order_.clear();
+  if (!armament->once) {
+    loaded_.reset();
+    loaded_order_.clear();
+  }
+  armament_ = std::move(armament);
   return {};
 }
 

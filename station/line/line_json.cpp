@@ -64,8 +64,21 @@ json::object to_json(const AttemptResult& result, bool training) {
   out["bytes_written"] = result.written;
   out["write_ms"] = result.write_time.count();
   out["earlier"] = to_json(result.earlier);
+  const std::chrono::duration<double> time = result.write_time;
+  out["bytes_per_second"] = time.count() > 0 ? std::llround(static_cast<double>(result.written) / time.count()) : 0;
+  out["recoveries"] = result.recoveries;
+  out["recording"] = result.recording ? json::value(result.recording->native()) : json::value(nullptr);
   out["note"] = core::printable(result.note);
   return out;
+}
+
+json::object flash_report(const std::vector<AttemptResult>& results, trust::Policy policy, bool training,
+                          const std::optional<core::Error>& recording_trouble) {
+  json::array list;
+  for (const AttemptResult& result : results) list.push_back(to_json(result, training));
+  json::object all{{"policy", trust::to_string(policy)}, {"training", training}, {"results", std::move(list)}};
+  all["recording_trouble"] = recording_trouble ? json::value(recording_trouble->message()) : json::value(nullptr);
+  return all;
 }
 
 json::object to_json(const db::OrderRow& order, const db::OrderProgress& progress) {

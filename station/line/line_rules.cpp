@@ -66,7 +66,7 @@ void LineRules::left(const std::string& slot) { desk_.leave(slot); }
 
 void LineRules::describe(db::NewAttempt& attempt) {
   attempt.work_order = armed_.order;
-  const auto who = parts_.at_work ? parts_.at_work() : armed_.by;
+  const auto who = parts_.at_work && !armed_.once ? parts_.at_work() : armed_.by;
   if (who) attempt.session = who->session;
   attempt.recipe_digest = armed_.recipe_digest;
   attempt.rules_digest = armed_.rules_digest;
@@ -120,7 +120,7 @@ core::Result<bool> LineRules::counts_already(const std::string& serial) const {
 core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::DeviceIdentity& identity,
                                          const std::stop_token& stop) {
   if (closed_) return fail("line.not-armed");
-  if (parts_.at_work && !parts_.at_work()) return fail("people.session-needed");
+  if (!armed_.once && parts_.at_work && !parts_.at_work()) return fail("people.session-needed");
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::slot, slot));
   IMPRINT_CHECK(check_protocol(identity));
   IMPRINT_TRY(const bool has_place, take_place(slot));

@@ -34,6 +34,7 @@ struct Armed {
   std::string image;   // identity
   std::string signer;  // subject; empty under policy none
   db::Actor by;
+  bool once = false;  // chosen slots, each once: `by` asked for it, whoever else is signed in
 };
 
 // A leave to flash a unit that would be refused, given by a person and taken by one attempt.

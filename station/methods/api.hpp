@@ -17,6 +17,8 @@
 #include "flash/core/clock.hpp"
 #include "station/api/event_log.hpp"
 #include "station/images/image_store.hpp"
+#include "station/jobs/image_jobs.hpp"
+#include "station/jobs/job_queue.hpp"
 #include "station/line/line.hpp"
 #include "station/line/sign_ins.hpp"
 #include "station/methods/method_table.hpp"
@@ -45,6 +47,8 @@ struct StationParts {
   db::Records& records;
   images::ImageStore& images;
   api::EventLog& events;
+  jobs::JobQueue& jobs;
+  const jobs::JobSite& job_site;
   const core::WallClock& clock;
   std::filesystem::path records_file;
   std::function<core::Result<config::Configuration>()> load_configuration;

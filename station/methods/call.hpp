@@ -86,6 +86,7 @@ using Handler = core::Result<json::value> (*)(Call&);
 [[nodiscard]] Handler order_handler(std::string_view method);
 [[nodiscard]] Handler unit_handler(std::string_view method);
 [[nodiscard]] Handler image_handler(std::string_view method);
+[[nodiscard]] Handler job_handler(std::string_view method);
 [[nodiscard]] Handler record_handler(std::string_view method);
 [[nodiscard]] Handler device_handler(std::string_view method);
 [[nodiscard]] Handler report_handler(std::string_view method);

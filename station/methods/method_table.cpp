@@ -140,6 +140,25 @@ constexpr auto kImagesRemove = std::to_array<Parameter>({
     {"digest", "string", true, "or its first 8 digits or more"},
     {"reason", "string", true, "for the records"},
 });
+constexpr auto kJobsList = std::to_array<Parameter>({
+    {"limit", "number", false, "the newest so many; 1 to 1,000, 50 unless told"},
+});
+constexpr auto kJobsOne = std::to_array<Parameter>({
+    {"job", "number", true, "of `jobs.list`"},
+});
+constexpr auto kJobsInspect = std::to_array<Parameter>({
+    {"what", "string", true, "`layout`, `bcd` or `recovery`"},
+    {"source", "string", true, "digest of an image of the store, or a file in a folder that `[jobs] folders` names"},
+    {"layout", "string", false, "DeviceLayout.xml in such a folder, for `layout`"},
+    {"platform", "string", false, "OEMDevicePlatform.xml in such a folder, for `layout`"},
+    {"profile", "string", false, "`iot-mmos` or `winre`, for `recovery`"},
+});
+constexpr auto kJobsBuild = std::to_array<Parameter>({
+    {"what", "string", true, "`create`: an image of a disk image; `convert`: another form of an image"},
+    {"source", "string", true, "digest of an image of the store, or a file in a folder that `[jobs] folders` names"},
+    {"platforms", "string", false, "platform ids with commas between them, for `create`"},
+    {"compress", "string", false, "`none` unless told, `xpress`, `xpress-huffman` or `lznt1`"},
+});
 constexpr auto kAttemptsList = std::to_array<Parameter>({
     {"from", "string", false, "ISO 8601 with offset; without it the last 24 hours"},
     {"to", "string", false, "not included"},
@@ -215,6 +234,14 @@ constexpr auto kTrainingUnplug = std::to_array<Parameter>({
 });
 constexpr auto kDevicesWhy = std::to_array<Parameter>({
     {"port", "string", true, "such as `1-2.4`"},
+});
+constexpr auto kFlashStart = std::to_array<Parameter>({
+    {"image", "string", true, "digest of an image of the store, or its first 8 digits or more"},
+    {"slots", "strings", false, "names; without them every slot that holds a device"},
+    {"policy", "string", false, "`retail`, `test` or `none`; the station's unless told, and never laxer"},
+    {"read_back", "string", false, "`required` (unless told), `where-possible` or `off`"},
+    {"reboot", "boolean", false, "each device that passed"},
+    {"product", "string", false, "that the records name; `bench` unless told"},
 });
 constexpr auto kFindingsRevoke = std::to_array<Parameter>({
     {"waiver", "number", true, "of `findings.waivers`"},
@@ -322,6 +349,23 @@ constexpr auto kMethods = std::to_array<Method>({
      kImagesReinstate, "`true`"},
     {"images.remove", Access::by_action, Action::remove_image, true, "Takes the image out of the store.", kImagesRemove,
      "`true`"},
+    {"jobs.list", Access::anybody, std::nullopt, false, "Jobs that wait, run or have ended, newest first.", kJobsList,
+     "`jobs`: `job`, `kind` (`flash`, `inspect`, `build`), `title`, `state` (`queued`, `running`, `done`, `failed`, "
+     "`cancelled`, `interrupted`), `person`, `asked`, `started`, `ended`, `error`, `confinement`, `digest` of the "
+     "result; while it waits or runs `done`, `due`, `text`"},
+    {"jobs.show", Access::by_action, Action::see_status, false, "One job, with what it came to.", kJobsOne,
+     "as one of `jobs.list`, with `parameters`, `detail` and `result`: of an inspection its findings, of a build "
+     "`file`, "
+     "`bytes`, `sha256` and `report`; null where it is not kept any more"},
+    {"jobs.start_inspect", Access::by_action, Action::inspect_image, true,
+     "Inspects an image in a process of its own, which is confined. Events `job` tell how far it is.", kJobsInspect,
+     "`job`"},
+    {"jobs.start_build", Access::by_action, Action::build_image, true,
+     "Makes an image in a process of its own, which is confined; it is in the jobs' folder once it is whole. Events "
+     "`job` tell how far it is.",
+     kJobsBuild, "`job`"},
+    {"jobs.cancel", Access::by_parameters, std::nullopt, true,
+     "Ends a job within a second: one's own, or any with `cancel-job`.", kJobsOne, "`true`"},
     {"attempts.list", Access::by_action, Action::see_reports, false, "Attempts of a period, newest last.",
      kAttemptsList,
      "`attempts`: `attempt`, `opened`, `closed`, `slot`, `product`, `order`, `serial`, `verdict`, `proof`, `error`, "
@@ -396,6 +440,10 @@ constexpr auto kMethods = std::to_array<Method>({
      "`port`, `slot`, `state`, `good`, `simulated`, `error`, `explanation`, `remedy`, `node`, `mode`, `owner`, "
      "`group`, "
      "`drivers`, `at_station`"},
+    {"flash.start", Access::by_action, Action::flash_once, true,
+     "A job that flashes the devices which stand in these slots now, each once, by a recipe of these parameters. The "
+     "line must not be armed. Events `slot` and `attempt` tell how far it is, and `job` that it has ended.",
+     kFlashStart, "`job`; `slots`: names of those that are flashed; `policy`, `training`"},
     {"training.plug", Access::by_action, Action::arm, false,
      "A simulated device into a slot; a station for training only. While nothing is armed, `platform` and `disk_bytes` "
      "have to be told.",

@@ -77,6 +77,12 @@ json::object to_json(const PortRow& row, const SlotStatus* at_station) {
 
 // A station takes simulated devices or real ones, and never both.
 void judge_kind(const PortView& view, PortDiagnosis& why) {
+  if (view.training == true && why.problem == Problem::no_such_port && view.slots.slot_of(why.port)) {
+    // Slots of simulated devices need no port of this computer's.
+    why.problem = Problem::empty;
+    why.explanation = "Nothing is plugged in.";
+    why.remedy = "imprint virtual-device plug puts a simulated device into a slot.";
+  }
   if (!view.training || why.problem != Problem::none || why.is_simulated == *view.training) return;
   const core::Error error =
       *view.training ? fail("station.real-device").error() : fail("station.training-only").error();

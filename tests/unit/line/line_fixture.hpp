@@ -20,6 +20,7 @@
 #include "flash/trust/signing.hpp"
 #include "station/api/rpc.hpp"
 #include "station/error_table.hpp"
+#include "station/jobs/job_queue.hpp"
 #include "station/methods/api.hpp"
 #include "tests/unit/fixtures/ffu_fixture.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
@@ -56,6 +57,8 @@ struct TestStation {
   std::unique_ptr<line::Line> line;
   std::optional<line::SignIns> sign_ins;
   std::optional<training::TrainingBench> bench;
+  std::optional<jobs::JobSite> job_site;
+  std::unique_ptr<jobs::JobQueue> jobs;
   std::optional<methods::Api> api;
   std::stop_source stopping;
   mutable std::mutex happened_mutex;
@@ -127,11 +130,16 @@ struct TestStation {
           return training::DeviceNeeds{image.platform_id, image.disk_size, 512};
         },
         folder.path());
+    job_site.emplace(IMPRINT_PROGRAM, jobs::JobFolders::open(folder / "jobs", 5).value(), jobs::ProcessLimits{},
+                     std::vector<std::filesystem::path>{folder / "open"});
+    jobs = jobs::JobQueue::open(*records, *events, clock, {}).value();
     api.emplace(methods::StationParts{.line = *line,
                                       .sign_ins = *sign_ins,
                                       .records = *records,
                                       .images = *store,
                                       .events = *events,
+                                      .jobs = *jobs,
+                                      .job_site = *job_site,
                                       .clock = clock,
                                       .records_file = folder / "training.db",
                                       .load_configuration = [this] { return load(); },
@@ -145,6 +153,7 @@ struct TestStation {
   // As after a restart: what was in memory is gone.
   void restart() {
     api.reset();
+    jobs.reset();
     bench.reset();
     sign_ins.reset();
     line.reset();

@@ -127,6 +127,22 @@ TEST_CASE("devices that are simulated within the process are listed as if they w
   CHECK(why_json(view, {"1-2"}).at("good") == true);
 }
 
+TEST_CASE("a slot of a station for training is empty where this computer has no such port") {
+  auto view = view_of("A1 = 9-1\n", {});
+  view.check = [](const devices::PortPath& port, devices::DisksAllowed) {
+    usb::PortDiagnosis why;
+    why.port = port;
+    why.problem = Problem::no_such_port;
+    return why;
+  };
+  view.training = false;
+  CHECK(row(view, "9-1").at("state") == "no such port");
+  view.training = true;
+  CHECK(row(view, "9-1").at("state") == "empty");
+  CHECK(why_json(view, {"9-1"}).at("state") == "empty");
+  CHECK(why_json(view, {"9-2"}).at("state") == "no such port");
+}
+
 TEST_CASE("a port that is no slot is not good, whoever asks") {
   const auto view = view_of("1 = 1-1\n", {{.port = "1-2"}});
   const json::object why = why_json(view, {"1-2"});

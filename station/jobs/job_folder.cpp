@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Folders of jobs. What a process left there is opened as a stranger's: no link is followed.
+#include "station/jobs/job_folder.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "flash/core/atomic_file.hpp"
+#include "flash/core/digest.hpp"
+#include "flash/core/errors.hpp"
+#include "flash/core/text.hpp"
+#include "station/jobs/errors.hpp"
+
+namespace imprint::station::jobs {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kPiece = 1U << 20;
+constexpr std::uint64_t kMostResult = 1U << 20;
+constexpr const char* kResultName = "result.json";
+
+core::Failure io(std::error_code error, const fs::path& path) {
+  return core::fail_errno(error.value(), "io.write-failed", path.native());
+}
+
+std::optional<db::JobId> number_of(const std::string& name) {
+  db::JobId number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return number;
+}
+
+class OpenFile {
+ public:
+  explicit OpenFile(const fs::path& path) : fd_(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)) {}
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  ~OpenFile() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+core::Result<std::string> digest_of(int fd, const fs::path& path, const std::stop_token& stop) {
+  core::Sha256Stream digest;
+  const auto buffer = std::make_unique<std::uint8_t[]>(kPiece);
+  for (;;) {
+    if (stop.stop_requested()) return core::fail("job.cancelled");
+    const auto got = ::read(fd, buffer.get(), kPiece);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return core::fail_errno(errno, "io.read-failed", path.native());
+    if (got == 0) return core::to_hex(digest.finish());
+    digest.update({buffer.get(), static_cast<std::size_t>(got)});
+  }
+}
+
+}  // namespace
+
+core::Result<JobFolders> JobFolders::open(const fs::path& root, unsigned keep) {
+  std::error_code error;
+  fs::create_directories(root, error);
+  if (error) return io(error, root);
+  const fs::path there = fs::canonical(root, error);
+  if (error) return io(error, root);
+  for (fs::directory_iterator entry(there, error), end; !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->path().extension() == ".part") fs::remove_all(entry->path(), ignored);
+  }
+  return JobFolders(there, keep);
+}
+
+core::Result<fs::path> JobFolders::begin(db::JobId job) const {
+  std::error_code error;
+  fs::remove_all(part(job), error);
+  if (::mkdir(part(job).c_str(), 0700) != 0) return core::fail_errno(errno, "io.write-failed", part(job).native());
+  return part(job);
+}
+
+core::Status JobFolders::make_kept(db::JobId job) const {
+  if (::mkdir(kept(job).c_str(), 0750) != 0 && errno != EEXIST)
+    return core::fail_errno(errno, "io.write-failed", kept(job).native());
+  return {};
+}
+
+core::Result<JobFolders::Output> JobFolders::take(db::JobId job, const std::string& name,
+                                                  const std::stop_token& stop) const {
+  const fs::path from = part(job) / name;
+  const OpenFile file(from);
+  struct stat info{};
+  if (file.fd() < 0 || ::fstat(file.fd(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_nlink != 1)
+    return fail("job.result-malformed", "no regular file").with("file", name);
+  IMPRINT_TRY(std::string digest, digest_of(file.fd(), from, stop));
+  if (::fsync(file.fd()) != 0) return core::fail_errno(errno, "io.write-failed", from.native());
+  IMPRINT_CHECK(make_kept(job));
+  const fs::path to = kept(job) / name;
+  if (::rename(from.c_str(), to.c_str()) != 0) return core::fail_errno(errno, "io.write-failed", to.native());
+  return Output{to, static_cast<std::uint64_t>(info.st_size), std::move(digest)};
+}
+
+core::Status JobFolders::keep_result(db::JobId job, const std::string& json) const {
+  IMPRINT_CHECK(make_kept(job));
+  return core::write_file(kept(job) / kResultName, core::as_bytes(json));
+}
+
+core::Result<std::string> JobFolders::result(db::JobId job) const {
+  return core::read_text_file(kept(job) / kResultName, kMostResult);
+}
+
+void JobFolders::finish(db::JobId job) const {
+  std::error_code error;
+  fs::remove_all(part(job), error);
+  std::vector<db::JobId> ended;
+  for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
+    if (const auto number = number_of(entry->path().filename().native())) ended.push_back(*number);
+  }
+  std::ranges::sort(ended, std::greater<>());
+  for (std::size_t i = keep_; i < ended.size(); ++i) fs::remove_all(kept(ended[i]), error);
+}
+
+}  // namespace imprint::station::jobs

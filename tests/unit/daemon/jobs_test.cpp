@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Jobs of a daemon that is killed or stopped while they run.
+#include <thread>
+
+#include "db/jobs.hpp"
+#include "tests/unit/daemon/daemon_fixture.hpp"
+
+using namespace imprint;
+using namespace imprint::daemon::test;
+
+namespace {
+
+bool soon(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+// Its process, once it runs.
+pid_t start_job(const Site& site, api::Client& client) {
+  Calls call{client, {}};
+  REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
+  REQUIRE(call("jobs.start_inspect", {{"what", "bcd"}, {"source", site.digest}}));
+  pid_t pid = 0;
+  REQUIRE(soon([&] {
+    std::ifstream file(site.folder / "jobs/1.part/process");
+    return static_cast<bool>(file >> pid);
+  }));
+  return pid;
+}
+
+bool runs(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  return std::getline(stat, text) && text.find(") Z") == std::string::npos;
+}
+
+db::JobRow row(const Site& site) {
+  const auto records = db::Records::open(site.records_file(), site.clock);
+  REQUIRE(records.has_value());
+  const auto found = db::Jobs(**records).find(1);
+  REQUIRE(found.has_value());
+  return *found;
+}
+
+}  // namespace
+
+TEST_CASE("a daemon that is killed takes its job with it, and the next one ends it as interrupted") {
+  const Site site;
+  pid_t pid = 0;
+  {
+    Process daemon(site);
+    const auto client = daemon.client();
+    REQUIRE(client);
+    pid = start_job(site, *client);
+    daemon.kill_and_wait();
+  }
+  CHECK(soon([&] { return !runs(pid); }));
+  CHECK_FALSE(row(site).end);
+  {
+    Process daemon(site);
+    REQUIRE(daemon.client());
+    daemon.signal(SIGTERM);
+    daemon.wait();
+  }
+  const auto job = row(site);
+  REQUIRE(job.end);
+  CHECK(job.end->verdict == db::JobVerdict::interrupted);
+  CHECK_FALSE(fs::exists(site.folder / "jobs/1.part"));
+  check_records(site, {});
+}
+
+TEST_CASE("SIGTERM cancels the job that runs, within the ten seconds") {
+  const Site site;
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  const pid_t pid = start_job(site, *client);
+  const auto start = std::chrono::steady_clock::now();
+  daemon.signal(SIGTERM);
+  CHECK(daemon.wait() == 0);
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
+  CHECK_FALSE(runs(pid));
+  const auto job = row(site);
+  REQUIRE(job.end);
+  CHECK(job.end->verdict == db::JobVerdict::cancelled);
+}
+
+TEST_CASE("a client cancels a job within a second") {
+  const Site site;
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  const pid_t pid = start_job(site, *client);
+  Calls call{*client, {}};
+  const auto start = std::chrono::steady_clock::now();
+  REQUIRE(call("jobs.cancel", {{"job", 1}}));
+  REQUIRE(soon([&] { return call("jobs.show", {{"job", 1}}) && call.result.at("state") == "cancelled"; }));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+  CHECK_FALSE(runs(pid));
+}
