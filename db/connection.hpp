@@ -43,6 +43,7 @@ class Query {
   // `records.damaged` for text that is no time.
   [[nodiscard]] core::Result<core::UtcTime> time_at(int column);
   [[nodiscard]] core::Result<std::optional<core::UtcTime>> time_or_nothing_at(int column);
+  [[nodiscard]] double real_at(int column) { return statement_.getColumn(column).getDouble(); }
   [[nodiscard]] std::string text_at(int column) { return statement_.getColumn(column).getString(); }
 
  private:

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// CSV lines of yields and attempts.
+// CSV lines of attempts.
 #include "db/export.hpp"
 
-#include <fmt/format.h>
-
 #include "db/iso_time.hpp"
-#include "db/yield.hpp"
 
 namespace imprint::db {
 namespace {
@@ -13,8 +10,6 @@ namespace {
 class Line {
  public:
   Line& text(std::string_view value) { return raw(csv_field(value)); }
-  Line& number(std::uint64_t value) { return raw(std::to_string(value)); }
-  Line& fraction(std::optional<double> value) { return raw(value ? fmt::format("{:.4f}", *value) : std::string()); }
   Line& raw(const std::string& field) {
     if (!first_) out_ += ',';
     first_ = false;
@@ -27,14 +22,6 @@ class Line {
   std::string out_;
   bool first_ = true;
 };
-
-// A share with both ends of its interval.
-void add_share(Line& line, std::uint64_t passed, std::uint64_t of) {
-  const Interval interval = wilson_95(passed, of);
-  line.fraction(share(passed, of));
-  line.fraction(of == 0 ? std::nullopt : std::optional(interval.low));
-  line.fraction(of == 0 ? std::nullopt : std::optional(interval.high));
-}
 
 }  // namespace
 
@@ -53,32 +40,10 @@ std::string csv_field(std::string_view text) {
   return out;
 }
 
-std::string yield_csv(std::span<const YieldRow> rows, YieldKey key) {
-  std::string out =
-      "group_by,group,units,first_pass,first_pass_yield,first_pass_low,first_pass_high,final_pass,final_yield,final_"
-      "low,"
-      "final_high,attempts,refused,aborted,failures,training\r\n";
-  for (const YieldRow& row : rows) {
-    Line line;
-    line.text(to_string(key)).text(row.group).number(row.units).number(row.first_pass);
-    add_share(line, row.first_pass, row.units);
-    line.number(row.final_pass);
-    add_share(line, row.final_pass, row.units);
-    line.number(row.attempts).number(row.refused).number(row.aborted);
-    std::string failures;
-    for (const YieldRow::Failure& failure : row.failures) {
-      if (!failures.empty()) failures += "; ";
-      failures += fmt::format("{} {}", failure.error_id.empty() ? "unknown" : failure.error_id, failure.attempts);
-    }
-    out += line.text(failures).number(row.training).finish();
-  }
-  return out;
-}
-
 std::string units_csv_header() {
   return "attempt,unit,serial,product,slot,port_path,protocol,platform_id,device_unique_id,image_sha256,image_signer,"
          "policy,opened_at,closed_at,verdict,proof,error_id,error_class,detail,ordinal,training,program_version,"
-         "recipe_digest,trust_digest\r\n";
+         "recipe_digest,trust_digest,mac\r\n";
 }
 
 std::string units_csv_line(const AttemptRow& row) {
@@ -94,6 +59,7 @@ std::string units_csv_line(const AttemptRow& row) {
   line.text(close.error_id).text(close.error_class).text(close.detail);
   line.raw(row.ordinal ? std::to_string(*row.ordinal) : std::string()).text(row.opening.training ? "yes" : "no");
   line.text(row.opening.program_version).text(row.opening.recipe_digest).text(row.opening.trust_digest);
+  line.text(row.identity.mac);
   return line.finish();
 }
 

@@ -10,9 +10,11 @@ namespace imprint::db {
 namespace {
 
 constexpr int kAttemptsAPiece = 200;
+constexpr std::size_t kMostBytesAPiece = 1U << 20;
 
 // The plus keeps SQLite from going by the index of times, which would sort everything again for each piece.
-constexpr const char* kPeriod = "a.id > ? AND +a.opened_at >= ? AND +a.opened_at < ? ORDER BY a.id LIMIT ?";
+constexpr const char* kPeriod =
+    "a.id > ?1 AND a.id <= ?2 AND +a.opened_at >= ?3 AND +a.opened_at < ?4 ORDER BY a.id LIMIT ?5";
 
 constexpr const char* kJsonLine = R"sql(
 SELECT a.id, json_object(
@@ -31,6 +33,8 @@ SELECT a.id, json_object(
       'name', s.name, 'ok', json(iif(s.ok, 'true', 'false')), 'started_at', s.started_at,
       'duration_ms', s.duration_ms, 'bytes', s.bytes,
       'bytes_per_second', iif(s.duration_ms > 0, CAST(s.bytes * 1000.0 / s.duration_ms AS INTEGER), NULL),
+      'waited_ms', json(iif(s.waited_device_ms IS NULL, 'null', json_object('source', s.waited_source_ms,
+          'hash', s.waited_hash_ms, 'device', s.waited_device_ms))),
       'error_id', s.error_id, 'detail', s.detail) AS line FROM steps s WHERE s.attempt_id = a.id ORDER BY s.id))),
   'findings', json((SELECT json_group_array(json(line)) FROM (SELECT json_object(
       'check', f.check_id, 'verdict', f.verdict, 'severity', f.severity, 'expected', f.expected,
@@ -50,7 +54,8 @@ SELECT a.id, json_object(
   'metadata', json_object('test_name', a.product, 'test_version', a.program_version, 'attempt', a.id,
       'verdict', COALESCE(a.verdict, 'open'), 'proof', a.proof, 'ordinal', a.ordinal, 'slot', a.slot,
       'work_order', a.work_order, 'image_sha256', a.image_sha256, 'recipe_digest', a.recipe_digest,
-      'operator', a.operator_id, 'training', json(iif(a.training, 'true', 'false')), 'config', json('{{}}')),
+      'mac', a.mac, 'operator', a.operator_id, 'training', json(iif(a.training, 'true', 'false')),
+      'config', json('{{}}')),
   'phases', json((SELECT json_group_array(json(line)) FROM (
       SELECT line FROM (
       SELECT 0 AS part, s.id AS place, json_object('name', s.name, 'descriptor_id', s.id, 'codeinfo', NULL,
@@ -85,10 +90,9 @@ std::string millis(const char* column) {
 
 std::string json_sql(UnitsFormat format) {
   if (format == UnitsFormat::json_lines) return std::string(kJsonLine) + kPeriod;
-  // ?5 is the station: the numbered parameters of the period come first.
-  return fmt::format(fmt::runtime(kOpenHtf), "", "?5", millis("a.opened_at"), millis("a.closed_at"),
+  return fmt::format(fmt::runtime(kOpenHtf), "", "?6", millis("a.opened_at"), millis("a.closed_at"),
                      millis("s.started_at")) +
-         "a.id > ?1 AND +a.opened_at >= ?2 AND +a.opened_at < ?3 ORDER BY a.id LIMIT ?4";
+         kPeriod;
 }
 
 struct Piece {
@@ -97,14 +101,16 @@ struct Piece {
   std::uint64_t attempts = 0;
 };
 
-core::Result<Piece> json_piece(Records::Connection& connection, const std::string& sql, const Period& period,
-                               std::optional<std::string_view> station, AttemptId after) {
+core::Result<Piece> json_piece(Records::Connection& connection, const Period& period, UnitsFormat format,
+                               std::string_view station, const ExportPlace& place) {
   return connection.read<Piece>([&](SQLite::Database& database) -> core::Result<Piece> {
-    Query query(database, sql);
-    query.number(after).text(lower_bound_text(period.from)).text(upper_bound_text(period.to)).number(kAttemptsAPiece);
-    if (station) query.text(*station);
+    Query query(database, json_sql(format));
+    query.number(place.after).number(place.last);
+    query.text(lower_bound_text(period.from)).text(upper_bound_text(period.to)).number(kAttemptsAPiece);
+    if (format == UnitsFormat::openhtf) query.text(station);
     Piece piece;
-    while (query.next()) {
+    // An attempt may have thousands of findings.
+    while (piece.text.size() < kMostBytesAPiece && query.next()) {
       piece.last = query.number_at(0);
       piece.text += query.text_at(1);
       piece.text += '\n';
@@ -114,37 +120,75 @@ core::Result<Piece> json_piece(Records::Connection& connection, const std::strin
   });
 }
 
-core::Result<Piece> csv_piece(Records::Connection& connection, const Period& period, AttemptId after) {
-  IMPRINT_TRY(const auto rows, attempts_after(connection, period, after, kAttemptsAPiece));
-  Piece piece;
-  for (const AttemptRow& row : rows) {
-    piece.text += units_csv_line(row);
-    piece.last = row.id;
-    ++piece.attempts;
-  }
-  return piece;
+// What the export begins with: before the period's first attempt, and its last. By the index of times: by number every
+// attempt since a period long ago would be passed.
+core::Result<ExportPlace> beginning(Records::Connection& connection, const Period& period) {
+  return connection.read<ExportPlace>([&](SQLite::Database& database) -> core::Result<ExportPlace> {
+    Query query(
+        database,
+        "SELECT COALESCE(MIN(+id), 1) - 1, COALESCE(MAX(+id), 0) FROM attempt_openings WHERE opened_at >= ? AND "
+        "opened_at < ?");
+    query.text(lower_bound_text(period.from)).text(upper_bound_text(period.to));
+    static_cast<void>(query.next());
+    return ExportPlace{query.number_at(0), query.number_at(1)};
+  });
+}
+
+std::optional<ExportPlace> place_after(const ExportPlace& place, std::uint64_t attempts, AttemptId last) {
+  if (attempts == 0 || last >= place.last) return std::nullopt;
+  return ExportPlace{last, place.last};
 }
 
 }  // namespace
 
+core::Result<AttemptsPiece> attempts_piece(const Records& records, const Period& period, const ExportPlace& place) {
+  Records::Connection& connection = records.connection();
+  ExportPlace now = place;
+  if (now.last == 0) {
+    IMPRINT_TRY(now, beginning(connection, period));
+  }
+  AttemptsPiece piece;
+  if (now.last == 0) return piece;
+  IMPRINT_TRY(piece.rows, attempts_after(connection, period, now.after, kAttemptsAPiece));
+  std::erase_if(piece.rows, [&](const AttemptRow& row) { return row.id > now.last; });
+  piece.next = place_after(now, piece.rows.size(), piece.rows.empty() ? 0 : piece.rows.back().id);
+  return piece;
+}
+
+core::Result<UnitsPiece> units_piece(const Records& records, const Period& period, UnitsFormat format,
+                                     std::string_view station, const ExportPlace& place) {
+  UnitsPiece out;
+  if (format == UnitsFormat::csv) {
+    if (place.last == 0) out.text = units_csv_header();
+    IMPRINT_TRY(const auto piece, attempts_piece(records, period, place));
+    for (const AttemptRow& row : piece.rows) out.text += units_csv_line(row);
+    out.attempts = piece.rows.size();
+    out.next = piece.next;
+    return out;
+  }
+  Records::Connection& connection = records.connection();
+  ExportPlace now = place;
+  if (now.last == 0) {
+    IMPRINT_TRY(now, beginning(connection, period));
+  }
+  if (now.last == 0) return out;
+  IMPRINT_TRY(auto piece, json_piece(connection, period, format, station, now));
+  out.text = std::move(piece.text);
+  out.attempts = piece.attempts;
+  out.next = place_after(now, piece.attempts, piece.last);
+  return out;
+}
+
 core::Result<std::uint64_t> export_units(const Records& records, const Period& period, UnitsFormat format,
                                          std::string_view station, const ExportSink& sink) {
-  Records::Connection& connection = records.connection();
-  const bool csv = format == UnitsFormat::csv;
-  if (csv) {
-    IMPRINT_CHECK(sink(units_csv_header()));
-  }
-  const std::string sql = csv ? std::string() : json_sql(format);
-  const auto named = format == UnitsFormat::openhtf ? std::optional(station) : std::nullopt;
   std::uint64_t attempts = 0;
-  for (AttemptId after = 0;;) {
-    auto piece = csv ? csv_piece(connection, period, after) : json_piece(connection, sql, period, named, after);
-    if (!piece) return std::unexpected(std::move(piece).error());
-    if (piece->attempts == 0) return attempts;
-    IMPRINT_CHECK(sink(piece->text));
-    attempts += piece->attempts;
-    after = piece->last;
+  for (std::optional<ExportPlace> place = ExportPlace{}; place;) {
+    IMPRINT_TRY(const auto piece, units_piece(records, period, format, station, *place));
+    if (!piece.text.empty()) IMPRINT_CHECK(sink(piece.text));
+    attempts += piece.attempts;
+    place = piece.next;
   }
+  return attempts;
 }
 
 }  // namespace imprint::db

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "db/connection.hpp"
+#include "db/report_parts.hpp"
 
 namespace imprint::db {
 namespace {
@@ -43,6 +44,11 @@ FROM attempt_openings o LEFT JOIN attempt_closings c ON c.attempt_id = o.id
 WHERE o.work_order_id {} GROUP BY o.work_order_id
 )sql";
 
+constexpr const char* kAll = "IS NOT NULL";
+constexpr const char* kStillOpen =
+    "IN (SELECT w.id FROM work_orders w WHERE NOT EXISTS (SELECT 1 FROM work_order_closings e WHERE e.work_order_id = "
+    "w.id))";
+
 constexpr const char* kScrapsSql =
     "SELECT work_order_id, COUNT(*) FROM scraps WHERE work_order_id {} GROUP BY work_order_id";
 
@@ -72,8 +78,9 @@ core::Status check_open(SQLite::Database& database, OrderId order) {
   return {};
 }
 
-core::Result<std::vector<OrderRow>> order_rows(SQLite::Database& database, bool with_closed) {
-  Query query(database, std::string(kColumns) + (with_closed ? "" : "WHERE closed_at IS NULL ") + "ORDER BY id");
+// `which` chooses by number.
+core::Result<std::vector<OrderRow>> order_rows(SQLite::Database& database, const std::string& which) {
+  Query query(database, std::string(kColumns) + "WHERE id " + which + " ORDER BY id");
   std::vector<OrderRow> rows;
   while (query.next()) {
     IMPRINT_TRY(auto row, row_of(query));
@@ -199,8 +206,9 @@ core::Result<OrderRow> Orders::get(OrderId order) const {
 
 core::Result<std::vector<OrderRow>> Orders::list(bool with_closed) const {
   using Rows = std::vector<OrderRow>;
-  return records_.connection().read<Rows>(
-      [&](SQLite::Database& database) -> core::Result<Rows> { return order_rows(database, with_closed); });
+  return records_.connection().read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
+    return order_rows(database, with_closed ? kAll : kStillOpen);
+  });
 }
 
 core::Result<OrderProgress> Orders::progress(OrderId order) const {
@@ -210,22 +218,36 @@ core::Result<OrderProgress> Orders::progress(OrderId order) const {
   });
 }
 
+// As in kUnitsSql, of one unit.
+core::Result<bool> Orders::counts_as_passed(OrderId order, UnitId unit) const {
+  return records_.connection().read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
+    Query query(database,
+                "SELECT 1 WHERE ?1 = (SELECT o.work_order_id FROM attempt_closings c JOIN attempt_openings o ON o.id = "
+                "c.attempt_id WHERE c.unit_id = ?2 AND c.ordinal IS NOT NULL AND o.work_order_id IS NOT NULL "
+                "ORDER BY c.ordinal DESC LIMIT 1) AND 'passed' = (SELECT c.verdict FROM attempt_closings c WHERE "
+                "c.unit_id = ?2 AND c.ordinal IS NOT NULL ORDER BY c.ordinal DESC LIMIT 1) AND NOT EXISTS "
+                "(SELECT 1 FROM scraps s WHERE s.unit_id = ?2)");
+    return query.number(order).number(unit).next();
+  });
+}
+
 core::Result<std::vector<OrderState>> Orders::list_with_progress(bool with_closed) const {
   using Rows = std::vector<OrderState>;
   return records_.connection().read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
-    IMPRINT_TRY(auto orders, order_rows(database, with_closed));
-    const auto counts =
-        counts_of(database, with_closed ? "IS NOT NULL"
-                                        : "IN (SELECT w.id FROM work_orders w WHERE NOT EXISTS (SELECT 1 FROM "
-                                          "work_order_closings e WHERE e.work_order_id = w.id))");
-    Rows rows;
-    rows.reserve(orders.size());
-    for (OrderRow& order : orders) {
-      const OrderProgress progress = progress_of(order, counts);
-      rows.push_back({std::move(order), progress});
-    }
-    return rows;
+    return order_states(database, with_closed ? kAll : kStillOpen);
   });
+}
+
+core::Result<std::vector<OrderState>> order_states(SQLite::Database& database, const std::string& which) {
+  IMPRINT_TRY(auto orders, order_rows(database, which));
+  const auto counts = counts_of(database, which);
+  std::vector<OrderState> rows;
+  rows.reserve(orders.size());
+  for (OrderRow& order : orders) {
+    const OrderProgress progress = progress_of(order, counts);
+    rows.push_back({std::move(order), progress});
+  }
+  return rows;
 }
 
 }  // namespace imprint::db

@@ -68,6 +68,8 @@ class Orders {
   // In the order in which they were created.
   [[nodiscard]] core::Result<std::vector<OrderRow>> list(bool with_closed = true) const;
   [[nodiscard]] core::Result<OrderProgress> progress(OrderId order) const;
+  // Whether the unit counts in the order, and as passed: another pass of it is no further unit of the order.
+  [[nodiscard]] core::Result<bool> counts_as_passed(OrderId order, UnitId unit) const;
   // The same rows, each with its progress, all of one moment and counted at once.
   [[nodiscard]] core::Result<std::vector<OrderState>> list_with_progress(bool with_closed = true) const;
 

@@ -224,11 +224,15 @@ core::Status Records::add_step(AttemptId attempt, const Step& step) {
   if (step.bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     return fail("records.write-failed", "the step's bytes are more than can be recorded").with("attempt", attempt);
   }
+  const auto waited = [&](std::chrono::milliseconds StepWaits::* what) -> std::optional<std::int64_t> {
+    if (!step.waited) return std::nullopt;
+    return ((*step.waited).*what).count();
+  };
   return connection_->write<void>([&](SQLite::Database& database) -> core::Status {
     IMPRINT_CHECK(check_open(database, attempt));
     Query(database,
-          "INSERT INTO steps (attempt_id, name, ok, started_at, duration_ms, bytes, error_id, detail) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+          "INSERT INTO steps (attempt_id, name, ok, started_at, duration_ms, bytes, error_id, detail, "
+          "waited_source_ms, waited_hash_ms, waited_device_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .number(attempt)
         .text(step.name)
         .number(step.ok ? 1 : 0)
@@ -237,6 +241,9 @@ core::Status Records::add_step(AttemptId attempt, const Step& step) {
         .number(static_cast<std::int64_t>(step.bytes))
         .text_or_null(step.error_id)
         .text_or_null(step.detail)
+        .number_or_null(waited(&StepWaits::source))
+        .number_or_null(waited(&StepWaits::hash))
+        .number_or_null(waited(&StepWaits::device))
         .run();
     return {};
   });

@@ -68,14 +68,23 @@ struct UnitIdentity {
   std::string reason{};        // for a rework or a re-flash
 };
 
+// Time that a step stood still for want of something.
+struct StepWaits {
+  std::chrono::milliseconds source{0};  // the image's file was read
+  std::chrono::milliseconds hash{0};    // its bytes were hashed
+  std::chrono::milliseconds device{0};  // the device took or gave its bytes
+};
+
 struct Step {
-  std::string name{};  // "identify", "admit", "write", "read-back", "inspect", "reboot"
+  std::string
+      name{};  // "identify", "claim", "admit", "write", "erase", "gpt-refit", "write-try", "read-back", "inspect"
   bool ok = false;
   core::UtcTime started{};
   std::chrono::milliseconds duration{};
   std::uint64_t bytes = 0;  // moved in this step; the rate follows
   std::string error_id{};
   std::string detail{};
+  std::optional<StepWaits> waited{};  // of steps that move an image's bytes
 };
 
 struct FindingRow {

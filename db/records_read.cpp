@@ -170,8 +170,8 @@ core::Result<std::vector<Step>> Records::steps(AttemptId attempt) const {
   return connection_->read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
     IMPRINT_CHECK(check_known(database, attempt));
     Query query(database,
-                "SELECT name, ok, started_at, duration_ms, bytes, error_id, detail FROM steps WHERE attempt_id = ? "
-                "ORDER BY id");
+                "SELECT name, ok, started_at, duration_ms, bytes, error_id, detail, waited_source_ms, waited_hash_ms, "
+                "waited_device_ms FROM steps WHERE attempt_id = ? ORDER BY id");
     query.number(attempt);
     Rows rows;
     while (query.next()) {
@@ -183,6 +183,12 @@ core::Result<std::vector<Step>> Records::steps(AttemptId attempt) const {
       step.bytes = static_cast<std::uint64_t>(query.number_at(4));
       step.error_id = query.text_at(5);
       step.detail = query.text_at(6);
+      if (query.number_or_nothing_at(7)) {
+        const auto time = [&](int column) {
+          return std::chrono::milliseconds(query.number_or_nothing_at(column).value_or(0));
+        };
+        step.waited = StepWaits{time(7), time(8), time(9)};
+      }
       rows.push_back(std::move(step));
     }
     return rows;

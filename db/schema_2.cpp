@@ -359,6 +359,9 @@ ALTER TABLE attempt_identities ADD COLUMN device_serial TEXT;
 ALTER TABLE attempt_identities ADD COLUMN mac TEXT;
 ALTER TABLE attempt_identities ADD COLUMN manual_serial INTEGER NOT NULL DEFAULT 0 CHECK (manual_serial IN (0, 1));
 ALTER TABLE attempt_identities ADD COLUMN reason TEXT;
+ALTER TABLE steps ADD COLUMN waited_source_ms INTEGER CHECK (waited_source_ms >= 0);
+ALTER TABLE steps ADD COLUMN waited_hash_ms INTEGER CHECK (waited_hash_ms >= 0);
+ALTER TABLE steps ADD COLUMN waited_device_ms INTEGER CHECK (waited_device_ms >= 0);
 CREATE INDEX attempt_openings_by_order ON attempt_openings (work_order_id) WHERE work_order_id IS NOT NULL;
 CREATE INDEX attempt_openings_by_slot ON attempt_openings (slot);
 CREATE INDEX attempt_openings_training ON attempt_openings (training) WHERE training = 1;
@@ -431,9 +434,9 @@ std::string migration_2() {
   sql += count_tables();
   sql += count_again();
   sql += count_triggers();
-  for (const std::string_view table :
-       {"operators", "operator_changes", "sessions", "work_order_changes", "armings", "image_admissions", "corrections",
-        "waivers", "quarantines", "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox", "jobs"}) {
+  for (const std::string_view table : {"operators", "operator_changes", "sessions", "work_order_changes", "armings",
+                                       "image_admissions", "corrections", "waivers", "quarantines", "exported_heads",
+                                       "retentions", "retired_ranges", "serial_ranges", "outbox", "jobs"}) {
     sql += append_only(table, "id = NEW.id");
   }
   sql += append_only("audit", "id = NEW.id OR begun_id = NEW.begun_id");

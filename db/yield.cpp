@@ -12,6 +12,7 @@
 #include "db/connection.hpp"
 #include "db/iso_time.hpp"
 #include "db/records.hpp"
+#include "db/report_parts.hpp"
 
 namespace imprint::db {
 namespace {
@@ -198,15 +199,18 @@ std::string_view to_string(YieldKey key) {
   return "all";
 }
 
+std::vector<YieldRow> yield_rows(SQLite::Database& database, const Period& period, YieldKey key) {
+  Yields yields(database, key);
+  const Split parts = split(period);
+  if (parts.hours) yields.add_hours(*parts.hours);
+  for (const Period& part : parts.parts) yields.add_attempts(part);
+  return yields.finish();
+}
+
 core::Result<std::vector<YieldRow>> Records::yield(const Period& period, YieldKey key) const {
   using Rows = std::vector<YieldRow>;
-  return connection_->read<Rows>([&](SQLite::Database& database) -> core::Result<Rows> {
-    Yields yields(database, key);
-    const Split parts = split(period);
-    if (parts.hours) yields.add_hours(*parts.hours);
-    for (const Period& part : parts.parts) yields.add_attempts(part);
-    return yields.finish();
-  });
+  return connection_->read<Rows>(
+      [&](SQLite::Database& database) -> core::Result<Rows> { return yield_rows(database, period, key); });
 }
 
 Interval wilson_95(std::uint64_t passed, std::uint64_t of) {

@@ -5,87 +5,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <functional>
 #include <new>
+#include <span>
 #include <utility>
 
+#include "db/units.hpp"
 #include "flash/core/text.hpp"
 #include "flash/engine/flash_device.hpp"
 #include "flash/engine/pace.hpp"
 #include "flash/engine/phase_limit.hpp"
+#include "station/attempt_inspection.hpp"
+#include "station/attempt_rows.hpp"
 #include "station/errors.hpp"
 #include "station/recorded_end.hpp"
 #include "station/stoppable_source.hpp"
 #include "station/version.hpp"
+#include "station/write_watch.hpp"
 
 namespace imprint::station {
 namespace {
 
 using ReadBack = engine::FlashPolicy::ReadBack;
 
-constexpr std::size_t kMaxLogLines = 200;  // of a device's own log, kept with the write step
-
-class WriteObserver final : public engine::TransferObserver {
- public:
-  WriteObserver(AttemptObserver& observer, engine::Pace& pace, std::uint64_t due)
-      : observer_(observer), pace_(pace), due_(due) {}
-  void on_bytes(std::uint64_t done) override {
-    if (done < done_) observer_.on_phase(SlotPhase::write, due_);  // begun again: the rate, too
-    done_ = done;
-    pace_.on_bytes(done, std::chrono::steady_clock::now());
-    observer_.on_progress(done);
-  }
-  void on_device_log(std::string_view line) override {
-    if (lines_ < kMaxLogLines) log_ += (log_.empty() ? "" : "\n") + std::string(line);
-    ++lines_;
-  }
-  [[nodiscard]] std::uint64_t done() const { return done_; }
-  [[nodiscard]] const std::string& log() const { return log_; }
-
- private:
-  AttemptObserver& observer_;
-  engine::Pace& pace_;
-  std::uint64_t due_;
-  std::uint64_t done_ = 0;
-  std::size_t lines_ = 0;
-  std::string log_;
-};
-
-db::FindingRow to_row(const inspect::Finding& finding) {
-  return {finding.check,
-          std::string(inspect::to_string(finding.verdict)),
-          std::string(inspect::to_string(finding.severity)),
-          finding.expected,
-          finding.actual,
-          finding.message};
-}
-
-// The first finding that decided against the unit.
-const inspect::Finding* deciding(const inspect::Report& report, inspect::FindingVerdict verdict) {
-  for (const inspect::Finding& finding : report.findings) {
-    if (finding.verdict == verdict && finding.severity == inspect::Severity::error) return &finding;
-  }
-  return nullptr;
-}
-
-// "waited for the image's file 0.1 s, its hashes 0.0 s, the device 12.3 s"
-std::string waits_text(const engine::Starvation& waited) {
-  const auto seconds = [](std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); };
-  return fmt::format("waited for the image's file {:.1f} s, its hashes {:.1f} s, the device {:.1f} s",
-                     seconds(waited.source), seconds(waited.hash), seconds(waited.device));
-}
-
 class AttemptRun {
  public:
   AttemptRun(const AttemptContext& context, std::string slot, devices::PortPath port, AttemptObserver& observer,
              std::stop_token stop)
-      : context_(context), port_(std::move(port)), observer_(observer), stop_(std::move(stop)) {
+      : context_(context),
+        policy_(context.recipe.flash),
+        tries_left_(policy_.retries.times),
+        port_(std::move(port)),
+        observer_(observer),
+        stop_(std::move(stop)) {
     result_.slot = std::move(slot);
   }
 
   ~AttemptRun() {
     if (claimed_) context_.active.release(unit_.serial);
+    if (mac_claimed_) context_.active.release(mac_claim());
   }
   AttemptRun(const AttemptRun&) = delete;
   AttemptRun& operator=(const AttemptRun&) = delete;
@@ -104,7 +64,9 @@ class AttemptRun {
       }
       disk_.reset();
       target_.reset();
-      if (result_.id) keep_recording();  // else the next attempt's would begin with this one's
+      if (result_.id)
+        result_.recording =
+            finish_recording(context_, port_, result_);  // else the next attempt's would begin with this one's
       try {
         tell_rules();
       } catch (const std::exception&) {
@@ -116,7 +78,7 @@ class AttemptRun {
 
  private:
   AttemptResult run_to_the_end() {
-    auto opened = context_.records.open_attempt(opening());
+    auto opened = context_.records.open_attempt(opening_of(context_, result_.slot, port_));
     if (!opened) {
       result_.error = std::move(opened).error();
       tell_rules();
@@ -133,7 +95,7 @@ class AttemptRun {
     // The device is let go before the slot is called done.
     disk_.reset();
     target_.reset();
-    keep_recording();
+    result_.recording = finish_recording(context_, port_, result_);
     tell_rules();
     return std::move(result_);
   }
@@ -146,23 +108,16 @@ class AttemptRun {
   struct StepNotes {
     std::uint64_t bytes = 0;
     std::string detail;
+    std::optional<db::StepWaits> waited;
+    std::vector<engine::WritePart> parts;  // with rows of their own
   };
-
-  [[nodiscard]] db::NewAttempt opening() const {
-    db::NewAttempt attempt;
-    attempt.product = context_.recipe.product;
-    attempt.slot = result_.slot;
-    attempt.port_path = port_.text;
-    attempt.image_sha256 = context_.image.image->identity();
-    if (context_.image.decision.signer) attempt.image_signer = context_.image.decision.signer->subject;
-    attempt.policy = trust::to_string(context_.recipe.policy);
-    attempt.recipe_digest = context_.recipe.digest();
-    attempt.trust_digest = context_.image.trust_digest;
-    attempt.program_version = kVersion;
-    attempt.training = context_.training;
-    if (context_.rules != nullptr) context_.rules->describe(attempt);
-    return attempt;
-  }
+  struct Phase {
+    const char* name;  // of its step
+    SlotPhase phase;
+    std::string_view doing;                          // what ran into the deadline
+    std::optional<std::chrono::milliseconds> limit;  // nothing: it has one of its own
+    std::uint64_t due = 0;                           // bytes
+  };
 
   // One slot's trouble must not end the program and with it the other slots.
   core::Status guarded_steps() {
@@ -176,30 +131,61 @@ class AttemptRun {
   }
 
   core::Status all_steps() {
-    IMPRINT_CHECK(step("identify", SlotPhase::identify, 0, [this](StepNotes& notes) { return identify(notes); }));
+    IMPRINT_CHECK(find_out());
+    // Its deadline is that of the scan, which the rules know.
     if (context_.rules != nullptr)
-      IMPRINT_CHECK(step("claim", SlotPhase::claim, 0, [this](StepNotes& notes) { return claim(notes); }));
-    IMPRINT_CHECK(step("admit", SlotPhase::admit, 0, [this](StepNotes& notes) { return admit(notes); }));
+      IMPRINT_CHECK(
+          step({"claim", SlotPhase::claim, "claiming", {}}, [this](StepNotes& notes) { return claim(notes); }));
+    IMPRINT_CHECK(step({"admit", SlotPhase::admit, "admitting", policy_.limits.admit},
+                       [this](StepNotes& notes) { return admit(notes); }));
     // Devices of one hub that all start at once draw more than it gives.
     if (context_.gate != nullptr) IMPRINT_CHECK(context_.gate->enter(devices::supply_of(port_), stop_));
-    const std::uint64_t write_bytes = engine::bytes_due(*target_, *context_.image.image, *plan_, context_.recipe.flash);
-    IMPRINT_CHECK(step("write", SlotPhase::write, write_bytes, [this](StepNotes& notes) { return write(notes); }));
-    if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
-    if (reads_back_) {
-      IMPRINT_CHECK(step("read-back", SlotPhase::read_back, read_back_due_,
-                         [this](StepNotes& notes) { return read_back(notes); }));
-      result_.proof = db::ProofLevel::read_back;
-    }
+    IMPRINT_CHECK(write_and_prove());
     if (context_.recipe.layout || context_.recipe.check_bcd || context_.recipe.recovery) {
-      IMPRINT_CHECK(step("inspect", SlotPhase::inspect, 0, [this](StepNotes& notes) { return inspect_disk(notes); }));
+      IMPRINT_CHECK(step({"inspect", SlotPhase::inspect, "inspecting", policy_.limits.inspect},
+                         [this](StepNotes& notes) { return inspect_disk(notes); }));
       if (reads_back_) result_.proof = db::ProofLevel::inspected;
     }
     return {};
   }
 
+  // The tries of an attempt are shared by all of its phases, and each that failed has a row.
+  [[nodiscard]] bool may_try_again(const core::Error& error) {
+    if (tries_left_ == 0 || stop_.stop_requested() || !policy_.retries.is_worth_one(error)) return false;
+    --tries_left_;
+    return true;
+  }
+
+  core::Status find_out() {
+    for (;;) {
+      auto found = step({"identify", SlotPhase::identify, "identifying", policy_.limits.identify},
+                        [this](StepNotes& notes) { return identify(notes); });
+      if (found || !may_try_again(found.error())) return found;
+      target_.reset();
+    }
+  }
+
+  core::Status write_and_prove() {
+    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *plan_, policy_);
+    for (bool is_written = false;;) {
+      if (!is_written) {
+        IMPRINT_CHECK(step({"write", SlotPhase::write, "writing", policy_.limits.write, due},
+                           [&](StepNotes& notes) { return write(notes, due); }));
+        if (!identity_.is_bare_disk) result_.proof = db::ProofLevel::device_confirmed;
+        if (!reads_back_) return {};
+      }
+      auto proved = step({"read-back", SlotPhase::read_back, "reading back", policy_.limits.read_back, read_back_due_},
+                         [this](StepNotes& notes) { return read_back(notes); });
+      if (proved) result_.proof = db::ProofLevel::read_back;
+      if (proved || !may_try_again(proved.error())) return proved;
+      // What is wrong on the disk is not read away.
+      is_written = proved.error().id() != "readback.mismatch" && proved.error().id() != "erase.not-zero";
+    }
+  }
+
   // A disk confirms nothing by itself, so that only reading it back proves anything, whatever the recipe asks for.
   [[nodiscard]] ReadBack read_back_rule() const {
-    return identity_.is_bare_disk ? ReadBack::required : context_.recipe.flash.read_back;
+    return identity_.is_bare_disk ? ReadBack::required : policy_.read_back;
   }
 
   // Settled before a byte is written: a device that could be read then and cannot be afterwards has failed.
@@ -213,53 +199,44 @@ class AttemptRun {
     return readable;
   }
 
-  // With all that a replay has to know of what was asked for.
-  void keep_recording() noexcept {
-    if (context_.recorder == nullptr) return;
-    try {
-      capture::Outcome outcome;
-      outcome.verdict = db::to_string(result_.verdict);
-      if (result_.error) outcome.error = result_.error->id();
-      outcome.proof = db::to_string(result_.proof);
-      outcome.attempt = std::to_string(*result_.id);
-      outcome.slot = result_.slot;
-      outcome.serial = result_.serial;
-      outcome.read_back = engine::to_string(context_.recipe.flash.read_back);
-      outcome.image = context_.image.image->identity();
-      outcome.reboot = context_.recipe.flash.after_pass == engine::AfterPass::reboot;
-      result_.recording = context_.recorder->finish(port_, outcome);
-    } catch (const std::exception&) {
-      result_.recording.reset();  // lost for want of memory; what the attempt came to is in the records, and stays
-    }
-  }
-
   // The unit is proved and recorded: what happens to the device from here on does not change that.
   void after_pass() {
     observer_.on_passed();
     const engine::AfterPass after = context_.recipe.flash.after_pass;
     if (after == engine::AfterPass::nothing) return;
     observer_.on_phase(SlotPhase::finish, 0);
-    const auto finished = engine::finish_device(*target_, after);
+    const auto finished = limited({"finish", SlotPhase::finish, "finishing", policy_.limits.finish},
+                                  [&] { return engine::finish_device(*target_, after); });
     if (!finished)
       result_.note = fmt::format("passed, but not done: {} ({})", engine::to_string(after), finished.error().message());
   }
 
+  // Within the phase's deadline, after which nothing more is asked of the device: what it does then is not known.
+  core::Status limited(const Phase& phase, const std::function<core::Status()>& work) {
+    if (!phase.limit) return work();
+    engine::PhaseLimit limit(std::string(phase.doing), *phase.limit, stop_);
+    const std::stop_callback stop_job(limit.token(), [this] { job_.request_stop(); });
+    limit_ = &limit;
+    return limit.judge(work());
+  }
+
   // Runs one step and records it. A step whose row could not be written counts as failed: there is no proof of it.
-  core::Status step(const char* name, SlotPhase phase, std::uint64_t due,
-                    const std::function<core::Status(StepNotes&)>& work) {
+  core::Status step(const Phase& phase, const std::function<core::Status(StepNotes&)>& work) {
     if (stop_.stop_requested()) return core::fail("job.cancelled");
-    phase_ = phase;
-    observer_.on_phase(phase, due);
+    phase_ = phase.phase;
+    observer_.on_phase(phase.phase, phase.due);
     db::Step row;
-    row.name = name;
+    row.name = phase.name;
     row.started = context_.clock.now();
     const auto start = std::chrono::steady_clock::now();
     StepNotes notes;
-    core::Status status = work(notes);
+    core::Status status = limited(phase, [&] { return work(notes); });
     row.duration = std::chrono::round<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
     row.ok = status.has_value();
     row.bytes = notes.bytes;
-    if (phase == SlotPhase::write) {
+    row.waited = notes.waited;
+    const core::Status parts = record_parts(notes, row, start);
+    if (phase.phase == SlotPhase::write) {
       result_.written = notes.bytes;
       result_.write_time = row.duration;
     }
@@ -269,8 +246,23 @@ class AttemptRun {
       row.detail = status.error().message() + (notes.detail.empty() ? "" : "\n" + notes.detail);
     }
     auto recorded = context_.records.add_step(*result_.id, row);
+    if (status) IMPRINT_CHECK(parts);
     if (status && !recorded) return recorded;
     return status;
+  }
+
+  // A try that failed has the step's name; the step's own row is that of the last.
+  core::Status record_parts(const StepNotes& notes, db::Step& row, std::chrono::steady_clock::time_point start) {
+    const core::UtcTime started = row.started;
+    for (const engine::WritePart& part : notes.parts) {
+      const db::Step own = row_of(part, started, start);
+      if (part.kind == engine::WritePart::Kind::failed_try) {
+        row.duration -= own.started + own.duration - row.started;
+        row.started = own.started + own.duration;
+      }
+      IMPRINT_CHECK(context_.records.add_step(*result_.id, own));
+    }
+    return {};
   }
 
   core::Status identify(StepNotes& notes) {
@@ -279,7 +271,7 @@ class AttemptRun {
     if (is_simulated != context_.training)
       return context_.training ? fail("station.records-mixed") : fail("station.training-only");
     IMPRINT_TRY(target_, context_.bus.open(port_));
-    target_->stop_with(stop_);
+    target_->stop_with(job_.get_token());
     IMPRINT_TRY(identity_, target_->identify());
     notes.detail = identity_.protocol + " " + identity_.platform_id;
     for (const auto& [name, value] : identity_.details) notes.detail += "\n" + name + ": " + value;
@@ -296,6 +288,9 @@ class AttemptRun {
   core::Status claim(StepNotes& notes) {
     IMPRINT_TRY(unit_, context_.rules->claim(result_.slot, identity_, stop_));
     if (unit_.serial.empty()) return fail("unit.serial-missing");
+    if (!unit_.mac.empty() && !context_.active.claim(mac_claim()))
+      return fail("unit.mac-duplicate", "it is in another slot right now").with("mac", unit_.mac);
+    mac_claimed_ = !unit_.mac.empty();
     notes.detail = unit_.manual_serial ? "typed" : "";
     result_.serial = unit_.serial;
     observer_.on_identity(unit_.serial);
@@ -309,62 +304,78 @@ class AttemptRun {
     core::Result<Leave> leave = Leave{};
     if (claimed_ && context_.rules != nullptr) leave = context_.rules->admit(result_.slot, unit_, identity_);
     // Whoever is refused is in the unit's history, too.
-    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of_unit(leave ? leave->reason : "")));
+    IMPRINT_TRY(unit_id_, context_.records.identify(*result_.id, row_of(unit_, identity_, leave ? leave->reason : "")));
     if (!claimed_) return fail("unit.serial-duplicate", "it is in another slot right now").with("serial", unit_.serial);
     if (!leave) return std::unexpected(std::move(leave).error());
     notes.detail = leave->reason;
+    if (leave->may_have_passed || !leave->reason.empty()) IMPRINT_CHECK(admit_used(notes));
     IMPRINT_TRY(const bool passed_before, context_.records.has_passed(*unit_id_));
     if (passed_before && !leave->may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
-    IMPRINT_TRY(plan_, engine::plan_for(*context_.image.image, identity_, context_.recipe.flash));
-    read_back_due_ = engine::read_back_due(*plan_, context_.recipe.flash);
+    IMPRINT_TRY(plan_, engine::plan_for(*context_.image.image, identity_, policy_));
+    read_back_due_ = engine::read_back_due(*plan_, policy_);
     IMPRINT_TRY(reads_back_, will_read_back());
     observer_.on_plan(reads_back_ ? read_back_due_ : 0);
     return {};
   }
 
-  [[nodiscard]] db::UnitIdentity row_of_unit(const std::string& reason) const {
-    db::UnitIdentity row;
-    row.serial = unit_.serial;
-    row.device_unique_id = identity_.unique_id;
-    row.platform_id = identity_.platform_id;
-    row.protocol = identity_.protocol;
-    row.device_serial = identity_.serial;
-    row.manual_serial = unit_.manual_serial;
-    row.reason = reason;
-    return row;
+  // A re-flash or a rework: somebody's data may be on the disk.
+  core::Status admit_used(StepNotes& notes) {
+    policy_ = engine::for_rework(policy_);
+    if (target_->as_block() != nullptr) {
+      notes.detail += "\nerasure for rework: " + std::string(engine::to_string(policy_.erasure));
+      return {};
+    }
+    notes.detail += "\nwhat the image leaves out is up to the device, which applies the image itself";
+    const db::FindingRow finding = left_to_device_finding(identity_.protocol, policy_.erasure);
+    return context_.records.add_findings(*result_.id, std::span(&finding, 1));
   }
 
-  core::Status write(StepNotes& notes) {
-    const engine::FlashPolicy& policy = context_.recipe.flash;
-    const std::uint64_t due = engine::bytes_due(*target_, *context_.image.image, *plan_, policy);
-    const engine::PhaseLimit limit("writing", policy.limits.write, stop_);
-    engine::Pace pace(policy.least_pace, due, limit.token(), std::chrono::steady_clock::now());
-    WriteObserver observer(observer_, pace, due);
+  [[nodiscard]] std::string mac_claim() const { return "mac " + unit_.mac; }
+
+  core::Status write(StepNotes& notes, std::uint64_t due) {
+    engine::FlashPolicy policy = policy_;
+    policy.retries.times = tries_left_;
+    engine::Pace pace(policy.least_pace, due, limit_->token(), std::chrono::steady_clock::now());
+    WriteWatch watch({observer_, pace, *limit_, write_meter_}, due, policy.limits.confirm);
     engine::WriteOutcome outcome;
-    auto status = engine::write_image(*target_, *context_.image.image, *plan_, policy, observer, write_meter_,
+    auto status = engine::write_image(*target_, *context_.image.image, *plan_, policy, watch, write_meter_,
                                       pace.token(), outcome);
-    notes.bytes = observer.done();
-    notes.detail = observer.log();
+    tries_left_ -= std::min(tries_left_, outcome.tries - 1);
+    notes.bytes = watch.done();
+    notes.detail = watch.log();
+    notes.waited = waits_of(write_meter_.view().starvation);
+    notes.parts = std::move(outcome.parts);
     if (outcome.skipped != 0) outcome.notes.push_back(std::to_string(outcome.skipped) + " bytes were there already");
-    if (outcome.erased != 0) outcome.notes.push_back(std::to_string(outcome.erased) + " bytes were erased");
+    if (outcome.erased != 0)
+      outcome.notes.push_back(fmt::format("{} bytes were erased ({})", outcome.erased, to_string(policy.erasure)));
     for (const std::string& note : outcome.notes) notes.detail += (notes.detail.empty() ? "" : "\n") + note;
-    notes.detail += (notes.detail.empty() ? "" : "\n") + waits_text(write_meter_.view().starvation);
-    return limit.judge(pace.judge(std::move(status)));
+    if (status) IMPRINT_CHECK(record_gpt());
+    return pace.judge(std::move(status));
+  }
+
+  // Where the recipe has the layout inspected, that finds it on the disk itself.
+  core::Status record_gpt() {
+    const auto finding = gpt_finding(*plan_);
+    if (!finding || context_.recipe.layout || std::exchange(gpt_recorded_, true)) return {};
+    return context_.records.add_findings(*result_.id, std::span(&*finding, 1));
   }
 
   core::Status read_back(StepNotes& notes) {
-    const engine::FlashPolicy& policy = context_.recipe.flash;
     IMPRINT_TRY(const auto disk, open_for_read_back());
-    const engine::PhaseLimit limit("reading back", policy.limits.read_back, stop_);
-    engine::Pace pace(policy.least_pace, read_back_due_, limit.token(), std::chrono::steady_clock::now());
-    return limit.judge(pace.judge(engine::read_back(
-        *context_.image.image, *plan_, policy, *disk,
+    engine::Pace pace(policy_.least_pace, read_back_due_, limit_->token(), std::chrono::steady_clock::now());
+    engine::PhaseMeter meter;
+    auto status = engine::read_back(
+        *context_.image.image, *plan_, policy_, *disk,
         [&](std::uint64_t done, std::uint64_t) {
           notes.bytes = done;
           pace.on_bytes(done, std::chrono::steady_clock::now());
-          observer_.on_progress(done);
+          observer_.on_progress(done, meter.view().starvation);
         },
-        read_meter_, pace.token())));
+        meter, pace.token());
+    notes.waited = waits_of(meter.view().starvation);
+    if (status && plan_->gpt() && plan_->gpt()->is_fitted)
+      notes.detail = "the partition tables were compared as fitted to this disk";
+    return pace.judge(std::move(status));
   }
 
   core::Result<std::unique_ptr<engine::QueuedDisk>> open_for_read_back() {
@@ -378,50 +389,21 @@ class AttemptRun {
     if (!disk_) {
       IMPRINT_TRY(disk_, target_->open_disk());
     }
-    const engine::PhaseLimit limit("inspecting", context_.recipe.flash.limits.inspect, stop_);
-    const inspect::Disk disk{result_.slot + " " + unit_.serial, std::make_shared<StoppableSource>(disk_, limit.token()),
-                             identity_.disk->sector_size};
-    const Recipe& recipe = context_.recipe;
-    result_.report.source = disk.name;
-    if (recipe.layout) result_.report.append(inspect::inspect_layout(disk, *recipe.layout, recipe.platform));
-    if (recipe.check_bcd) result_.report.append(inspect::inspect_bcd(disk));
-    if (recipe.recovery) result_.report.append(inspect::inspect_recovery(disk, *recipe.recovery, context_.scratch));
+    const auto source = std::make_shared<StoppableSource>(disk_, limit_->token(), [&](std::uint64_t bytes) {
+      notes.bytes = bytes;
+      observer_.on_progress(bytes, {});
+    });
+    const inspect::Disk disk{result_.slot + " " + unit_.serial, source, identity_.disk->sector_size};
+    result_.report = inspect_unit(disk, context_.recipe, context_.scratch);
     // What was stopped says nothing about the device.
-    if (limit.token().stop_requested()) return limit.judge(core::fail("job.cancelled"));
+    if (limit_->token().stop_requested()) return core::fail("job.cancelled");
     std::vector<db::FindingRow> rows;
     rows.reserve(result_.report.findings.size());
-    for (const inspect::Finding& finding : result_.report.findings) rows.push_back(to_row(finding));
+    for (const inspect::Finding& finding : result_.report.findings) rows.push_back(row_of(finding));
     IMPRINT_CHECK(context_.records.add_findings(*result_.id, rows));
-    IMPRINT_TRY(const inspect::Report judged, without_waived(notes));
-    switch (judged.verdict()) {
-      case inspect::ReportVerdict::pass:
-        return {};
-      case inspect::ReportVerdict::fail:
-        return fail("inspect.failed", detail_of(judged, inspect::FindingVerdict::fail));
-      case inspect::ReportVerdict::incomplete:
-        break;
-    }
-    return fail("inspect.incomplete", detail_of(judged, inspect::FindingVerdict::not_checked));
-  }
-
-  // A check that failed and that somebody with the role took upon himself decides nothing; the finding stays as it is.
-  // One that could not be made is not waived: nobody knows what it would have said.
-  core::Result<inspect::Report> without_waived(StepNotes& notes) const {
-    inspect::Report judged = result_.report;
-    if (context_.rules == nullptr || !unit_id_) return judged;
-    for (inspect::Finding& finding : judged.findings) {
-      if (finding.verdict != inspect::FindingVerdict::fail || finding.severity != inspect::Severity::error) continue;
-      IMPRINT_TRY(const auto reason, context_.rules->waiver_of(finding.check, *unit_id_));
-      if (!reason) continue;
-      finding.severity = inspect::Severity::warning;
-      notes.detail += (notes.detail.empty() ? "waived: " : "\nwaived: ") + finding.check + ": " + *reason;
-    }
-    return judged;
-  }
-
-  [[nodiscard]] static std::string detail_of(const inspect::Report& report, inspect::FindingVerdict verdict) {
-    const inspect::Finding* finding = deciding(report, verdict);
-    return finding == nullptr ? std::string("no rule gave an answer") : finding->check + ": " + finding->message;
+    if (context_.rules == nullptr || !unit_id_) return judge(result_.report);
+    IMPRINT_TRY(const inspect::Report judged, without_waived(result_.report, *context_.rules, *unit_id_, notes.detail));
+    return judge(judged);
   }
 
   [[nodiscard]] db::AttemptVerdict verdict_of(const core::Status& status) const {
@@ -430,9 +412,20 @@ class AttemptRun {
     if (id == "job.cancelled") return db::AttemptVerdict::aborted;
     // Only what admission decides about the device is a refusal; a record that could not be written is not.
     const bool is_admission = phase_ == SlotPhase::admit || phase_ == SlotPhase::claim;
-    if (is_admission && !id.starts_with("records.") && !id.starts_with("io.")) return db::AttemptVerdict::refused;
+    const bool is_of_device = !id.starts_with("records.") && !id.starts_with("io.") && id != "job.deadline";
+    if (is_admission && is_of_device) return db::AttemptVerdict::refused;
     if (id == "inspect.incomplete" || id == "device.read-back-unsupported") return db::AttemptVerdict::incomplete;
     return db::AttemptVerdict::failed;
+  }
+
+  // What whoever holds the unit wants to know. Without it the refusal stands all the same.
+  void note_earlier() {
+    auto history = db::Units(context_.records).history(context_.recipe.product, unit_.serial);
+    if (!history) return;
+    std::erase_if(*history, [this](const db::UnitEvent& event) { return event.attempt == *result_.id; });
+    if (history->size() > kMostEarlier)
+      history->erase(history->begin(), history->end() - static_cast<std::ptrdiff_t>(kMostEarlier));
+    result_.earlier = std::move(*history);
   }
 
   void close(const core::Status& status) {
@@ -445,6 +438,7 @@ class AttemptRun {
       close.error_id = status.error().id();
       close.error_class = core::to_string(status.error().row().fault);
       close.detail = status.error().message();
+      if (status.error().id() == "unit.serial-duplicate") note_earlier();
     }
     auto closed = record_end(context_.records, *result_.id, close,
                              [this](const core::Error& why) { return observer_.on_unrecorded(why); });
@@ -458,10 +452,15 @@ class AttemptRun {
     }
   }
 
+  static constexpr std::size_t kMostEarlier = 10;
   const AttemptContext& context_;
+  engine::FlashPolicy policy_;  // the recipe's; admission makes that of a rework of it
+  unsigned tries_left_;
   devices::PortPath port_;
   AttemptObserver& observer_;
   std::stop_token stop_;
+  std::stop_source job_;                 // of the target: at a stop request, and once a deadline has passed
+  engine::PhaseLimit* limit_ = nullptr;  // of the phase, while it runs
   AttemptResult result_;
   SlotPhase phase_ = SlotPhase::empty;
   std::unique_ptr<engine::Target> target_;
@@ -474,9 +473,10 @@ class AttemptRun {
   std::shared_ptr<const engine::WritePlan> plan_;  // set by admission, shared with the other slots
   std::uint64_t read_back_due_ = 0;
   engine::PhaseMeter write_meter_;
-  engine::PhaseMeter read_meter_;
   bool reads_back_ = false;  // set by admission, too
   bool claimed_ = false;
+  bool mac_claimed_ = false;
+  bool gpt_recorded_ = false;
 };
 
 }  // namespace

@@ -10,10 +10,12 @@
 #include <string>
 
 #include "db/records.hpp"
+#include "db/units.hpp"
 #include "devices/capture/recorder.hpp"
 #include "devices/protocol/device_bus.hpp"
 #include "flash/core/clock.hpp"
 #include "flash/core/result.hpp"
+#include "flash/engine/phase_meter.hpp"
 #include "flash/engine/start_gate.hpp"
 #include "flash/inspect/finding.hpp"
 #include "station/armed_image.hpp"
@@ -23,8 +25,8 @@
 
 namespace imprint::station {
 
-// The serials that attempts are working on right now: two devices that carry one serial never flash side by side.
-// Thread-safe.
+// The serials and addresses that attempts are working on right now: two devices that carry one never flash side by
+// side. Thread-safe.
 class ActiveSerials {
  public:
   // False when the serial is taken; otherwise it is this caller's until release().
@@ -64,7 +66,8 @@ struct AttemptResult {
   inspect::Report report;            // empty when no rule was run
   unsigned recoveries = 0;           // how often the device left the bus in the middle, and the job went on with it
   std::optional<std::filesystem::path> recording;  // of its transfers, where it did not pass and they were kept
-  std::string note;                                // what else there is to say, for the log and the screen
+  std::vector<db::UnitEvent> earlier;  // the unit's attempts before, the newest last, where it is a duplicate
+  std::string note;                    // what else there is to say, for the log and the screen
 };
 
 // Called from the attempt's thread.
@@ -75,9 +78,10 @@ class AttemptObserver {
   AttemptObserver& operator=(const AttemptObserver&) = delete;
   virtual ~AttemptObserver() = default;
   virtual void on_phase(SlotPhase phase, std::uint64_t due) = 0;  // bytes due in it, 0 where bytes do not measure it
-  virtual void on_progress(std::uint64_t done) = 0;               // bytes of the phase
-  virtual void on_identity(const std::string& serial) = 0;        // of the unit
-  virtual void on_plan(std::uint64_t read_back_due) = 0;          // bytes that will be read back, known once admitted
+  // Bytes of the phase, and what was waited for in it.
+  virtual void on_progress(std::uint64_t done, const engine::Starvation& waited) = 0;
+  virtual void on_identity(const std::string& serial) = 0;  // of the unit
+  virtual void on_plan(std::uint64_t read_back_due) = 0;    // bytes that will be read back, known once admitted
   // The work is done, and it was done with one device throughout: if that is the one that the bus still holds at the
   // port, it is nobody new, however often it left and came back meanwhile.
   virtual void on_work_done() = 0;

@@ -19,6 +19,7 @@ struct AttemptResult;
 struct UnitClaim {
   std::string serial;          // what it is recorded under
   bool manual_serial = false;  // typed by a person
+  std::string mac{};           // that its label carries
 };
 
 // Leave to flash a unit, given once.

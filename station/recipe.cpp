@@ -18,10 +18,11 @@ std::string Recipe::digest() const {
   text += fmt::format("write={}\nerase={}\nrefit={}\nstagger={}/{}\nretries={}\n", engine::to_string(flash.write_mode),
                       engine::to_string(flash.erasure), flash.refit_gpt, stagger.starts, stagger.within.count(),
                       flash.retries.times);
+  text += fmt::format("rework_erase={}\n", engine::to_string(flash.rework_erasure));
   for (const std::string& id : flash.retries.worth) text += "worth=" + id + "\n";
   const engine::PhaseLimits& limits = flash.limits;
   for (const auto limit :
-       {limits.identify, limits.admit, limits.write, limits.read_back, limits.inspect, limits.finish})
+       {limits.identify, limits.admit, limits.write, limits.confirm, limits.read_back, limits.inspect, limits.finish})
     text += fmt::format("limit_ms={}\n", limit.count());
   if (layout) {
     text += fmt::format("layout={},{},{},{}\n", layout->sector_size, layout->chunk_size,

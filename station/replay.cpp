@@ -18,7 +18,7 @@ using capture::ReplayBus;
 class NobodyWatches final : public AttemptObserver {
  public:
   void on_phase(SlotPhase /*phase*/, std::uint64_t /*due*/) override {}
-  void on_progress(std::uint64_t /*done*/) override {}
+  void on_progress(std::uint64_t /*done*/, const engine::Starvation& /*waited*/) override {}
   void on_identity(const std::string& /*serial*/) override {}
   void on_plan(std::uint64_t /*read_back_due*/) override {}
   void on_work_done() override {}

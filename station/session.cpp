@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "station/attempt_rows.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station {
@@ -27,7 +28,13 @@ class Session::Slot final : public AttemptObserver {
 
   [[nodiscard]] SlotStatus status() const {
     const std::scoped_lock lock(mutex_);
-    return status_;
+    SlotStatus status = status_;
+    // A device that hangs tells nothing: its rate is that of now.
+    if (running_ && status.phase != SlotPhase::done) {
+      status.rate = meter_.rate(Clock::now());
+      status.left = time_left(status.rate);
+    }
+    return status;
   }
 
   [[nodiscard]] bool owns(const devices::PortPath& port) const {
@@ -92,7 +99,8 @@ class Session::Slot final : public AttemptObserver {
 
   [[nodiscard]] bool cancel() {
     const std::scoped_lock lock(mutex_);
-    return running_ && attempt_stop_.request_stop();
+    if (running_) attempt_stop_.request_stop();
+    return running_;
   }
 
   [[nodiscard]] std::optional<LatchedSlot> latched() const {
@@ -116,17 +124,20 @@ class Session::Slot final : public AttemptObserver {
     status_.due = due;
     status_.rate = 0;
     status_.left.reset();
+    status_.waited = {};
     meter_.restart(Clock::now());
     tell();
   }
 
-  void on_progress(std::uint64_t done) override {
+  void on_progress(std::uint64_t done, const engine::Starvation& waited) override {
     const std::scoped_lock lock(mutex_);
+    const auto now = Clock::now();
     status_.done = done;
-    meter_.add(done, Clock::now());
-    status_.rate = meter_.rate();
-    status_.left = time_left();
-    if (Clock::now() - told_ >= kTellEvery) tell();
+    status_.waited = waits_of(waited);
+    meter_.add(done, now);
+    status_.rate = meter_.rate(now);
+    status_.left = time_left(status_.rate);
+    if (now - told_ >= kTellEvery) tell();
   }
 
   void on_identity(const std::string& serial) override {
@@ -175,13 +186,14 @@ class Session::Slot final : public AttemptObserver {
   static constexpr std::chrono::milliseconds kTellEvery{250};
   static constexpr std::chrono::milliseconds kRecordAgain{500};
 
-  // From the rest of this phase and the read-back behind it, at the rate of now.
-  [[nodiscard]] std::optional<std::chrono::seconds> time_left() const {
-    if (status_.rate <= 0) return std::nullopt;
+  // From the rest of this phase and the read-back behind it, at that rate. Nobody knows it where bytes do not measure
+  // the phase.
+  [[nodiscard]] std::optional<std::chrono::seconds> time_left(double rate) const {
+    if (rate <= 0 || status_.due == 0) return std::nullopt;
     const std::uint64_t later = status_.phase == SlotPhase::write ? read_back_due_ : 0;
     const std::uint64_t rest = status_.due > status_.done ? status_.due - status_.done : 0;
     return std::chrono::ceil<std::chrono::seconds>(
-        std::chrono::duration<double>(static_cast<double>(rest + later) / status_.rate));
+        std::chrono::duration<double>(static_cast<double>(rest + later) / rate));
   }
 
   void work(const std::stop_token& stop) {
@@ -253,7 +265,10 @@ class Session::Slot final : public AttemptObserver {
     status_.left.reset();
     if (result.error) {
       status_.error_id = result.error->id();
-      status_.message = std::string(result.error->row().text) + ". " + std::string(result.error->row().remedy);
+      status_.message = std::string(result.error->row().text) + ". ";
+      if (!result.earlier.empty()) status_.message += "Earlier: " + earlier_text(result.earlier) + ". ";
+      status_.message += result.error->row().remedy;
+      status_.earlier = result.earlier;
     }
     if (!result.note.empty()) status_.message += (status_.message.empty() ? "" : " ") + result.note;
   }

@@ -84,7 +84,7 @@ class Session final : public devices::BusObserver {
   // What runs goes on, and no slot takes a device any more.
   void take_no_more();
   // What runs in the slot closes as aborted; the next device is taken as usual. False when there is no such slot, or
-  // nothing runs in it.
+  // nothing runs in it; true as long as something does, however often it is asked for.
   bool cancel(const std::string& slot);
   [[nodiscard]] std::vector<LatchedSlot> latched() const;
   // Attempts that run.

@@ -8,8 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "db/records.hpp"
+#include "db/units.hpp"
 
 namespace imprint::station {
 
@@ -28,13 +29,21 @@ struct SlotStatus {
   std::uint64_t done = 0;                    // bytes of this phase
   std::uint64_t due = 0;                     // bytes of this phase
   double rate = 0;                           // bytes a second over the last two seconds
+  db::StepWaits waited;                      // in this phase: who starved whom
   std::optional<std::chrono::seconds> left;  // of the whole attempt
   // Once done:
   std::optional<db::AttemptVerdict> verdict;
   db::ProofLevel proof = db::ProofLevel::none;
   std::string error_id;
-  std::string message;  // what happened and what to do, one line
+  std::string message;                 // what happened and what to do, one line
+  std::vector<db::UnitEvent> earlier;  // of a duplicate: the unit's attempts before, the newest last
 };
+
+// Who starved the slot in this phase, where that is worth a word: "waits for the device" where it waited for one of the
+// three longer than for the other two together, and a second at least; else empty.
+[[nodiscard]] std::string starved_text(const db::StepWaits& waited);
+// "passed 2026-11-21T10:20:30.123Z in slot 3 (attempt 12), ..."; one that still runs as "running".
+[[nodiscard]] std::string earlier_text(const std::vector<db::UnitEvent>& earlier);
 
 // Bytes a second over the last two seconds. One thread at a time.
 class RateMeter {
@@ -42,7 +51,7 @@ class RateMeter {
   using Clock = std::chrono::steady_clock;
   void restart(Clock::time_point now);
   void add(std::uint64_t total_done, Clock::time_point now);
-  [[nodiscard]] double rate() const;  // 0 until there is something to tell
+  [[nodiscard]] double rate(Clock::time_point now) const;  // 0 until there is something to tell
 
  private:
   static constexpr std::chrono::milliseconds kWindow{2000};

@@ -64,7 +64,8 @@ core::Result<std::unique_ptr<engine::Target>> ReplayBus::open(const devices::Por
   options.settle = std::chrono::milliseconds(0);  // a recorded device needs no time to come to itself
   options.reconnect = [state = state_](core::Deadline) { return reconnect(state); };
   // The kernel spoke to the disk, so its transfers were not recorded: the replay ends there.
-  options.await_disk = [state = state_](core::Deadline) -> core::Result<std::unique_ptr<engine::BlockTarget>> {
+  options.await_disk = [state = state_](core::Deadline,
+                                        const std::stop_token&) -> core::Result<std::unique_ptr<engine::BlockTarget>> {
     state->leave("the device became a disk, whose transfers are the kernel's");
     return devices::fail("device.disconnected").with("port", state->attempt().port.text);
   };

@@ -33,6 +33,12 @@ SimpleIoTarget::SimpleIoTarget(std::unique_ptr<Transport> transport, SimpleIoOpt
     : connection_(std::make_shared<Connection>(std::move(transport))), options_(std::move(options)) {}
 SimpleIoTarget::~SimpleIoTarget() = default;
 
+void SimpleIoTarget::stop_with(const std::stop_token& job) {
+  job_ = job;
+  on_stop_.emplace(job, [this] { connection_->cancel_at(core::Deadline::after(simple_io::kStopGrace)); });
+  if (disk_) disk_->stop_with(job);
+}
+
 core::Result<engine::DeviceIdentity> SimpleIoTarget::identify() {
   const std::scoped_lock lock(connection_->mutex());
   IMPRINT_CHECK(connection_->open());
@@ -158,13 +164,14 @@ core::Status SimpleIoTarget::become_disk() {
   IMPRINT_CHECK(switched);
   // The kernel's driver takes the device only when nobody else holds it.
   connection_->release(fail("device.disconnected", "the device was switched to mass storage").error());
-  auto disk = options_.await_disk(core::Deadline::after(simple_io::kReturnLimit));
+  auto disk = options_.await_disk(core::Deadline::after(simple_io::kReturnLimit), job_);
   if (!disk) {
     is_sure_ = false;
     no_disk_ = core::Failure(std::move(disk).error()).with("during", "waiting for the device as a disk").error();
     return core::Failure(*no_disk_);
   }
   disk_ = std::move(*disk);
+  disk_->stop_with(job_);
   ++recoveries_;
   return {};
 }

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string_view>
 
 #include "devices/protocol/simple_io_protocol.hpp"
@@ -53,6 +55,8 @@ class SimpleIoTarget final : public engine::StreamTarget {
   // By ReadDisk, or as a disk where the bus has a way to that.
   [[nodiscard]] core::Result<bool> is_readable() override;
   [[nodiscard]] bool is_sure_of_device() const override { return is_sure_; }
+  // Calls that have not ended within kStopGrace of the request, and all later ones, are `job.cancelled`.
+  void stop_with(const std::stop_token& job) override;
   [[nodiscard]] unsigned recoveries() const override { return recoveries_; }
 
   // The four below: `device.unsupported-command` when the device says that it cannot. Of a disk: it is ejected, by
@@ -91,6 +95,8 @@ class SimpleIoTarget final : public engine::StreamTarget {
   std::optional<core::Error> no_disk_;            // why it is none although it was
   unsigned recoveries_ = 0;
   bool is_sure_ = true;
+  std::stop_token job_;
+  std::optional<std::stop_callback<std::function<void()>>> on_stop_;  // last: it speaks to the connection
 };
 
 }  // namespace imprint::devices

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <stop_token>
 
 #include "flash/core/bytes.hpp"
 #include "flash/core/deadline.hpp"
@@ -56,7 +57,9 @@ using Reconnect = std::function<core::Result<std::unique_ptr<Transport>>(core::D
 // go. Only the next device that arrives there counts. Waits for it and its disk until the deadline:
 // `device.disconnected` when none came, `device.identity-changed` for what is no disk, for one that others came before,
 // and for one with another USB serial number where both have one; then as opening a disk. It is there to be read:
-// open_for_writing() is `device.disk-read-only`. Called from the target's thread; it may outlive the bus.
-using AwaitDisk = std::function<core::Result<std::unique_ptr<engine::BlockTarget>>(core::Deadline)>;
+// open_for_writing() is `device.disk-read-only`. A stop request ends the wait for the device soon
+// (`job.cancelled`). Called from the target's thread; it may outlive the bus.
+using AwaitDisk =
+    std::function<core::Result<std::unique_ptr<engine::BlockTarget>>(core::Deadline, const std::stop_token&)>;
 
 }  // namespace imprint::devices

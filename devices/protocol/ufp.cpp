@@ -46,6 +46,10 @@ UfpTarget::UfpTarget(std::unique_ptr<Transport> transport)
     : connection_(std::make_unique<ufp::Connection>(std::move(transport))) {}
 UfpTarget::~UfpTarget() = default;
 
+void UfpTarget::stop_with(const std::stop_token& job) {
+  on_stop_.emplace(job, [this] { connection_->cancel_at(core::Deadline::after(ufp::kStopGrace)); });
+}
+
 core::Result<engine::DeviceIdentity> UfpTarget::identify() {
   IMPRINT_CHECK(connection_->hello());
   IMPRINT_TRY(const ufp::DeviceInfo info, connection_->info());

@@ -3,7 +3,10 @@
 // Source: facts in devices/protocol/ufp_protocol.hpp.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +38,8 @@ class UfpTarget final : public engine::StreamTarget {
   [[nodiscard]] core::Status flash(engine::ImageStream& image, engine::TransferObserver& observer,
                                    std::stop_token stop) override;
   [[nodiscard]] core::Result<bool> is_readable() override { return false; }
+  // Calls that have not ended within kStopGrace of the request, and all later ones, are `job.cancelled`.
+  void stop_with(const std::stop_token& job) override;
   // `device.read-back-unsupported`: the device's own confirmation is the most that UFP gives.
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
   // `device.unsupported-command` when the device cannot.
@@ -56,6 +61,7 @@ class UfpTarget final : public engine::StreamTarget {
 
   std::unique_ptr<ufp::Connection> connection_;
   std::unique_ptr<Name> identified_;
+  std::optional<std::stop_callback<std::function<void()>>> on_stop_;  // last: it speaks to the connection
 };
 
 }  // namespace imprint::devices

@@ -14,6 +14,7 @@
 
 #include "devices/protocol/errors.hpp"
 #include "devices/protocol/mass_storage.hpp"
+#include "devices/protocol/simple_io_protocol.hpp"
 #include "devices/usb/port_diagnosis.hpp"
 #include "devices/usb/port_disk.hpp"
 #include "devices/usb/port_table.hpp"
@@ -22,6 +23,7 @@
 #include "devices/usb/usb_descriptors.hpp"
 #include "devices/usb/usb_failure.hpp"
 #include "devices/usb/usb_transport.hpp"
+#include "flash/core/errors.hpp"
 
 namespace imprint::usb {
 namespace {
@@ -139,7 +141,8 @@ class UsbBus::Ports : public std::enable_shared_from_this<Ports> {
   core::Result<std::unique_ptr<engine::BlockTarget>> open_disk(const PortPath& port, const DeviceRef& device,
                                                                devices::MassStorageSetup setup,
                                                                core::Deadline deadline);
-  core::Result<std::unique_ptr<engine::BlockTarget>> await_disk(const PortPath& port, core::Deadline deadline);
+  core::Result<std::unique_ptr<engine::BlockTarget>> await_disk(const PortPath& port, core::Deadline deadline,
+                                                                const std::stop_token& stop);
 
  private:
   // On libusb's event thread, which must not wait for observers.
@@ -289,9 +292,18 @@ core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::Ports::open_disk(cons
 }
 
 core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::Ports::await_disk(const PortPath& port,
-                                                                             core::Deadline deadline) {
+                                                                             core::Deadline deadline,
+                                                                             const std::stop_token& stop) {
   const auto before = table_.last_opened(port);
-  if (!before || !table_.wait_for_arrival(port, before->arrival, deadline))
+  // In slices, so that a job that is told to stop need not wait for a device that may never come.
+  bool has_come = false;
+  while (before && !has_come) {
+    if (stop.stop_requested()) return core::fail("job.cancelled");
+    const auto slice = std::min<std::chrono::milliseconds>(devices::simple_io::kReturnSlice, deadline.left());
+    has_come = table_.wait_for_arrival(port, before->arrival, core::Deadline::after(slice));
+    if (!has_come && deadline.passed()) break;
+  }
+  if (!has_come)
     return devices::fail("device.disconnected").with("port", port.text).with("waited_for", "the device as a disk");
   const DeviceRef device = table_.find(port);
   const bool is_next = table_.arrivals(port) == before->arrival + 1;
@@ -366,11 +378,12 @@ core::Result<std::unique_ptr<engine::Target>> UsbBus::open(const PortPath& port)
     if (!alive) return bus_gone();
     return alive->reconnect(port, deadline);
   };
-  options.await_disk = [ports = std::weak_ptr(ports_), port,
-                        bus_gone](core::Deadline deadline) -> core::Result<std::unique_ptr<engine::BlockTarget>> {
+  options.await_disk = [ports = std::weak_ptr(ports_), port, bus_gone](
+                           core::Deadline deadline,
+                           const std::stop_token& stop) -> core::Result<std::unique_ptr<engine::BlockTarget>> {
     const auto alive = ports.lock();
     if (!alive) return bus_gone();
-    return alive->await_disk(port, deadline);
+    return alive->await_disk(port, deadline, stop);
   };
   return devices::make_target(protocol, std::move(transport), std::move(options));
 }
@@ -385,8 +398,9 @@ core::Result<std::unique_ptr<devices::Transport>> UsbBus::reconnect(const PortPa
   return ports_->reconnect(port, deadline);
 }
 
-core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::await_disk(const PortPath& port, core::Deadline deadline) {
-  return ports_->await_disk(port, deadline);
+core::Result<std::unique_ptr<engine::BlockTarget>> UsbBus::await_disk(const PortPath& port, core::Deadline deadline,
+                                                                      const std::stop_token& stop) {
+  return ports_->await_disk(port, deadline, stop);
 }
 
 bool UsbBus::is_held(const PortPath& port) const { return ports_->table().is_held(port); }

@@ -63,7 +63,8 @@ class UsbBus final : public devices::DeviceBus {
   // one calls itself removable, since it is never written. Beside what is said there `device.permission`,
   // `device.unexpected-interface` for a disk that is something else as well, `device.unknown` for several.
   [[nodiscard]] core::Result<std::unique_ptr<engine::BlockTarget>> await_disk(const devices::PortPath& port,
-                                                                              core::Deadline deadline);
+                                                                              core::Deadline deadline,
+                                                                              const std::stop_token& stop = {});
 
  private:
   class Ports;

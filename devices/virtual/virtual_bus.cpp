@@ -234,11 +234,12 @@ core::Result<std::unique_ptr<engine::Target>> VirtualBus::open(const PortPath& p
   IMPRINT_TRY(auto transport, ports_->connect(port, std::move(cable)));
   // What each device can is shown here; and a virtual one needs no time to come to itself.
   const auto ports = std::weak_ptr(ports_);
-  return devices::make_target(*protocol, std::move(transport),
-                              {.flow = devices::SimpleIoOptions::Flow::by_capability,
-                               .reconnect = [ports, port](core::Deadline) { return Ports::reconnect(ports, port); },
-                               .await_disk = [ports, port](core::Deadline) { return Ports::await_disk(ports, port); },
-                               .settle = std::chrono::milliseconds(0)});
+  return devices::make_target(
+      *protocol, std::move(transport),
+      {.flow = devices::SimpleIoOptions::Flow::by_capability,
+       .reconnect = [ports, port](core::Deadline) { return Ports::reconnect(ports, port); },
+       .await_disk = [ports, port](core::Deadline, const std::stop_token&) { return Ports::await_disk(ports, port); },
+       .settle = std::chrono::milliseconds(0)});
 }
 
 }  // namespace imprint::virtual_device

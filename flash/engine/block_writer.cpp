@@ -3,6 +3,7 @@
 #include "flash/engine/block_writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -49,9 +50,15 @@ class Writing {
     IMPRINT_CHECK(wipe(head));
     IMPRINT_CHECK(wipe(plan_.tail()));
     IMPRINT_CHECK(flush());
-    IMPRINT_CHECK(erase());
+    if (policy_.erasure != Erasure::none) IMPRINT_CHECK(part(WritePart::Kind::erase, [this] { return erase(); }));
     IMPRINT_CHECK(transfer(plan_.body_pieces()));
     IMPRINT_CHECK(flush());
+    if (plan_.replacements().empty()) return write_tables();
+    return part(WritePart::Kind::gpt_refit, [this] { return write_tables(); });
+  }
+
+  core::Status write_tables() {
+    const core::Extent head = plan_.head();
     // The backup table first, and last of all the sector by which the disk counts as whole.
     IMPRINT_CHECK(transfer(plan_.pieces(plan_.tail())));
     IMPRINT_CHECK(flush());
@@ -60,6 +67,24 @@ class Writing {
     IMPRINT_CHECK(flush());
     IMPRINT_CHECK(transfer(plan_.pieces({0, first})));
     return flush();
+  }
+
+  template <class Work>
+  core::Status part(WritePart::Kind kind, const Work& work) {
+    WritePart row{.kind = kind, .began = std::chrono::steady_clock::now()};
+    core::Status done = work();
+    row.took = std::chrono::steady_clock::now() - row.began;
+    if (kind == WritePart::Kind::erase) row.bytes = outcome_.erased;
+    if (kind == WritePart::Kind::gpt_refit) row.bytes = replaced_bytes();
+    if (!done) row.error = done.error();
+    outcome_.parts.push_back(std::move(row));
+    return done;
+  }
+
+  [[nodiscard]] std::uint64_t replaced_bytes() const {
+    std::uint64_t sum = 0;
+    for (const Replacement& one : plan_.replacements()) sum += one.bytes.size();
+    return sum;
   }
 
   core::Status wipe(core::Extent place) {
@@ -87,6 +112,7 @@ class Writing {
         }
         if (!is_done) return fail("device.erase-unsupported", std::string(to_string(policy_.erasure)));
         outcome_.erased += step.length;
+        count_waits();
         if (is_zeroed) add_done(step.length);
       }
     }

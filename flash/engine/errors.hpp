@@ -36,6 +36,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      "Choose another erasure in the recipe (zero works with every disk), or another disk.", core::FaultClass::unit},
     {"device.after-pass-unsupported", "The device cannot be told to do what the recipe asks for after a PASS",
      "Choose another ending in the recipe.", core::FaultClass::station},
+    {"erase.left-to-device", "A used device applies the image itself, so what the image leaves out was not erased",
+     "Rework it in mass-storage mode where its old data must not stay.", core::FaultClass::station},
     {"erase.not-zero", "The disk still holds something where it was erased",
      "Flash it again; if it fails again, set it aside.", core::FaultClass::unit},
     {"readback.mismatch", "What the device holds is not what was written",

@@ -60,6 +60,7 @@ VerifiedImage::Plan make_plan(VerifiedImage& image, const DeviceIdentity& identi
   IMPRINT_TRY(ffu::DiskMap map, map_of(image.image(), identity));
   std::vector<Replacement> replacements;
   std::vector<std::string> warnings;
+  std::optional<MisplacedBackup> gpt;
   const auto& stores = image.image().manifest.stores;
   if (!stores.empty() && identity.disk->size > stores[0].min_disk_bytes()) {
     const ffu::DescribedDisk disk(map, image.as_plain_source());
@@ -68,6 +69,7 @@ VerifiedImage::Plan make_plan(VerifiedImage& image, const DeviceIdentity& identi
     if (!misplaced && refit) return std::unexpected(misplaced.error());
     if (misplaced && *misplaced) {
       const std::uint64_t last = identity.disk->size / identity.disk->sector_size - 1;
+      gpt = MisplacedBackup{**misplaced, last, refit};
       const std::string from = "sector " + std::to_string(**misplaced);
       const std::string to = "the disk's last sector, " + std::to_string(last);
       if (refit) {
@@ -79,7 +81,7 @@ VerifiedImage::Plan make_plan(VerifiedImage& image, const DeviceIdentity& identi
       }
     }
   }
-  return std::make_shared<const WritePlan>(std::move(map), std::move(replacements), std::move(warnings));
+  return std::make_shared<const WritePlan>(std::move(map), std::move(replacements), std::move(warnings), gpt);
 }
 
 // A stream's image, with the time that it kept the target waiting.
@@ -182,13 +184,16 @@ core::Status write_image(Target& target, VerifiedImage& image, const WritePlan& 
   image.start_reading_ahead();
   for (;; ++outcome.tries) {
     outcome.written = outcome.skipped = outcome.erased = 0;
+    const auto began = std::chrono::steady_clock::now();
     StreamTarget* const stream = target.as_stream();
     auto done = stream != nullptr ? write_stream(*stream, image, observer, meter, stop, outcome)
                                   : write_disk(*target.as_block(), image, plan, policy, observer, meter, stop, outcome);
     if (done) return image.check_unchanged();
-    const bool is_worth_one = std::ranges::find(policy.retries.worth, done.error().id()) != policy.retries.worth.end();
-    if (outcome.tries > policy.retries.times || !is_worth_one || stop.stop_requested()) return done;
+    if (outcome.tries > policy.retries.times || !policy.retries.is_worth_one(done.error()) || stop.stop_requested())
+      return done;
     outcome.notes.push_back("begun again after: " + done.error().message());
+    outcome.parts.push_back(
+        {WritePart::Kind::failed_try, began, std::chrono::steady_clock::now() - began, outcome.written, done.error()});
   }
 }
 

@@ -3,9 +3,11 @@
 // order, records them, and adds its own (admission of the operator, rules).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -38,6 +40,16 @@ namespace imprint::engine {
 [[nodiscard]] std::uint64_t bytes_due(Target& target, const VerifiedImage& image, const WritePlan& plan,
                                       const FlashPolicy& policy);
 
+// A part of a write, with its own time: what the image leaves out was erased; the tables that were fitted to the disk
+// were written, at its end; a try that failed, after which it was begun again.
+struct WritePart {
+  enum class Kind : std::uint8_t { erase, gpt_refit, failed_try } kind = Kind::erase;
+  std::chrono::steady_clock::time_point began{};
+  std::chrono::steady_clock::duration took{0};
+  std::uint64_t bytes = 0;             // that it moved or erased
+  std::optional<core::Error> error{};  // what ended it
+};
+
 // What a write did, for its record; also when it failed.
 struct WriteOutcome {
   std::uint64_t written = 0;       // bytes that the device was given
@@ -45,6 +57,7 @@ struct WriteOutcome {
   std::uint64_t erased = 0;        // bytes that the image leaves out
   unsigned tries = 1;              // how often it was begun
   std::vector<std::string> notes;  // in plain words
+  std::vector<WritePart> parts;    // of all tries, in the order in which they ended
 };
 // Puts the image onto the device: the file as it is for a device that applies it itself, the writes for a disk. `plan`
 // is plan_for()'s answer. Good only when the device confirmed, or the disk flushed, and the image's file is still what

@@ -2,6 +2,8 @@
 // The words of the policy's choices.
 #include "flash/engine/flash_policy.hpp"
 
+#include <algorithm>
+#include <array>
 #include <initializer_list>
 
 namespace imprint::engine {
@@ -59,6 +61,41 @@ std::string_view to_string(AfterPass after) {
       return "mass-storage";
   }
   return "nothing";
+}
+
+bool Retries::is_worth_one(const core::Error& error) const {
+  return std::ranges::find(worth, error.id()) != worth.end() && may_be_mended_by_retry(error.id());
+}
+
+bool may_be_mended_by_retry(std::string_view error_id) {
+  static constexpr auto kMendable = std::to_array<std::string_view>({
+      "device.busy",
+      "device.confirmation-missing",
+      "device.disconnected",
+      "device.disk-write-failed",
+      "device.flash-failed",
+      "device.not-present",
+      "device.packet-not-accepted",
+      "device.protocol-violation",
+      "device.reset-refused",
+      "device.stalled",
+      "device.timed-out",
+      "device.too-slow",
+      "device.transfer-failed",
+      "erase.not-zero",
+      "io.read-failed",
+      "io.write-failed",
+      "readback.mismatch",
+  });
+  return std::ranges::find(kMendable, error_id) != kMendable.end();
+}
+
+FlashPolicy for_rework(FlashPolicy policy) {
+  const bool is_weaker = policy.erasure == Erasure::none || policy.erasure == Erasure::discard;
+  // Zeros that are proved are not given up for a disk's word.
+  const bool wants_more = policy.erasure == Erasure::zero && policy.rework_erasure == Erasure::secure_discard;
+  if (is_weaker || wants_more) policy.erasure = policy.rework_erasure;
+  return policy;
 }
 
 std::optional<FlashPolicy::ReadBack> parse_read_back(std::string_view text) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flash/core/result.hpp"
 #include "flash/engine/pace.hpp"
 
 namespace imprint::engine {
@@ -34,21 +35,28 @@ enum class AfterPass : std::uint8_t { nothing, reboot, power_off, mass_storage }
 [[nodiscard]] std::optional<Erasure> parse_erasure(std::string_view text);
 [[nodiscard]] std::optional<AfterPass> parse_after_pass(std::string_view text);
 
-// How often a write that failed is begun again, from its first byte, and after which errors.
+// How often what failed is begun again, and after which errors: a write from its first byte; the station asks for the
+// other phases, too.
 struct Retries {
   unsigned times = 0;
   std::vector<std::string> worth = {"device.transfer-failed", "device.timed-out", "device.stalled"};  // error ids
+  [[nodiscard]] bool is_worth_one(const core::Error& error) const;
 };
+// Whether beginning again could ever mend this error. Not so where the image, the operator or the choice of the device
+// is at fault, after a device has left for good, and once somebody or a deadline ended the job.
+[[nodiscard]] bool may_be_mended_by_retry(std::string_view error_id);
 
 // How long each phase of an attempt may take at most. Calls to the device have shorter deadlines of their own.
 struct PhaseLimits {
   static constexpr std::chrono::milliseconds kQuestions = std::chrono::minutes(1);  // a few short commands
   static constexpr std::chrono::milliseconds kTransfer = std::chrono::hours(4);     // a large image over USB 2
   static constexpr std::chrono::milliseconds kInspection = std::chrono::minutes(10);
+  static constexpr std::chrono::milliseconds kConfirmation = std::chrono::minutes(5);  // it may still be writing
 
   std::chrono::milliseconds identify = kQuestions;
   std::chrono::milliseconds admit = kQuestions;
-  std::chrono::milliseconds write = kTransfer;
+  std::chrono::milliseconds write = kTransfer;        // with erasing and with the confirmation
+  std::chrono::milliseconds confirm = kConfirmation;  // of it, from the last byte on
   std::chrono::milliseconds read_back = kTransfer;
   std::chrono::milliseconds inspect = kInspection;
   std::chrono::milliseconds finish = kQuestions;
@@ -63,6 +71,8 @@ struct FlashPolicy {
   LeastPace least_pace;  // of writing and of reading back, each
   WriteMode write_mode = WriteMode::everything;
   Erasure erasure = Erasure::none;
+  // What for_rework() makes of that: zero or secure_discard.
+  Erasure rework_erasure = Erasure::zero;
   // On a disk that is larger than the image was made for: the GPT's backup moves to the disk's end. Else it stays where
   // the image has it, with a warning. Bare disks only.
   bool refit_gpt = false;
@@ -70,6 +80,9 @@ struct FlashPolicy {
   PhaseLimits limits;
   AfterPass after_pass = AfterPass::nothing;
 };
+// For a disk that holds somebody's data already: what the image leaves out is erased, at least as `rework_erasure`
+// says.
+[[nodiscard]] FlashPolicy for_rework(FlashPolicy policy);
 // "required", "where-possible", "off".
 [[nodiscard]] std::string_view to_string(FlashPolicy::ReadBack read_back);
 [[nodiscard]] std::optional<FlashPolicy::ReadBack> parse_read_back(std::string_view text);

@@ -24,12 +24,26 @@ class PhaseLimit {
   PhaseLimit& operator=(const PhaseLimit&) = delete;
 
   [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
-  // What the phase ended with; `job.deadline` where that is `job.cancelled` and nobody but this cancelled it.
-  [[nodiscard]] core::Status judge(core::Status ended) const;
+  // A part of the phase with a deadline of its own, from now on and never beyond the phase's; until whole() or the
+  // next.
+  void narrow(std::string part, std::chrono::milliseconds limit);
+  void whole();
+  // What the phase ended with; `job.deadline` where this ended it, and also where it came to a good end only after
+  // that: the target may have been told to stop for good by then. The deadline does not pass any more afterwards.
+  [[nodiscard]] core::Status judge(core::Status ended);
 
  private:
-  std::string phase_;
-  std::chrono::milliseconds limit_;
+  using Clock = std::chrono::steady_clock;
+  struct Limit {
+    std::string phase;
+    std::chrono::milliseconds limit{0};
+    Clock::time_point deadline;
+  };
+  void set(Limit limit);
+
+  const Limit whole_;
+  Limit now_;  // with the mutex
+  bool is_narrow_ = false;
   std::stop_token outer_;
   std::stop_source stop_;
   std::atomic<bool> passed_ = false;
@@ -39,7 +53,7 @@ class PhaseLimit {
   };
   std::stop_callback<Forward> forward_;
   std::mutex mutex_;
-  std::condition_variable_any ended_;
+  std::condition_variable_any changed_;
   std::jthread clock_;
 };
 

@@ -34,8 +34,9 @@ std::uint64_t total(const std::vector<core::Extent>& extents) {
 
 }  // namespace
 
-WritePlan::WritePlan(ffu::DiskMap map, std::vector<Replacement> replacements, std::vector<std::string> warnings)
-    : map_(std::move(map)), replacements_(std::move(replacements)), warnings_(std::move(warnings)) {
+WritePlan::WritePlan(ffu::DiskMap map, std::vector<Replacement> replacements, std::vector<std::string> warnings,
+                     std::optional<MisplacedBackup> gpt)
+    : map_(std::move(map)), replacements_(std::move(replacements)), warnings_(std::move(warnings)), gpt_(gpt) {
   std::ranges::sort(replacements_, {}, &Replacement::disk_offset);
   core::ExtentSet covered;
   for (const ffu::MappedRun& run : map_.runs()) covered.add({run.disk_offset, run.length});

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,20 @@ struct Replacement {
   [[nodiscard]] std::uint64_t end() const { return disk_offset + bytes.size(); }
 };
 
+// The GPT of a disk that is larger than the image was made for: where the image has its backup header, and where it
+// belongs. In sectors.
+struct MisplacedBackup {
+  std::uint64_t in_image = 0;
+  std::uint64_t last = 0;
+  bool is_fitted = false;  // the replacements put it there
+};
+
 // Never changes; shared by all slots whose disks have this size.
 class WritePlan {
  public:
   // Replacements must not overlap. Offsets and lengths of all are multiples of the disk's sector.
-  WritePlan(ffu::DiskMap map, std::vector<Replacement> replacements, std::vector<std::string> warnings);
+  WritePlan(ffu::DiskMap map, std::vector<Replacement> replacements, std::vector<std::string> warnings,
+            std::optional<MisplacedBackup> gpt = {});
 
   [[nodiscard]] const ffu::DiskMap& map() const { return map_; }
   [[nodiscard]] std::uint64_t disk_bytes() const { return map_.disk_bytes(); }
@@ -66,11 +76,13 @@ class WritePlan {
 
   // What an engineer should know: the GPT's backup copy ends before the disk does, or was moved.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+  [[nodiscard]] const std::optional<MisplacedBackup>& gpt() const { return gpt_; }
 
  private:
   ffu::DiskMap map_;
   std::vector<Replacement> replacements_;  // ascending
   std::vector<std::string> warnings_;
+  std::optional<MisplacedBackup> gpt_;
   std::vector<core::Extent> covered_;  // map and replacements, ascending, none adjacent
   std::vector<core::Extent> left_out_;
   std::vector<core::Extent> body_pieces_;

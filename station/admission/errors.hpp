@@ -22,6 +22,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"serial.check-digit-wrong", "The serial's check digit is wrong",
      "Scan it again, or read what was typed once more; if it stays so, the label is misprinted.",
      core::FaultClass::operator_},
+    {"serial.mac-invalid", "The label's MAC address is none that a unit can have",
+     "Scan the label again; set the unit aside if it stays, and tell the engineer.", core::FaultClass::unit},
     {"serial.label-mismatch", "The label belongs to another device",
      "Compare the label with the device in this slot; set both aside if they do not belong together.",
      core::FaultClass::unit},

@@ -68,7 +68,8 @@ class PatternCompiler {
   core::Result<std::size_t> skip_atom(std::size_t at, unsigned depth) const {
     switch (text()[at]) {
       case '(': {
-        IMPRINT_TRY(const std::size_t end, skip_choice(at + 1, depth + 1));
+        IMPRINT_TRY(const Inside inside, inside_of(at));
+        IMPRINT_TRY(const std::size_t end, skip_choice(inside.at, depth + 1));
         if (end >= text().size()) return invalid(at, "the bracket is not closed");
         return end + 1;
       }
@@ -85,6 +86,21 @@ class PatternCompiler {
         return set.second;
       }
     }
+  }
+
+  // Where the text in a bracket begins, and which part it names.
+  struct Inside {
+    std::size_t at = 0;
+    std::optional<std::size_t> part;
+  };
+  core::Result<Inside> inside_of(std::size_t open) const {
+    const std::string_view rest = text().substr(open + 1);
+    if (!rest.starts_with('?')) return Inside{open + 1, std::nullopt};
+    for (std::size_t part = 0; part < SerialPattern::kPartNames.size(); ++part) {
+      const std::string head = "?<" + std::string(SerialPattern::kPartNames[part]) + ">";
+      if (rest.starts_with(head)) return Inside{open + 1 + head.size(), part};
+    }
+    return invalid(open, "a part of the label is named (?<serial>...) or (?<mac>...)");
   }
 
   core::Result<Repeat> read_repeat(std::size_t at) const {
@@ -246,7 +262,7 @@ class PatternCompiler {
     if (!repeat.most) {
       IMPRINT_TRY(const std::uint32_t loop, add({SerialPattern::State::Kind::fork, next, next, 0}));
       IMPRINT_TRY(const std::uint32_t body, build_atom(at, end, loop));
-      out_.states_[loop].other = body;
+      out_.states_[loop].next = body;
       start = loop;
     } else {
       // a{2,4} is aa(a(a)?)?: each of the optional ones may be the last.
@@ -264,15 +280,32 @@ class PatternCompiler {
   core::Result<std::uint32_t> build_atom(std::size_t at, std::size_t end, std::uint32_t next) {
     // Counted apart from states: repeats of nothing, as in ((){256}){256}, make none and would never end.
     if (++pieces_ > SerialPattern::kMaxStates) return too_long();
-    if (text()[at] == '(') return build_choice(at + 1, end - 1, next);
+    if (text()[at] == '(') {
+      IMPRINT_TRY(const Inside inside, inside_of(at));
+      if (inside.part) return build_part(at, *inside.part, inside.at, end - 1, next);
+      return build_choice(inside.at, end - 1, next);
+    }
     IMPRINT_TRY(const auto set, read_set(at));
     auto known = std::ranges::find(out_.sets_, set.first);
     if (known == out_.sets_.end()) known = out_.sets_.insert(out_.sets_.end(), set.first);
     return add({SerialPattern::State::Kind::one_of, next, 0, static_cast<std::uint32_t>(known - out_.sets_.begin())});
   }
 
+  core::Result<std::uint32_t> build_part(std::size_t open, std::size_t part, std::size_t at, std::size_t end,
+                                         std::uint32_t next) {
+    using Kind = SerialPattern::State::Kind;
+    if (named_at_[part].value_or(open) != open) return invalid(open, "this part is named twice");
+    named_at_[part] = open;
+    out_.names_[part] = true;
+    const auto mark = static_cast<std::uint32_t>(2 * part);
+    IMPRINT_TRY(const std::uint32_t last, add({Kind::mark, next, 0, mark + 1}));
+    IMPRINT_TRY(const std::uint32_t body, build_choice(at, end, last));
+    return add({Kind::mark, body, 0, mark});
+  }
+
   SerialPattern out_;
   std::size_t pieces_ = 0;
+  std::array<std::optional<std::size_t>, SerialPattern::kPartNames.size()> named_at_;  // in the text
 };
 
 core::Result<SerialPattern> SerialPattern::compile(std::string_view text) { return PatternCompiler(text).compile(); }
@@ -287,6 +320,8 @@ void SerialPattern::follow(std::uint32_t state, std::vector<std::uint32_t>& reac
     if (states_[at].kind == State::Kind::fork) {
       open.push_back(states_[at].next);
       open.push_back(states_[at].other);
+    } else if (states_[at].kind == State::Kind::mark) {
+      open.push_back(states_[at].next);
     } else {
       reached.push_back(at);
     }
@@ -309,6 +344,60 @@ bool SerialPattern::matches(std::string_view text) const {
     if (now.empty()) return false;
   }
   return std::ranges::any_of(now, [this](std::uint32_t state) { return states_[state].kind == State::Kind::match; });
+}
+
+void SerialPattern::follow(Way way, std::size_t at, std::vector<Way>& reached, std::vector<bool>& seen) const {
+  std::vector<Way> open{way};
+  while (!open.empty()) {
+    Way now = open.back();
+    open.pop_back();
+    if (seen[now.state]) continue;
+    seen[now.state] = true;
+    const State& state = states_[now.state];
+    switch (state.kind) {
+      case State::Kind::fork:
+        open.push_back({state.other, now.marks});
+        open.push_back({state.next, now.marks});
+        break;
+      case State::Kind::mark:
+        now.marks[state.set] = at;
+        open.push_back({state.next, now.marks});
+        break;
+      case State::Kind::one_of:
+      case State::Kind::match:
+        reached.push_back(now);
+        break;
+    }
+  }
+}
+
+std::optional<SerialPattern::Parts> SerialPattern::parts_of(std::string_view text) const {
+  std::vector<Way> now;
+  std::vector<bool> seen(states_.size());
+  Way start{.state = start_};
+  start.marks.fill(kNowhere);
+  follow(start, 0, now, seen);
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto code = static_cast<unsigned char>(text[at]);
+    std::vector<Way> next;
+    seen.assign(states_.size(), false);
+    for (const Way& way : now) {
+      const State& state = states_[way.state];
+      if (state.kind == State::Kind::one_of && code < 128 && sets_[state.set].test(code))
+        follow({state.next, way.marks}, at + 1, next, seen);
+    }
+    now = std::move(next);
+  }
+  const auto best =
+      std::ranges::find_if(now, [this](const Way& way) { return states_[way.state].kind == State::Kind::match; });
+  if (best == now.end()) return std::nullopt;
+  const auto part = [&](std::size_t which) -> std::optional<std::string_view> {
+    const std::size_t from = best->marks[2 * which];
+    const std::size_t to = best->marks[2 * which + 1];
+    if (from == kNowhere || to == kNowhere || to < from) return std::nullopt;
+    return text.substr(from, to - from);
+  };
+  return Parts{part(kSerial), part(kMac)};
 }
 
 }  // namespace imprint::station::admission

@@ -7,6 +7,7 @@
 
 #include "flash/core/text.hpp"
 #include "station/admission/errors.hpp"
+#include "station/admission/mac_address.hpp"
 #include "station/errors.hpp"
 
 namespace imprint::station::admission {
@@ -68,6 +69,23 @@ std::string capitals(std::string_view text) {
   return out;
 }
 
+// How it came, and that it is one text: a device's own serial has been through no scanner.
+core::Status check_written(const SerialRule& rule, std::string_view serial, bool typed) {
+  const bool may_be_typed = rule.source == SerialSource::typed || rule.may_be_typed;
+  if (typed && !may_be_typed) return fail("serial.typed-refused").with("serial", core::printable(serial));
+  IMPRINT_TRY(const ScanText read, read_scan(serial));
+  if (read.text != serial) {
+    return fail("serial.unreadable", "it begins or ends with what is not part of it")
+        .with("serial", core::printable(serial));
+  }
+  return {};
+}
+
+core::Status check_digit_of(const SerialRule& rule, std::string_view serial) {
+  if (has_right_check_digit(rule.check_digit, serial)) return {};
+  return fail("serial.check-digit-wrong").with("serial", serial).with("kind", to_string(rule.check_digit));
+}
+
 }  // namespace
 
 std::string_view to_string(SerialSource source) { return name_of(kSources, source); }
@@ -75,29 +93,34 @@ std::optional<SerialSource> parse_serial_source(std::string_view text) { return 
 std::string_view to_string(LabelCheck check) { return name_of(kChecks, check); }
 std::optional<LabelCheck> parse_label_check(std::string_view text) { return value_of(kChecks, text); }
 
-std::string serial_of_label(const SerialRule& rule, std::string_view label) {
+core::Result<LabelText> read_label(const SerialRule& rule, std::string_view label, bool typed) {
   if (!rule.label_prefix.empty() && label.starts_with(rule.label_prefix)) {
     label = core::trimmed(label.substr(rule.label_prefix.size()));
   }
-  return rule.upper_case ? capitals(label) : std::string(label);
+  LabelText out{rule.upper_case ? capitals(label) : std::string(label), {}};
+  if (!rule.pattern || !rule.pattern->names_serial()) {
+    IMPRINT_CHECK(check_serial(rule, out.serial, typed));
+    return out;
+  }
+  IMPRINT_CHECK(check_written(rule, out.serial, typed));
+  const auto parts = rule.pattern->parts_of(out.serial);
+  if (!parts || parts->serial.value_or("").empty())
+    return fail("serial.pattern-mismatch").with("serial", out.serial).with("pattern", rule.pattern->text());
+  if (parts->mac) {
+    IMPRINT_TRY(out.mac, normalised_mac(*parts->mac));
+  }
+  out.serial = std::string(*parts->serial);
+  IMPRINT_CHECK(check_written(rule, out.serial, typed));
+  IMPRINT_CHECK(check_digit_of(rule, out.serial));
+  return out;
 }
 
 core::Status check_serial(const SerialRule& rule, std::string_view serial, bool typed) {
-  const bool may_be_typed = rule.source == SerialSource::typed || rule.may_be_typed;
-  if (typed && !may_be_typed) return fail("serial.typed-refused").with("serial", core::printable(serial));
-  // Whatever way it came: a device's own serial has been through no scanner.
-  IMPRINT_TRY(const ScanText read, read_scan(serial));
-  if (read.text != serial) {
-    return fail("serial.unreadable", "it begins or ends with what is not part of it")
-        .with("serial", core::printable(serial));
-  }
+  IMPRINT_CHECK(check_written(rule, serial, typed));
   if (rule.pattern && !rule.pattern->matches(serial)) {
     return fail("serial.pattern-mismatch").with("serial", serial).with("pattern", rule.pattern->text());
   }
-  if (!has_right_check_digit(rule.check_digit, serial)) {
-    return fail("serial.check-digit-wrong").with("serial", serial).with("kind", to_string(rule.check_digit));
-  }
-  return {};
+  return check_digit_of(rule, serial);
 }
 
 core::Status check_label(const SerialRule& rule, std::string_view serial, const DeviceNames& device) {

@@ -50,8 +50,14 @@ struct DeviceNames {
   std::string platform_id;
 };
 
-// The serial that stands in a label's text: prefix taken off, capitals.
-[[nodiscard]] std::string serial_of_label(const SerialRule& rule, std::string_view label);
+// What a label says of its unit.
+struct LabelText {
+  std::string serial;
+  std::string mac;  // as of normalised_mac(); empty where the label carries none
+};
+// Prefix taken off, letters made capitals; where the pattern names parts, these are taken out of the whole label, and
+// the check digit is the serial's. Then as check_serial(). `serial.mac-invalid`.
+[[nodiscard]] core::Result<LabelText> read_label(const SerialRule& rule, std::string_view label, bool typed);
 // Before a device is there: form and check digit, and that it may be typed. `serial.pattern-mismatch`,
 // `serial.check-digit-wrong`, `serial.typed-refused`, `serial.unreadable`.
 [[nodiscard]] core::Status check_serial(const SerialRule& rule, std::string_view serial, bool typed);

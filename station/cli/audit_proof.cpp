@@ -62,6 +62,17 @@ core::Result<json::object> prove(const ProofOptions& options, const std::optiona
   return to_json(report);
 }
 
+// The last lines of a printed shift report, typed into a file: the head with line breaks in it, and the signature. A
+// head has no blanks, so whatever stands between is the paper's.
+std::optional<KeptHead> read_sheet(std::string_view text) {
+  std::string joined;
+  for (const char c : text)
+    if (c != ' ' && c != '\n' && c != '\r' && c != '\t') joined += c;
+  const std::size_t end = joined.find('}');
+  if (!joined.starts_with(R"({"format":"imprint-chain-head")") || end == std::string::npos) return std::nullopt;
+  return KeptHead{joined.substr(0, end + 1), joined.substr(end + 1)};
+}
+
 }  // namespace
 
 core::Result<KeptHead> read_head(const std::string& text) {
@@ -69,11 +80,15 @@ core::Result<KeptHead> read_head(const std::string& text) {
   if (text.starts_with('@')) {
     IMPRINT_TRY(head.text, content_of(text.substr(1)));
   }
+  if (auto sheet = read_sheet(head.text)) return std::move(*sheet);
   boost::system::error_code error;
   const json::value value = json::parse(head.text, error);
   if (error || !value.is_object()) return head;
-  const json::value* inner = value.get_object().if_contains("head");
-  const json::value* signature = value.get_object().if_contains("signature");
+  // A shift's report has the object under a name of its own.
+  const json::value* within = value.get_object().if_contains("head");
+  const json::object& from = within != nullptr && within->is_object() ? within->get_object() : value.get_object();
+  const json::value* inner = from.if_contains("head");
+  const json::value* signature = from.if_contains("signature");
   // A head itself is an object with a member of that name, too, and has none for a signature.
   if (inner == nullptr || signature == nullptr || !inner->is_string() || !signature->is_string()) return head;
   return KeptHead{std::string(inner->get_string()), std::string(signature->get_string())};

@@ -17,7 +17,8 @@ struct KeptHead {
   std::string text;
   std::string signature;  // empty where it came without
 };
-// A head's text, or @FILE with it: the text alone, or the object that `imprint station audit head --json` printed.
+// A head's text, or @FILE with it: the text alone, the last lines of a printed shift report, or the object that
+// `imprint station audit head --json` or `imprint report shift --format json` printed.
 [[nodiscard]] core::Result<KeptHead> read_head(const std::string& text);
 
 struct ProofOptions {

@@ -96,16 +96,24 @@ ExitStatus inspect_layout_command(const InspectOptions& options, const std::file
 ExitStatus inspect_bcd_command(const InspectOptions& options);
 ExitStatus inspect_recovery_command(const InspectOptions& options, const std::string& profile);
 
+// Of the station at `socket`, unless a file is named.
 struct ReportOptions {
   std::filesystem::path database;
-  std::optional<std::string> from;  // ISO 8601
+  std::filesystem::path socket;
+  std::vector<std::filesystem::path> config;  // of the station that a file is of, for its id, zone and shifts
+  std::string station;                        // its id, where the configuration does not say it
+  std::optional<std::string> from;            // ISO 8601
   std::optional<std::string> to;
-  std::string by = "all";
+  std::string shift;
+  std::string date;
+  std::string by;
   std::string format = "table";
-  std::string station = "station";  // its name in OpenHTF records
 };
 ExitStatus report_yield(const ReportOptions& options);
 ExitStatus report_units(const ReportOptions& options);
+ExitStatus report_failures(const ReportOptions& options);
+ExitStatus report_slots(const ReportOptions& options);
+ExitStatus report_shift(const ReportOptions& options);
 
 ExitStatus list_errors(bool json);
 

@@ -3,7 +3,8 @@
 // the devices: the image, its signature, the protocol, the proofs and the records are the ones of a real line.
 #include <fmt/format.h>
 
-#include "db/export.hpp"
+#include <boost/json.hpp>
+
 #include "flash/core/atomic_file.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
@@ -15,6 +16,8 @@
 #include "station/cli/demo_folder.hpp"
 #include "station/cli/demo_line.hpp"
 #include "station/cli/tables.hpp"
+#include "station/reports/report.hpp"
+#include "station/reports/report_text.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -123,11 +126,15 @@ core::Result<bool> summarise(const db::Records& records, const std::vector<Attem
   IMPRINT_CHECK(write_findings(results, out / "findings"));
   IMPRINT_TRY(const auto attempts, records.attempts({}));
   IMPRINT_TRY(const auto yield, records.yield({}, db::YieldKey::all));
-  IMPRINT_CHECK(core::write_file(out / "yield.csv", core::as_bytes(db::yield_csv(yield, db::YieldKey::all))));
+  IMPRINT_TRY(const auto report,
+              reports::make_report(records, {.kind = reports::Kind::yield}, {.id = "demonstration"}));
+  IMPRINT_TRY(const auto sheet, reports::report_csv(report));
+  IMPRINT_TRY(const auto page, reports::report_table(report));
+  IMPRINT_CHECK(core::write_file(out / "yield.csv", core::as_bytes(sheet)));
   print_line("");
   print(format_table({"Slot", "Serial", "Verdict", "Proof", "Error"}, slot_rows(attempts)));
   print_line("");
-  print(yield_table(yield));
+  print(page);
   for (const AttemptResult& result : results) {
     if (!result.error) continue;
     print_line(core::printable(

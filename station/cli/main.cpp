@@ -12,6 +12,7 @@
 #include "station/cli/commands.hpp"
 #include "station/cli/device_options.hpp"
 #include "station/cli/ffu_options.hpp"
+#include "station/cli/station_client.hpp"
 #include "station/cli/station_options.hpp"
 #include "station/cli/workspace_path.hpp"
 #include "station/errors.hpp"
@@ -55,14 +56,19 @@ void add_inspect(CLI::App& app, Chosen& chosen) {
 }
 
 void add_report(CLI::App& app, Chosen& chosen) {
-  CLI::App* report = app.add_subcommand("report", "Reports from the station's records");
+  CLI::App* report = app.add_subcommand("report", "Reports of the station that runs here, or of a file of records");
   report->require_subcommand(1);
   auto options = std::make_shared<ReportOptions>();
+  options->socket = kUsualSocket;
   auto json = std::make_shared<bool>(false);
   const auto add = [&](const char* name, const char* help, const std::vector<std::string>& formats,
                        ExitStatus (*run)(const ReportOptions&)) {
     CLI::App* command = report->add_subcommand(name, help);
-    command->add_option("--db", options->database, "The records, opened read-only")->required();
+    command->add_option("--db", options->database, "A file of records that is read instead of asking the station");
+    command->add_option("--socket", options->socket, "The station's socket")->capture_default_str();
+    command->add_option("--config", options->config,
+                        "With --db: folder of the station's configuration, for its id, zone and shifts");
+    command->add_option("--station", options->station, "With --db: the station's id");
     command->add_option("--from", options->from, "First moment, ISO 8601 (2026-11-21 or 2026-11-21T06:00:00+01:00)");
     command->add_option("--to", options->to, "First moment after the period, ISO 8601");
     command->add_option("--format", options->format, "How it is written")
@@ -77,14 +83,21 @@ void add_report(CLI::App& app, Chosen& chosen) {
     });
     return command;
   };
-  CLI::App* yield =
-      add("yield", "First-pass and final yield, and failures by error id", {"table", "csv", "json"}, report_yield);
-  yield->add_option("--by", options->by, "all, product, slot, day, image or platform")
-      ->check(CLI::IsMember({"all", "product", "slot", "day", "image", "platform"}))
-      ->capture_default_str();
-  CLI::App* units = add("units", "Every attempt with every unit, failures included; jsonl and openhtf with all steps",
-                        {"table", "csv", "json", "jsonl", "openhtf"}, report_units);
-  units->add_option("--station", options->station, "The station's name in OpenHTF records")->capture_default_str();
+  const std::vector<std::string> formats{"table", "csv", "json"};
+  add("yield", "First-pass and final yield, and failures by error id", formats, report_yield)
+      ->add_option("--by", options->by, "all, product, slot, day, image or platform")
+      ->check(CLI::IsMember({"all", "product", "slot", "day", "image", "platform"}));
+  add("failures", "What failed, most often first: error, fault class and step", formats, report_failures)
+      ->add_option("--by", options->by, "error, slot, product, order, step, class, image or day")
+      ->check(CLI::IsMember({"error", "slot", "product", "order", "step", "class", "image", "day"}));
+  add("slots", "How each slot did: results, rates, failures in a row, quarantines", formats, report_slots);
+  CLI::App* shift =
+      add("shift", "The whole account of a shift, with the signed head of the records; since midnight unless told",
+          formats, report_shift);
+  shift->add_option("--shift", options->shift, "Name of a shift in station.toml");
+  shift->add_option("--date", options->date, "The day on which it began (2026-11-21)");
+  add("units", "Every attempt with every unit, failures included; jsonl and openhtf with all steps",
+      {"table", "csv", "json", "jsonl", "openhtf"}, report_units);
 }
 
 void add_demo(CLI::App& app, Chosen& chosen, const char* program) {

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "flash/core/text.hpp"
+#include "flash/trust/pkcs11_uri.hpp"
 #include "flash/trust/policy.hpp"
 #include "station/backup_name.hpp"
 
@@ -125,11 +126,15 @@ void check_trust(const StationFile& station, HealthChecks& out) {
 }
 
 void check_key(const StationFile& station, const Owner& owner, HealthChecks& out) {
-  const fs::path file = station.records / "station.key";
+  const auto uri = trust::is_pkcs11_uri(station.key) ? trust::Pkcs11Uri::parse(station.key) : trust::Pkcs11Uri();
+  const bool on_token = trust::is_pkcs11_uri(station.key);
+  // Of a key on a token it is the PIN that lies in a file; whether the token is there, the daemon knows.
+  const fs::path usual = station.key.empty() ? station.records / "station.key" : fs::path(station.key);
+  const fs::path file = on_token && uri ? uri->pin_source.value_or(fs::path()) : usual;
   struct stat status{};
   if (::stat(file.c_str(), &status) != 0) {
     auto check = unreadable("records.key", file, errno);
-    if (check.health == Health::fail)
+    if (check.health == Health::fail && station.key.empty())
       check = {"records.key", Health::warn, "the station has no key, so heads of its records are not signed",
                "Run imprint station setup, which makes one."};
     out.push_back(std::move(check));
@@ -140,7 +145,10 @@ void check_key(const StationFile& station, const Owner& owner, HealthChecks& out
                                "one.",
                                kStationUser, file.native())});
   } else {
-    out.push_back({"records.key", Health::ok, file.native() + ", for the station alone", {}});
+    out.push_back({"records.key",
+                   Health::ok,
+                   (on_token ? "on a token, its PIN in " : "") + file.native() + ", for the station alone",
+                   {}});
   }
 }
 

@@ -18,6 +18,7 @@
 #include "flash/core/bytes.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
+#include "flash/trust/pkcs11_uri.hpp"
 #include "station/cli/secret_prompt.hpp"
 #include "station/daemon/head_key.hpp"
 #include "station/errors.hpp"
@@ -193,14 +194,34 @@ core::Result<SetupStep> SetupSteps::write_configuration() {
   return SetupStep{SetupOutcome::done, what};
 }
 
+// A token's security officer makes its keys, and nobody else has the PIN; what is left is to say how.
+static core::Result<SetupStep> token_step(const std::string& uri) {
+  IMPRINT_TRY(const auto place, trust::Pkcs11Uri::parse(uri));
+  const std::string token = place.token.value_or("LABEL");
+  const std::string pin = place.pin_source.value_or(fs::path()).native();
+  return SetupStep{
+      SetupOutcome::open,
+      fmt::format(
+          "the key is on token {0}. Where it has none yet: pkcs11-tool --module {1} --token-label {0} --login "
+          "--keypairgen --key-type EC:prime256v1 --id 01 --label {2}. Write the user's PIN into {3}, mode 0600, "
+          "of user {4}. Then keep what imprint station audit key says elsewhere: it proves the records",
+          core::printable(token),
+          place.module_path ? core::printable(place.module_path->native()) : std::string("MODULE.so"),
+          core::printable(place.object.value_or("station")), core::printable(pin), kStationUser)};
+}
+
 core::Result<SetupStep> SetupSteps::make_key() {
   fs::path records = config::StationFile().records;
+  std::string key;
   if (is_there(in_root("/etc/imprint/station.toml"))) {
     IMPRINT_TRY(const auto configuration, this->configuration());
     records = configuration.station.records;
+    key = configuration.station.key;
   }
-  const fs::path file = in_root(records / "station.key");
-  const std::string what = (records / "station.key").native();
+  if (trust::is_pkcs11_uri(key)) return token_step(key);
+  const fs::path named = key.empty() ? records / "station.key" : fs::path(key);
+  const fs::path file = in_root(named);
+  const std::string what = named.native();
   if (is_there(file)) return SetupStep{SetupOutcome::there, what};
   if (options_.dry_run) return SetupStep{SetupOutcome::due, what + ", a new Ed25519 key"};
   const auto account = find_user(machine_, kStationUser);

@@ -48,6 +48,7 @@ std::string slot_line(const SlotStatus& status) {
                      static_cast<double>(status.done) / 1048576.0, static_cast<double>(status.due) / 1048576.0,
                      core::format_rate(status.rate));
   if (status.left) out += fmt::format("  {} s left", status.left->count());
+  if (const std::string starved = starved_text(status.waited); !starved.empty()) out += "  " + starved;
   return out;
 }
 

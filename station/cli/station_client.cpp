@@ -19,6 +19,7 @@
 #include "station/cli/secret_prompt.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/errors.hpp"
+#include "station/methods/method_table.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -31,8 +32,8 @@ constexpr std::chrono::milliseconds kLongestCall = std::chrono::hours(4);
 constexpr std::chrono::milliseconds kUsualCall = std::chrono::minutes(1);
 
 std::chrono::milliseconds wait_for(std::string_view method) {
-  const bool takes_long = method == "images.admit" || method == "audit.verify" || method == "records.backup";
-  return takes_long ? kLongestCall : kUsualCall;
+  const methods::Method* const known = methods::find_method(method);
+  return known != nullptr && known->takes_long ? kLongestCall : kUsualCall;
 }
 
 // Where the sign-in of this user at this station is kept: a folder that nobody else can look into, gone with the login.

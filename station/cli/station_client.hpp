@@ -27,6 +27,9 @@ struct StationOptions {
 // `io.permission`.
 [[nodiscard]] core::Result<std::unique_ptr<api::Client>> connect_to_station(const std::filesystem::path& socket);
 
+// Says an error of the station's as our own would be said; the exit status that it means.
+ExitStatus report_remote(const api::RemoteError& error, bool as_json);
+
 // A parameter that is asked for at the terminal, or read from a file; never an argument.
 struct CallSecret {
   std::string name;

@@ -45,6 +45,25 @@ void check_config(const CheckedConfiguration& checked, HealthChecks& out) {
   }
 }
 
+// As the daemon found the key when it last used it: nobody else tries the token's PIN.
+void check_signing(const boost::json::object& status, HealthChecks& out) {
+  const boost::json::value* key = status.if_contains("key");
+  if (key == nullptr || !key->is_object()) return;
+  const auto text = [&](std::string_view name) {
+    const boost::json::value* value = key->get_object().if_contains(name);
+    return value != nullptr && value->is_string() ? core::printable(std::string_view(value->get_string()))
+                                                  : std::string();
+  };
+  const boost::json::value* good = key->get_object().if_contains("good");
+  if (text("kind") == "none" || text("kind").empty()) return;
+  if (good != nullptr && good->is_bool() && good->get_bool()) {
+    out.push_back({"records.signing", Health::ok, "the station's key (" + text("kind") + ") signs heads", {}});
+  } else {
+    out.push_back({"records.signing", Health::fail, "heads of the records are NOT SIGNED: " + text("error"),
+                   "imprint errors says what to do about this id; heads are signed again once it is mended."});
+  }
+}
+
 void check_daemon(const fs::path& socket, bool training, HealthChecks& out) {
   const auto client = api::Client::connect(socket);
   if (!client) {
@@ -72,6 +91,7 @@ void check_daemon(const fs::path& socket, bool training, HealthChecks& out) {
   } else {
     out.push_back({"service.daemon", Health::ok, is_training ? "it answers, as TRAINING" : "it answers", {}});
   }
+  check_signing(value->get_object(), out);
 }
 
 core::Result<HealthChecks> examine(const DoctorOptions& options) {

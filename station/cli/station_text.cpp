@@ -9,6 +9,7 @@
 #include "flash/core/text.hpp"
 #include "station/cli/station_client.hpp"
 #include "station/cli/tables.hpp"
+#include "station/slot_status.hpp"
 
 namespace imprint::station::cli {
 namespace {
@@ -78,7 +79,18 @@ bool flag_at(const json::object& object, std::string_view name) {
 std::string progress_of(const json::object& slot) {
   const std::uint64_t due = number_at(slot, "bytes_due");
   if (due == 0) return "";
-  return fmt::format("{} %", number_at(slot, "bytes_done") * 100 / due);
+  std::string text = fmt::format("{} %", number_at(slot, "bytes_done") * 100 / due);
+  if (const std::uint64_t rate = number_at(slot, "bytes_per_second"); rate != 0)
+    text += " " + core::format_rate(static_cast<double>(rate));
+  if (const std::string left = text_at(slot, "seconds_left"); !left.empty()) text += ", " + left + " s left";
+  if (const json::value* waited = slot.if_contains("waited_ms"); waited != nullptr && waited->is_object()) {
+    const json::object& ms = waited->get_object();
+    const std::string starved = starved_text({std::chrono::milliseconds(number_at(ms, "source")),
+                                              std::chrono::milliseconds(number_at(ms, "hash")),
+                                              std::chrono::milliseconds(number_at(ms, "device"))});
+    if (!starved.empty()) text += ", " + starved;
+  }
+  return text;
 }
 
 std::string slot_result(const json::object& slot) {
@@ -142,6 +154,9 @@ std::string status_text(const json::object& status) {
             fmt::format("{}{} ({}{})", people.empty() ? "" : ", ", text_at(one.get_object(), "name"),
                         text_at(one.get_object(), "role"), flag_at(one.get_object(), "gave_pin") ? "" : ", badge only");
   text += fmt::format("Signed in {}\n", people.empty() ? "nobody" : people);
+  if (const json::value* key = status.if_contains("key"); key != nullptr && key->is_object())
+    if (text_at(key->get_object(), "kind") != "none" && !flag_at(key->get_object(), "good"))
+      text += fmt::format("Key       HEADS ARE NOT SIGNED: {}\n", text_at(key->get_object(), "error"));
   std::vector<std::vector<std::string>> rows;
   if (const json::value* slots = status.if_contains("slots"); slots != nullptr && slots->is_array())
     for (const json::value& value : slots->get_array()) {

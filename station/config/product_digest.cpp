@@ -54,6 +54,8 @@ void add_times(Lines& lines, const ProductFile& product) {
   const PhaseDeadlines& d = product.deadlines;
   lines.add("deadlines.identify", d.identify);
   lines.add("deadlines.scan", d.scan);
+  lines.add("deadlines.admit", d.admit);
+  lines.add("deadlines.finish", d.finish);
   lines.add("deadlines.erase", d.erase);
   lines.add("deadlines.write", d.write);
   lines.add("deadlines.confirm", d.confirm);
@@ -82,6 +84,7 @@ std::string ProductFile::normalised() const {
   lines.add("flash.write", to_string(write));
   lines.add("flash.erase", to_string(erase));
   lines.add("flash.verify-erasure", std::uint64_t{verify_erasure});
+  lines.add("flash.rework-erase", to_string(rework_erase));
   lines.add("flash.refit-gpt", std::uint64_t{refit_gpt});
   lines.add("flash.after-pass", to_string(after_pass));
   lines.add("flash.reboot-time", reboot_time);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "flash/core/text.hpp"
+#include "flash/engine/flash_policy.hpp"
 #include "station/config/product_words.hpp"
 #include "station/config/table_reader.hpp"
 
@@ -126,6 +127,13 @@ void read_serial(TableReader& root, ProductFile& product) {
     auto compiled = admission::SerialPattern::compile(pattern);
     if (compiled) {
       rule.pattern = std::move(*compiled);
+      const bool names_parts = rule.pattern->names_serial() || rule.pattern->names_mac();
+      if (names_parts && !rule.pattern->names_serial())
+        serial->conflict("pattern", "it names a part of the label, and not which one is the serial",
+                         "write (?<serial>...) around the serial, too");
+      if (names_parts && !rule.asks_a_person())
+        serial->conflict("pattern", "parts are taken out of a label, and nobody scans or types one",
+                         "write source = \"scanned\", or take the names away");
     } else {
       serial->complain("pattern", compiled.error(), "see the list of signs in docs/engineer.md");
     }
@@ -174,6 +182,7 @@ void read_flash(TableReader& root, ProductFile& product) {
   take_word(*flash, "write", kWriteModes, product.write);
   take_word(*flash, "erase", kErasures, product.erase);
   flash->flag("verify-erasure", product.verify_erasure);
+  take_word(*flash, "rework-erase", kReworkErasures, product.rework_erase);
   flash->flag("refit-gpt", product.refit_gpt);
   take_word(*flash, "after-pass", kAfterPasses, product.after_pass);
   flash->duration("reboot-time", milliseconds(0), std::chrono::hours(1), product.reboot_time);
@@ -210,6 +219,12 @@ void read_retries(TableReader& root, ProductFile& product, std::span<const core:
           probable ? "did you mean \"" + std::string(*probable) + "\"?" : "see imprint errors for the ids");
     }
   }
+  for (const std::string& id : product.retries.errors) {
+    const bool is_known = std::ranges::find(ids, id) != ids.end();
+    if (is_known && !engine::may_be_mended_by_retry(id))
+      retries->conflict("errors", "\"" + id + "\" is not mended by doing the same again",
+                        "name errors of the device or its disk, as docs/engineer.md lists them");
+  }
   if (product.retries.count != 0 && product.retries.errors.empty() && !retries->has("errors"))
     retries->conflict("count", "no error is worth a retry", "write errors = [\"device.disconnected\"], for example");
   retries->finish();
@@ -219,9 +234,9 @@ void read_deadlines(TableReader& root, PhaseDeadlines& out) {
   auto table = root.table("deadlines");
   if (!table) return;
   for (auto [key, deadline] :
-       {std::pair{"identify", &out.identify}, std::pair{"scan", &out.scan}, std::pair{"erase", &out.erase},
-        std::pair{"write", &out.write}, std::pair{"confirm", &out.confirm}, std::pair{"read-back", &out.read_back},
-        std::pair{"inspect", &out.inspect}})
+       {std::pair{"identify", &out.identify}, std::pair{"scan", &out.scan}, std::pair{"admit", &out.admit},
+        std::pair{"finish", &out.finish}, std::pair{"erase", &out.erase}, std::pair{"write", &out.write},
+        std::pair{"confirm", &out.confirm}, std::pair{"read-back", &out.read_back}, std::pair{"inspect", &out.inspect}})
     table->duration(key, kLeastDeadline, kMostDeadline, *deadline);
   table->finish();
 }

@@ -40,11 +40,14 @@ enum class Recovery : std::uint8_t { iot_mmos, winre };
 struct PhaseDeadlines {
   std::chrono::milliseconds identify = std::chrono::seconds(30);
   std::chrono::milliseconds scan = std::chrono::seconds(60);  // waiting for a label, the device in its slot
+  std::chrono::milliseconds admit =
+      std::chrono::seconds(60);  // asking the records and the device before the first byte
   std::chrono::milliseconds erase = std::chrono::minutes(10);
   std::chrono::milliseconds write = std::chrono::minutes(60);
   std::chrono::milliseconds confirm = std::chrono::minutes(5);
   std::chrono::milliseconds read_back = std::chrono::minutes(60);
   std::chrono::milliseconds inspect = std::chrono::minutes(10);
+  std::chrono::milliseconds finish = std::chrono::seconds(60);  // what follows a PASS
 };
 
 struct Retries {
@@ -74,6 +77,7 @@ struct ProductFile {
   WriteMode write = WriteMode::everything;
   Erasure erase = Erasure::none;
   bool verify_erasure = false;
+  Erasure rework_erase = Erasure::zero;  // zero or secure_discard
   bool refit_gpt = false;
   Retries retries;
   PhaseDeadlines deadlines;

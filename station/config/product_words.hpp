@@ -29,6 +29,10 @@ inline constexpr Words<Erasure, 4> kErasures{{{
     {Erasure::secure_discard, "secure-discard"},
     {Erasure::zero, "zero"},
 }}};
+inline constexpr Words<Erasure, 2> kReworkErasures{{{
+    {Erasure::zero, "zero"},
+    {Erasure::secure_discard, "secure-discard"},
+}}};
 inline constexpr Words<AfterPass, 4> kAfterPasses{{{
     {AfterPass::nothing, "nothing"},
     {AfterPass::reboot, "reboot"},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "flash/trust/pkcs11_uri.hpp"
 #include "station/config/product_words.hpp"
 #include "station/config/table_reader.hpp"
 
@@ -14,6 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMostSocketBytes = 107;     // sun_path, less its end
 constexpr std::uint64_t kMostRequest = 1U << 20;  // the API reads no more
+constexpr unsigned kMinutesADay = 24 * 60;
 constexpr milliseconds kDay = std::chrono::hours(24);
 
 bool is_id(std::string_view text) {
@@ -122,12 +124,63 @@ void read_people(TableReader& root, StationFile& station) {
   table->finish();
 }
 
+// A file's path, or the place of a key on a token. No value of a URI is shown: it might hold a PIN.
+void read_key(TableReader& table, StationFile& station) {
+  constexpr std::size_t kMostBytes = 4000;
+  std::string said;
+  if (!table.text("key", said, kMostBytes)) return;
+  if (!trust::is_pkcs11_uri(said)) {
+    std::filesystem::path file;
+    if (table.path("key", file)) station.key = file.native();
+    return;
+  }
+  auto uri = trust::Pkcs11Uri::parse(said);
+  if (!uri) {
+    const std::string write(uri.error().row().remedy);
+    table.complain("key", std::move(uri).error(), write);
+    return;
+  }
+  if (!uri->pin_source)
+    table.complain("key", "nobody is there to type the token's PIN",
+                   "name its file in the URI: ?pin-source=file:/etc/imprint/station-key.pin");
+  station.key = said;
+}
+
 void read_records(TableReader& root, StationFile& station) {
   auto table = root.table("records");
   if (!table) return;
   table->number("retention-days", 0U, 36'500U, station.retention_days);
   table->number("backup-hours", 0U, 8760U, station.backup_hours);
+  read_key(*table, station);
   table->finish();
+}
+
+// Shifts may overlap, as where one hands over to the next.
+void read_shifts(TableReader& root, StationFile& station) {
+  for (TableReader& table : root.tables("shift")) {
+    Shift shift;
+    table.require("name", "name = \"early\"");
+    if (table.text("name", shift.name, 64) &&
+        std::ranges::find(station.shifts, shift.name, &Shift::name) != station.shifts.end())
+      table.complain("name", "another shift has this name", "give it a name of its own");
+    const auto time = [&](std::string_view key, std::string_view example, unsigned& out) {
+      std::string said;
+      table.require(key, example);
+      if (!table.text(key, said)) return;
+      if (const auto minutes = parse_time_of_day(said)) {
+        out = *minutes;
+      } else {
+        table.complain(key, "this is no time of day", "write hours and minutes by the clock on the wall: \"06:00\"");
+      }
+    };
+    time("start", "start = \"06:00\"", shift.start);
+    time("end", "end = \"14:00\"", shift.end);
+    if (shift.start == kMinutesADay) table.complain("start", "the day is over then", "write \"00:00\"");
+    if (table.has("start") && table.has("end") && shift.start == shift.end)
+      table.conflict("end", "the shift ends as it starts", "write a later time; a whole day is \"00:00\" to \"24:00\"");
+    table.finish();
+    station.shifts.push_back(std::move(shift));
+  }
 }
 
 void read_line(TableReader& root, StationFile& station) {
@@ -144,6 +197,16 @@ void read_line(TableReader& root, StationFile& station) {
 
 }  // namespace
 
+std::optional<unsigned> parse_time_of_day(std::string_view text) {
+  const auto digit = [&](std::size_t at) { return static_cast<unsigned>(text[at] - '0'); };
+  if (text.size() != 5 || text[2] != ':') return std::nullopt;
+  for (const std::size_t at : {0U, 1U, 3U, 4U})
+    if (text[at] < '0' || text[at] > '9') return std::nullopt;
+  const unsigned minutes = (digit(0) * 10 + digit(1)) * 60 + digit(3) * 10 + digit(4);
+  if (digit(3) > 5 || minutes > kMinutesADay) return std::nullopt;
+  return minutes;
+}
+
 Parsed<StationFile> parse_station_file(std::string_view text, const std::filesystem::path& file) {
   auto toml = parse_toml(text, file);
   if (!toml.value) return {std::nullopt, std::move(toml.complaints)};
@@ -158,6 +221,7 @@ Parsed<StationFile> parse_station_file(std::string_view text, const std::filesys
   read_people(root, station);
   read_records(root, station);
   read_line(root, station);
+  read_shifts(root, station);
   root.finish();
   Complaints complaints = notes.take();
   if (!complaints.empty()) return {std::nullopt, std::move(complaints)};

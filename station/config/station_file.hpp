@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "flash/trust/policy.hpp"
 #include "station/admission/quarantine_rule.hpp"
@@ -15,6 +17,13 @@
 #include "station/people/pin.hpp"
 
 namespace imprint::station::config {
+
+// By the clock on the wall. One whose end is not later than its start ends on the next day.
+struct Shift {
+  std::string name;
+  unsigned start = 0;  // minutes after midnight
+  unsigned end = 0;    // up to 24 * 60
+};
 
 struct StationFile {
   std::filesystem::path file;
@@ -46,7 +55,13 @@ struct StationFile {
 
   unsigned retention_days = 0;  // 0: for ever
   unsigned backup_hours = 24;   // between backups; 0: none by itself
+  std::string key;              // of heads: a file, or a pkcs11 URI; empty: station.key beside the records
+
+  std::vector<Shift> shifts;
 };
+
+// "06:30" or "24:00": minutes after midnight.
+[[nodiscard]] std::optional<unsigned> parse_time_of_day(std::string_view text);
 
 // Opens nothing. Relative paths are relative to the file's folder.
 [[nodiscard]] Parsed<StationFile> parse_station_file(std::string_view text, const std::filesystem::path& file);

@@ -343,6 +343,29 @@ bool TableReader::pairs(std::string_view key, std::vector<std::pair<std::string,
   return good;
 }
 
+std::vector<TableReader> TableReader::tables(std::string_view key) {
+  const TomlValue* value = ask(key);
+  std::vector<TableReader> out;
+  if (value == nullptr) return out;
+  const auto* list = std::get_if<TomlArray>(&value->data);
+  if (list == nullptr) {
+    complain(key, fmt::format("this is {}, and tables are wanted", value->kind()),
+             fmt::format("write [[{}]], once for each", full_name(key)));
+    return out;
+  }
+  for (const TomlValue& one : *list) {
+    const auto* table = std::get_if<TomlTable>(&one.data);
+    if (table != nullptr) {
+      out.emplace_back(*table, full_name(key), one.place, notes_);
+    } else {
+      notes_.add("config.value-invalid", one.place,
+                 fmt::format("{}: this is {}, and a table is wanted", full_name(key), one.kind()),
+                 fmt::format("write [[{}]], once for each", full_name(key)));
+    }
+  }
+  return out;
+}
+
 std::optional<TableReader> TableReader::table(std::string_view key) {
   const TomlValue* value = ask(key);
   if (value == nullptr) return std::nullopt;

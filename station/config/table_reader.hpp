@@ -72,6 +72,8 @@ class TableReader {
 
   // The table under the key, where there is one.
   [[nodiscard]] std::optional<TableReader> table(std::string_view key);
+  // The tables [[key]], in the order of the file.
+  [[nodiscard]] std::vector<TableReader> tables(std::string_view key);
   // `config.key-missing` where it is not there. `example`: a line that would do.
   void require(std::string_view key, std::string_view example);
   // `config.key-unknown` for every key that was not asked for, with the one that it probably means.

@@ -20,6 +20,7 @@
 #include "flash/core/deadline.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
+#include "flash/trust/pkcs11_uri.hpp"
 #include "station/daemon/head_key.hpp"
 #include "station/daemon/housekeeping.hpp"
 #include "station/daemon/journal.hpp"
@@ -43,6 +44,7 @@ using station::config::StationFile;
 // Of the ten seconds that a stop may take.
 constexpr std::chrono::seconds kStopPatience{5};
 constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::minutes kKeyLook{10};
 constexpr std::chrono::seconds kLockPatience{3};
 constexpr const char* kGroup = "imprint";
 constexpr const char* kKeyFile = "station.key";
@@ -182,13 +184,55 @@ class Daemon {
     return station::line::Line::open(std::move(parts), std::move(configuration));
   }
 
-  // A station without a key runs; heads that it exports are not signed, and say so.
+  // A station without a key runs, and so does one whose key is gone; heads that it exports are not signed, and say so.
   core::Status open_key(const StationFile& station) {
-    const fs::path file = station.records / kKeyFile;
-    if (!fs::exists(file)) return {};
-    IMPRINT_TRY(auto key, HeadKey::load(file));
-    sign_head_ = [key = std::move(key)](std::string_view text) { return key.sign(text); };
+    const fs::path usual = station.records / kKeyFile;
+    if (station.key.empty() && !fs::exists(usual)) return {};
+    if (trust::is_pkcs11_uri(station.key)) {
+      IMPRINT_TRY(head_key_, HeadKey::on_token(station.key));
+      look_at_key();
+    } else {
+      auto key = HeadKey::load(station.key.empty() ? usual : fs::path(station.key));
+      if (!key && station.key.empty()) return std::unexpected(std::move(key).error());
+      if (!key) journal_.log(Level::error, "the station's key cannot be used: heads are NOT SIGNED", key.error());
+      if (!key) key_error_ = std::string(key.error().id()) + ": " + key.error().message();
+      if (key) head_key_ = std::move(*key);
+    }
+    sign_head_ = [this](std::string_view text) { return sign_head(text); };
     return {};
+  }
+
+  core::Result<std::string> sign_head(std::string_view text) {
+    if (!head_key_) return service::fail("service.key-unusable", key_error_);
+    auto signature = head_key_->sign(text);
+    tell_of_key(signature ? nullptr : &signature.error());
+    return signature;
+  }
+
+  // Tokens are pulled out, and nobody asks for a head at that moment.
+  void look_at_key() {
+    if (!head_key_) return;
+    const auto good = head_key_->check();
+    tell_of_key(good ? nullptr : &good.error());
+  }
+
+  // Once for each change.
+  void tell_of_key(const core::Error* error) {
+    const bool was_good = key_is_good_.exchange(error == nullptr);
+    if (error != nullptr && was_good)
+      journal_.log(Level::error, "the station's key cannot be used: heads are NOT SIGNED", *error);
+    if (error == nullptr && !was_good) journal_.log(Level::notice, "the station's key can be used again");
+  }
+
+  station::methods::KeyState key_state() const {
+    if (!sign_head_) return {};
+    if (!head_key_) return {.kind = "file", .error = key_error_};
+    const HeadKeyState state = head_key_->state();
+    return {.kind = state.on_token ? "token" : "file",
+            .good = state.good,
+            .fingerprint = state.fingerprint,
+            .public_key = state.public_key,
+            .error = state.error};
   }
 
   void make_bench(const StationFile& station) {
@@ -230,6 +274,7 @@ class Daemon {
       line_->tick();
       sign_ins_->end_idle();
     });
+    server.every(kKeyLook, [this] { look_at_key(); });
     if (const auto period = ServiceManager::watchdog()) watch(server, *period);
     // These return at once, and have to get through where threads stand still.
     for (const int signal : {SIGTERM, SIGINT}) {
@@ -298,6 +343,7 @@ class Daemon {
             .load_configuration = [this] { return load(options_); },
             .on_reload = [this] { refresh_disk_rules(); },
             .sign_head = sign_head_,
+            .key_state = [this] { return key_state(); },
             .training = bench_ ? &*bench_ : nullptr,
             .look_at_ports = [this](station::SlotMap slots) { return look_at_ports(std::move(slots)); },
             .stop = [this] { stop(); },
@@ -390,7 +436,10 @@ class Daemon {
   std::optional<api::EventLog> events_;
   std::optional<station::line::SignIns> sign_ins_;
   std::unique_ptr<station::line::Line> line_;
-  db::Signer sign_head_;
+  db::Signer sign_head_;  // empty: there is no key
+  std::optional<HeadKey> head_key_;
+  std::string key_error_;  // of a file that could not be read
+  std::atomic<bool> key_is_good_ = true;
   std::optional<station::training::TrainingBench> bench_;
   service::Server* server_ = nullptr;
   std::thread stopper_;

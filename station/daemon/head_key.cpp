@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// OpenSSL's EVP over one key file.
+// OpenSSL's EVP over one key, which is in a file or stays on its token.
 #include "station/daemon/head_key.hpp"
 
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
+#include <mutex>
+#include <optional>
 #include <vector>
 
+#include "flash/core/digest.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/core/text.hpp"
+#include "flash/trust/pkcs11_uri.hpp"
 #include "flash/trust/secret.hpp"
+#include "flash/trust/token_key.hpp"
 #include "station/service/errors.hpp"
 
 namespace imprint::daemon {
@@ -64,7 +72,74 @@ core::Failure unusable(const std::filesystem::path& file, std::string what) {
   return service::fail("service.key-unusable", std::move(what)).with("file", file.native());
 }
 
+core::Result<std::string> signature_by(EVP_PKEY* key, std::string_view text) {
+  const Context context(EVP_MD_CTX_new());
+  std::size_t length = 0;
+  if (!context || EVP_DigestSignInit(context.get(), nullptr, digest_of(key), nullptr, key) != 1 ||
+      EVP_DigestSign(context.get(), nullptr, &length, bytes_of(text), text.size()) != 1 || length > kMostSignature)
+    return service::fail("service.key-unusable", "it cannot sign");
+  std::vector<unsigned char> signature(length);
+  if (EVP_DigestSign(context.get(), signature.data(), &length, bytes_of(text), text.size()) != 1)
+    return service::fail("service.key-unusable", "it cannot sign");
+  std::vector<unsigned char> encoded(4 * ((length + 2) / 3) + 1);
+  const int size = EVP_EncodeBlock(encoded.data(), signature.data(), static_cast<int>(length));
+  return std::string(reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size));
+}
+
+void describe(EVP_PKEY* key, HeadKeyState& state) {
+  const Bio pem(BIO_new(BIO_s_mem()));
+  const Bio der(BIO_new(BIO_s_mem()));
+  if (!pem || !der || PEM_write_bio_PUBKEY(pem.get(), key) != 1 || i2d_PUBKEY_bio(der.get(), key) != 1) return;
+  state.public_key = text_of(pem.get());
+  state.fingerprint = core::to_hex(core::sha256(core::as_bytes(text_of(der.get()))));
+}
+
+// Another try with the same PIN would bring the token nearer to locking itself.
+bool is_of_the_pin(const core::Error& error) {
+  return error.id() == "sign.pin-wrong" || error.id() == "sign.pin-locked" || error.id() == "sign.pin-final-try";
+}
+
 }  // namespace
+
+struct HeadKey::Parts {
+  std::shared_ptr<EVP_PKEY> key;  // in memory, where it is not on a token
+  std::string uri{};
+  std::filesystem::path pin_file{};
+  std::mutex mutex{};  // of everything below, and of the token
+  HeadKeyState state{};
+  std::optional<core::Error> refused{};  // the PIN was
+  std::filesystem::file_time_type refused_with{};
+
+  [[nodiscard]] std::filesystem::file_time_type pin_time() const {
+    std::error_code error;
+    const auto time = std::filesystem::last_write_time(pin_file, error);
+    return error ? std::filesystem::file_time_type() : time;
+  }
+
+  core::Status with_token(const std::function<core::Status(EVP_PKEY*)>& work) {
+    const auto now = pin_time();
+    if (refused && now == refused_with) return std::unexpected(*refused);
+    refused.reset();
+    auto token = trust::TokenKey::open(uri);
+    if (!token) {
+      if (is_of_the_pin(token.error())) {
+        refused = token.error();
+        refused_with = now;
+      }
+      return std::unexpected(std::move(token).error());
+    }
+    describe(token->key(), state);
+    return work(token->key());
+  }
+
+  core::Status with_key(const std::function<core::Status(EVP_PKEY*)>& work) {
+    const std::lock_guard guard(mutex);
+    const core::Status done = key ? work(key.get()) : with_token(work);
+    state.good = done.has_value();
+    state.error = done ? std::string() : std::string(done.error().id()) + ": " + done.error().message();
+    return done;
+  }
+};
 
 core::Result<HeadKey> HeadKey::load(const std::filesystem::path& file) {
   IMPRINT_TRY(const auto content, trust::Secret::read_file(file, kMostKeyBytes));
@@ -73,7 +148,39 @@ core::Result<HeadKey> HeadKey::load(const std::filesystem::path& file) {
   const Bio bio(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
   EVP_PKEY* key = bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr) : nullptr;
   if (key == nullptr) return unusable(file, "it is no private key in PEM without a passphrase");
-  return HeadKey(own(key));
+  auto parts = std::make_shared<Parts>();
+  parts->key = own(key);
+  parts->state.good = true;
+  describe(key, parts->state);
+  return HeadKey(std::move(parts));
+}
+
+core::Result<HeadKey> HeadKey::on_token(std::string_view uri) {
+  IMPRINT_TRY(const auto place, trust::Pkcs11Uri::parse(uri));
+  auto parts = std::make_shared<Parts>();
+  parts->uri = uri;
+  parts->pin_file = place.pin_source.value_or(std::filesystem::path());
+  parts->state.on_token = true;
+  parts->state.error = "it was not asked for yet";
+  return HeadKey(std::move(parts));
+}
+
+core::Result<std::string> HeadKey::sign(std::string_view text) const {
+  std::string signature;
+  IMPRINT_CHECK(parts_->with_key([&](EVP_PKEY* key) -> core::Status {
+    IMPRINT_TRY(signature, signature_by(key, text));
+    return {};
+  }));
+  return signature;
+}
+
+core::Status HeadKey::check() const {
+  return parts_->with_key([](EVP_PKEY* /*key*/) -> core::Status { return {}; });
+}
+
+HeadKeyState HeadKey::state() const {
+  const std::lock_guard guard(parts_->mutex);
+  return parts_->state;
 }
 
 core::Status HeadKey::make(const std::filesystem::path& file) {
@@ -88,20 +195,6 @@ core::Status HeadKey::make(const std::filesystem::path& file) {
   const trust::Secret text = trust::Secret::take(text_of(secret.get()));
   IMPRINT_CHECK(write_new(file, text.c_str(), 0600));
   return write_new(file.native() + ".pub", text_of(open.get()), 0644);
-}
-
-core::Result<std::string> HeadKey::sign(std::string_view text) const {
-  const Context context(EVP_MD_CTX_new());
-  std::size_t length = 0;
-  if (!context || EVP_DigestSignInit(context.get(), nullptr, digest_of(key_.get()), nullptr, key_.get()) != 1 ||
-      EVP_DigestSign(context.get(), nullptr, &length, bytes_of(text), text.size()) != 1 || length > kMostSignature)
-    return service::fail("service.key-unusable", "it cannot sign");
-  std::vector<unsigned char> signature(length);
-  if (EVP_DigestSign(context.get(), signature.data(), &length, bytes_of(text), text.size()) != 1)
-    return service::fail("service.key-unusable", "it cannot sign");
-  std::vector<unsigned char> encoded(4 * ((length + 2) / 3) + 1);
-  const int size = EVP_EncodeBlock(encoded.data(), signature.data(), static_cast<int>(length));
-  return std::string(reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size));
 }
 
 core::Result<bool> HeadKey::verify(const std::filesystem::path& public_key, std::string_view text,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The station's key, with which heads of the records' chain are signed.
+// The station's key, with which heads of the records' chain are signed: a file, or on a PKCS#11 token.
 #pragma once
 
 #include <filesystem>
@@ -9,27 +9,43 @@
 
 #include "flash/core/result.hpp"
 
-struct evp_pkey_st;
-
 namespace imprint::daemon {
 
-// Thread-safe.
+// As it was when the key was last used or looked at.
+struct HeadKeyState {
+  bool on_token = false;
+  bool good = false;
+  std::string fingerprint{};  // SHA-256 of the public key (SubjectPublicKeyInfo), hexadecimal; once it was seen
+  std::string public_key{};   // PEM, likewise
+  std::string error{};        // id and text; empty where it is good
+};
+
+// Thread-safe; copies are the same key.
 class HeadKey {
  public:
   // A private key in PEM that nobody but its owner may read. `service.key-unusable`, `io.*`.
   [[nodiscard]] static core::Result<HeadKey> load(const std::filesystem::path& file);
+  // One on a token, by its pkcs11 URI with a pin-source. The token is not asked for anything yet. `sign.uri-malformed`,
+  // `sign.pin-in-uri`.
+  [[nodiscard]] static core::Result<HeadKey> on_token(std::string_view uri);
   // A new Ed25519 key: `file` with mode 0600, and the public key beside it as `<file>.pub`. `service.key-unusable`
   // where a file stands there.
   [[nodiscard]] static core::Status make(const std::filesystem::path& file);
-  // Ed25519, or SHA-256 with what the key is of; Base64 on one line.
+  // Ed25519, or SHA-256 with what the key is of; Base64 on one line. A token is logged in to for each signature, so
+  // that one that was unplugged meanwhile is found again; after a wrong PIN it is left alone until the PIN's file
+  // changes, or it would lock itself. `service.key-unusable`, `sign.*`.
   [[nodiscard]] core::Result<std::string> sign(std::string_view text) const;
+  // Looks whether it could sign: state() is new then.
+  [[nodiscard]] core::Status check() const;
+  [[nodiscard]] HeadKeyState state() const;
   // By a public key in PEM. False: the signature is of another text or key.
   [[nodiscard]] static core::Result<bool> verify(const std::filesystem::path& public_key, std::string_view text,
                                                  std::string_view signature);
 
  private:
-  explicit HeadKey(std::shared_ptr<evp_pkey_st> key) : key_(std::move(key)) {}
-  std::shared_ptr<evp_pkey_st> key_;
+  struct Parts;
+  explicit HeadKey(std::shared_ptr<Parts> parts) : parts_(std::move(parts)) {}
+  std::shared_ptr<Parts> parts_;
 };
 
 }  // namespace imprint::daemon

@@ -142,7 +142,7 @@ core::Result<std::optional<std::string>> Line::scan(const std::string& text, boo
   const admission::SerialRule& rule = armament->rules.armed().product.serial;
   if (!rule.asks_a_person()) return fail("line.no-scan-needed").with("product", armament->rules.armed().product.name);
   // Said at the scanner and not a minute later at a slot.
-  IMPRINT_CHECK(admission::check_serial(rule, admission::serial_of_label(rule, scan.text), typed));
+  IMPRINT_CHECK(admission::read_label(rule, scan.text, typed));
   if (before) IMPRINT_CHECK(before());
   return desk_.put({.text = scan.text, .manual = typed, .by = by, .slot = slot});
 }

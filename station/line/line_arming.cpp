@@ -61,7 +61,9 @@ core::Result<Armed> Line::prepare(const config::ProductFile& product, const std:
   if (found->closed) return fail("order.closed", found->closed_reason).with("order", order);
   if (found->product != product.name) return fail("order.other-product").with("product", found->product);
   IMPRINT_TRY(const auto progress, orders.progress(found->id));
-  if (progress.remaining == 0) return fail("order.quantity-reached").with("order", order);
+  // With a leave, a unit of the order is flashed again: that makes it no fuller.
+  if (progress.remaining == 0 && !leaves_.has_any(product.name))
+    return fail("order.quantity-reached").with("order", order);
   armed.order = found->id;
   return armed;
 }

@@ -2,6 +2,7 @@
 // Members in the order in which people read them.
 #include "station/line/line_json.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <cmath>
@@ -11,6 +12,21 @@
 namespace imprint::station::line {
 
 namespace json = boost::json;
+
+namespace {
+
+json::array to_json(const std::vector<db::UnitEvent>& earlier) {
+  json::array out;
+  for (const db::UnitEvent& event : earlier)
+    out.push_back(
+        json::object{{"attempt", event.attempt},
+                     {"slot", core::printable(event.slot)},
+                     {"at", core::to_iso8601_local(event.closed.value_or(event.opened))},
+                     {"verdict", event.verdict ? json::value(db::to_string(*event.verdict)) : json::value(nullptr)}});
+  return out;
+}
+
+}  // namespace
 
 json::object to_json(const SlotStatus& status) {
   json::object out{{"slot", core::printable(status.slot)},
@@ -22,10 +38,14 @@ json::object to_json(const SlotStatus& status) {
                    {"bytes_due", status.due},
                    {"bytes_per_second", std::llround(status.rate)}};
   out["seconds_left"] = status.left ? json::value(status.left->count()) : json::value(nullptr);
+  out["waited_ms"] = json::object{{"source", status.waited.source.count()},
+                                  {"hash", status.waited.hash.count()},
+                                  {"device", status.waited.device.count()}};
   out["verdict"] = status.verdict ? json::value(db::to_string(*status.verdict)) : json::value(nullptr);
   out["proof"] = db::to_string(status.proof);
   out["error"] = status.error_id;
   out["message"] = core::printable(status.message);
+  out["earlier"] = to_json(status.earlier);
   return out;
 }
 
@@ -43,6 +63,7 @@ json::object to_json(const AttemptResult& result, bool training) {
   out["remedy"] = result.error ? std::string(result.error->row().remedy) : "";
   out["bytes_written"] = result.written;
   out["write_ms"] = result.write_time.count();
+  out["earlier"] = to_json(result.earlier);
   out["note"] = core::printable(result.note);
   return out;
 }

@@ -23,17 +23,6 @@ bool is_protocol(config::Protocol protocol, const engine::DeviceIdentity& identi
          (protocol == config::Protocol::disk && identity.is_bare_disk);
 }
 
-// "passed 2026-11-21T10:20:30.123Z in slot 3 (attempt 12)"
-std::string history_text(const std::vector<db::UnitEvent>& history) {
-  std::string text;
-  for (const db::UnitEvent& event : history) {
-    if (!event.verdict) continue;
-    text += fmt::format("{}{} {} in slot {} (attempt {})", text.empty() ? "" : ", ", db::to_string(*event.verdict),
-                        core::to_iso8601(event.closed.value_or(event.opened)), event.slot, event.attempt);
-  }
-  return text;
-}
-
 }  // namespace
 
 void Leaves::give(const std::string& product, const std::string& serial, GivenLeave leave) {
@@ -53,6 +42,12 @@ std::optional<GivenLeave> Leaves::take(const std::string& product, const std::st
   auto node = leaves_.extract({product, serial});
   if (node.empty()) return std::nullopt;
   return std::move(node.mapped());
+}
+
+bool Leaves::has_any(const std::string& product) const {
+  const std::scoped_lock lock(mutex_);
+  const auto first = leaves_.lower_bound({product, std::string()});
+  return first != leaves_.end() && first->first.first == product;
 }
 
 LineRules::LineRules(Parts parts, Armed armed, OnQuarantine on_quarantine)
@@ -101,18 +96,25 @@ core::Status LineRules::check_quarantine(db::QuarantineKind kind, const std::str
   return fail("quarantine.image", found->why).with("image", subject);
 }
 
-// Of two devices for the last unit of an order only one is begun with.
-core::Status LineRules::take_place(const std::string& slot) {
-  if (!armed_.order) return {};
+// Of two devices for the last unit of an order only one is begun with. False: it has all its units.
+core::Result<bool> LineRules::take_place(const std::string& slot) {
+  if (!armed_.order) return true;
   const std::scoped_lock lock(mutex_);
   const db::Orders orders(records_);
   IMPRINT_TRY(const auto order, orders.get(*armed_.order));
   if (order.closed) return fail("order.closed", order.closed_reason).with("order", order.number);
   IMPRINT_TRY(const auto progress, orders.progress(*armed_.order));
-  if (progress.remaining <= places_.size())
-    return fail("order.quantity-reached").with("quantity", progress.quantity).with("passed", progress.passed);
+  if (progress.remaining <= places_.size()) return false;
   places_.insert(slot);
-  return {};
+  return true;
+}
+
+// As one of the armed order's passes: another of it makes the order no fuller.
+core::Result<bool> LineRules::counts_already(const std::string& serial) const {
+  if (!armed_.order) return false;
+  IMPRINT_TRY(const auto unit, db::Units(records_).find(armed_.product.name, serial));
+  if (!unit) return false;
+  return db::Orders(records_).counts_as_passed(*armed_.order, unit->id);
 }
 
 core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::DeviceIdentity& identity,
@@ -121,8 +123,18 @@ core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::
   if (parts_.at_work && !parts_.at_work()) return fail("people.session-needed");
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::slot, slot));
   IMPRINT_CHECK(check_protocol(identity));
-  IMPRINT_CHECK(take_place(slot));
-  return claim_serial(slot, identity, stop);
+  IMPRINT_TRY(const bool has_place, take_place(slot));
+  // A full order takes units of its own again, where somebody gave leave for one.
+  if (!has_place && !leaves_.has_any(armed_.product.name)) return fail("order.quantity-reached");
+  IMPRINT_TRY(UnitClaim claim, claim_serial(slot, identity, stop));
+  IMPRINT_TRY(const bool counts_already, this->counts_already(claim.serial));
+  if (counts_already) {
+    const std::scoped_lock lock(mutex_);
+    places_.erase(slot);
+  } else if (!has_place) {
+    return fail("order.quantity-reached").with("serial", claim.serial);
+  }
+  return claim;
 }
 
 core::Result<UnitClaim> LineRules::claim_serial(const std::string& slot, const engine::DeviceIdentity& identity,
@@ -145,9 +157,10 @@ core::Result<UnitClaim> LineRules::claim_serial(const std::string& slot, const e
       break;
   }
   IMPRINT_TRY(const auto scan, desk_.take(slot, armed_.product.deadlines.scan, stop));
-  claim.serial = admission::serial_of_label(rule, scan.text);
+  IMPRINT_TRY(admission::LabelText label, admission::read_label(rule, scan.text, scan.manual));
+  claim.serial = std::move(label.serial);
+  claim.mac = std::move(label.mac);
   claim.manual_serial = scan.manual;
-  IMPRINT_CHECK(admission::check_serial(rule, claim.serial, scan.manual));
   IMPRINT_CHECK(admission::check_label(rule, claim.serial, device));
   return claim;
 }
@@ -184,6 +197,17 @@ core::Status LineRules::check_device_of_unit(const UnitClaim& claim, const engin
   return {};
 }
 
+core::Status LineRules::check_names(const UnitClaim& claim, const engine::DeviceIdentity& identity) const {
+  IMPRINT_CHECK(check_device_of_unit(claim, identity));
+  if (claim.mac.empty()) return {};
+  // An address is one device's in the world, whatever the product.
+  IMPRINT_TRY(const auto known, db::Units(records_).find_by(db::IdentityKind::mac, claim.mac));
+  for (const db::UnitRow& unit : known)
+    if (unit.product != armed_.product.name || unit.serial != claim.serial)
+      return station::fail("unit.mac-duplicate").with("mac", claim.mac).with("recorded", unit.serial);
+  return {};
+}
+
 core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClaim& claim,
                                      const engine::DeviceIdentity& identity) {
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::image, armed_.image));
@@ -193,7 +217,7 @@ core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClai
     return fail("quarantine.image", decision->admission.detail).with("image", armed_.image);
   const db::Units units(records_);
   IMPRINT_TRY(const auto unit, units.find(armed_.product.name, claim.serial));
-  const core::Status right_device = check_device_of_unit(claim, identity);
+  const core::Status right_device = check_names(claim, identity);
   if (!unit && right_device) return Leave{};  // a new one
   // A leave is for a unit: that another device carries its label is forgiven only where that was meant.
   if (!right_device && !leaves_.forgives_device(armed_.product.name, claim.serial))
@@ -207,7 +231,7 @@ core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClai
   if (!passed_before) return leave_or(claim, std::nullopt);
   IMPRINT_TRY(const auto history, units.history(armed_.product.name, claim.serial));
   return leave_or(claim,
-                  station::fail("unit.serial-duplicate", history_text(history)).with("serial", claim.serial).error());
+                  station::fail("unit.serial-duplicate", earlier_text(history)).with("serial", claim.serial).error());
 }
 
 // A leave is for the next attempt of the unit, needed or not: the reason stands in its record.

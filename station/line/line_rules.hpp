@@ -52,10 +52,12 @@ class Leaves {
   void give(const std::string& product, const std::string& serial, GivenLeave leave);
   [[nodiscard]] bool forgives_device(const std::string& product, const std::string& serial);
   [[nodiscard]] std::optional<GivenLeave> take(const std::string& product, const std::string& serial);
+  // Is there one for any unit of the product?
+  [[nodiscard]] bool has_any(const std::string& product) const;
 
  private:
   static constexpr std::size_t kMost = 1000;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, GivenLeave> leaves_;
 };
 
@@ -93,7 +95,9 @@ class LineRules final : public AttemptRules {
  private:
   [[nodiscard]] core::Status check_protocol(const engine::DeviceIdentity& identity) const;
   [[nodiscard]] core::Status check_quarantine(db::QuarantineKind kind, const std::string& subject) const;
-  [[nodiscard]] core::Status take_place(const std::string& slot);
+  [[nodiscard]] core::Result<bool> take_place(const std::string& slot);
+  [[nodiscard]] core::Result<bool> counts_already(const std::string& serial) const;
+  [[nodiscard]] core::Status check_names(const UnitClaim& claim, const engine::DeviceIdentity& identity) const;
   [[nodiscard]] core::Result<UnitClaim> claim_serial(const std::string& slot, const engine::DeviceIdentity& identity,
                                                      const std::stop_token& stop);
   [[nodiscard]] core::Result<std::string> allocated_serial(const engine::DeviceIdentity& identity);

@@ -49,8 +49,11 @@ engine::AfterPass after_pass_of(config::AfterPass value) {
 engine::PhaseLimits limits_of(const config::ProductFile& product) {
   engine::PhaseLimits limits;
   limits.identify = product.deadlines.identify;
-  limits.write = product.deadlines.write + product.deadlines.confirm;
-  if (product.erase != config::Erasure::none) limits.write += product.deadlines.erase;
+  limits.admit = product.deadlines.admit;
+  limits.finish = product.deadlines.finish;
+  limits.confirm = product.deadlines.confirm;
+  // A rework erases in any case.
+  limits.write = product.deadlines.erase + product.deadlines.write + product.deadlines.confirm;
   limits.read_back = product.deadlines.read_back;
   limits.inspect = product.deadlines.inspect;
   return limits;
@@ -78,6 +81,8 @@ core::Result<Recipe> recipe_of(const config::ProductFile& product) {
   recipe.flash.write_mode =
       product.write == config::WriteMode::differing ? engine::WriteMode::differing : engine::WriteMode::everything;
   recipe.flash.erasure = erasure_of(product);
+  recipe.flash.rework_erasure =
+      product.rework_erase == config::Erasure::secure_discard ? engine::Erasure::secure_discard : engine::Erasure::zero;
   recipe.flash.refit_gpt = product.refit_gpt;
   recipe.flash.retries.times = product.retries.count;
   if (!product.retries.errors.empty()) recipe.flash.retries.worth = product.retries.errors;

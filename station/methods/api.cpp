@@ -23,8 +23,8 @@ namespace imprint::station::methods {
 namespace {
 
 Handler find_handler_of(std::string_view method) {
-  for (const auto group :
-       {station_handler, people_handler, order_handler, unit_handler, image_handler, record_handler, device_handler})
+  for (const auto group : {station_handler, people_handler, order_handler, unit_handler, image_handler, record_handler,
+                           device_handler, report_handler})
     if (const Handler handler = group(method)) return handler;
   return nullptr;
 }

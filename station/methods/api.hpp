@@ -29,6 +29,15 @@ namespace imprint::station::methods {
 // Counts up with every change after which an old client would misunderstand.
 inline constexpr int kApiNumber = 1;
 
+// The station's key as it was when it was last used or looked at.
+struct KeyState {
+  std::string kind = "none";  // "file", "token"
+  bool good = false;          // it could sign
+  std::string fingerprint{};  // SHA-256 of the public key (SubjectPublicKeyInfo), hexadecimal
+  std::string public_key{};   // PEM
+  std::string error{};        // why it is not good: id and text
+};
+
 // All of it outlives the API.
 struct StationParts {
   line::Line& line;
@@ -41,10 +50,12 @@ struct StationParts {
   std::function<core::Result<config::Configuration>()> load_configuration;
   std::function<void()> on_reload;              // after products and slots were taken over
   db::Signer sign_head;                         // empty: the station has no key
+  std::function<KeyState()> key_state{};        // empty: the same
   training::TrainingBench* training = nullptr;  // nothing in production
   std::function<ports::PortView(SlotMap)> look_at_ports = ports::look_at_usb;
   std::function<void()> stop;  // asked for by station.stop; returns at once
   std::stop_token stopping;    // long methods end soon after
+  [[nodiscard]] KeyState key() const { return key_state ? key_state() : KeyState(); }
 };
 
 // Which refusals are worth a row. Whoever asks over and over again is written down once in a while, and all together

@@ -88,6 +88,7 @@ using Handler = core::Result<json::value> (*)(Call&);
 [[nodiscard]] Handler image_handler(std::string_view method);
 [[nodiscard]] Handler record_handler(std::string_view method);
 [[nodiscard]] Handler device_handler(std::string_view method);
+[[nodiscard]] Handler report_handler(std::string_view method);
 
 // A name and its function, for the tables of the groups.
 struct NamedHandler {

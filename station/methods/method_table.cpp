@@ -165,12 +165,35 @@ constexpr auto kReportsYield = std::to_array<Parameter>({
     {"to", "string", false, "not included"},
     {"by", "string", false, "`all` unless told: `product`, `slot`, `day`, `image`, `platform`"},
 });
+constexpr auto kReportsFailures = std::to_array<Parameter>({
+    {"from", "string", false, "ISO 8601 with offset"},
+    {"to", "string", false, "not included"},
+    {"by", "string", false, "`error` unless told: `slot`, `product`, `order`, `step`, `class`, `image`, `day`"},
+});
+constexpr auto kReportsSlots = std::to_array<Parameter>({
+    {"from", "string", false, "ISO 8601 with offset"},
+    {"to", "string", false, "not included"},
+});
+constexpr auto kReportsShift = std::to_array<Parameter>({
+    {"shift", "string", false, "name of one in station.toml; without it the whole day"},
+    {"date", "string", false, "on which it began, `2026-11-21`; without it the last that has begun"},
+    {"from", "string", false, "ISO 8601 with offset, instead of the two"},
+    {"to", "string", false, "not included"},
+});
+constexpr auto kReportsUnits = std::to_array<Parameter>({
+    {"from", "string", false, "ISO 8601 with offset"},
+    {"to", "string", false, "not included"},
+    {"format", "string", false, "`jsonl` unless told: `csv`, `json`, `openhtf`, `table`"},
+    {"after", "number", false, "of `next` of the page before"},
+    {"last", "number", false, "of `next` of the page before"},
+});
 constexpr auto kAuditList = std::to_array<Parameter>({
     {"after", "number", false, "number of an entry; without it the newest"},
     {"limit", "number", false, "1 to 1,000, 100 unless told"},
 });
 constexpr auto kAuditHead = std::to_array<Parameter>({
     {"purpose", "string", false, "what it is for"},
+    {"unsigned", "boolean", false, "also where the station's key cannot sign; without it that is the key's error"},
 });
 constexpr auto kAuditVerify = std::to_array<Parameter>({
     {"head", "string", false, "text of a head that was kept"},
@@ -205,7 +228,7 @@ constexpr auto kMethods = std::to_array<Method>({
     {"station.status", Access::anybody, std::nullopt, false, "What is armed, what the slots do, what waits.", kNone,
      "`armed`, `product`, `order` (as of `orders.list`), `image`, `signer`, `policy`, `since`, `running`, `slots` "
      "(each as the event `slot`), `refused_ports`, `scan` that waits, `slots_that_ask_for_a_scan`, `loaded` (what was "
-     "armed last), `people` (who is signed in)"},
+     "armed last), `people` (who is signed in), `key` (as `audit.key`: whether heads are signed)"},
     {"events.subscribe", Access::anybody, std::nullopt, false, "From now on this connection is sent events.",
      kEventsSubscribe, "`epoch`, `from`"},
     {"people.sign_in", Access::anybody, std::nullopt, true,
@@ -316,7 +339,33 @@ constexpr auto kMethods = std::to_array<Method>({
      "`waivers`: `waiver`, `check`, `product`, `unit`, `reason`, `role`, `given`, `expires`, `revoked`"},
     {"reports.yield", Access::by_action, Action::see_reports, false,
      "Yield of a period; docs/records.md has the definitions.", kReportsYield,
-     "`rows`: `group`, `units`, `first_pass`, `final_pass`, `attempts`, `refused`, `aborted`, `training`, `failures`"},
+     "`report`, `station`, `training` (the records are of simulated devices), `from`, `to`, `by`, `attempts`; `rows`: "
+     "`group`, `units`, `first_pass`, `first_pass_yield` (`share`, `low_95`, `high_95`; null without units), "
+     "`final_pass`, `final_yield`, `attempts`, `refused`, `aborted`, `training`, `failures` (`error_id`, `attempts`)",
+     true},
+    {"reports.failures", Access::by_action, Action::see_reports, false,
+     "Failed and incomplete attempts of a period, those first that there are most of.", kReportsFailures,
+     "as `reports.yield` up to `attempts`; `failures`; `groups`: `group`, `attempts`, `units`, `share` (of all "
+     "failures), `rows`: `error_id`, `class`, `step`, `attempts`, `units`, `share` (of the group), `cumulative`",
+     true},
+    {"reports.slots", Access::by_action, Action::see_reports, false, "How each slot did in a period.", kReportsSlots,
+     "as `reports.yield` up to `to`; `attempts`; `slots`: `slot`, `attempts`, `passed`, `failed`, `incomplete`, "
+     "`refused`, `aborted`, `open`, `pass_rate` (as a yield), `write` and `read_back` (`mb_per_s`, "
+     "`slowest_mb_per_s`; null where nothing was moved), `failures_in_a_row`, `longest_row`, `quarantines`, "
+     "`quarantined`",
+     true},
+    {"reports.shift", Access::by_action, Action::see_reports, false,
+     "The whole account of a shift; since midnight unless told. Its head of the chain is what `audit.head` gives.",
+     kReportsShift,
+     "as `reports.slots`; `shift`, `date`, `hours`, `over`, `yield`, `results` (attempts by verdict), `failures`, "
+     "`orders` (with `now`: the order as it stands), `scrap`, `reworked_units`, `rework`, `people` (numbers and "
+     "initials), `waivers`, `quarantines`, `corrections`; `left_out` where a list has more than 500",
+     true},
+    {"reports.units", Access::by_action, Action::export_records, false,
+     "Every attempt of a period with all that the records have of it, a page at a time.", kReportsUnits,
+     "`text` (the pages' texts one after the other are the whole), `attempts`, `next` (`after` and `last` of the next "
+     "page; null: that was all)",
+     true},
     {"audit.list", Access::by_action, Action::see_reports, false, "What was changed, by whom, from where.", kAuditList,
      "`entries`: `entry`, `at`, `person`, `session`, `from`, `action`, `subject`, `detail`, `outcome` (`done`; "
      "`begun`, "
@@ -324,7 +373,12 @@ constexpr auto kMethods = std::to_array<Method>({
      "this one ends)"},
     {"audit.head", Access::by_action, Action::export_records, true,
      "The head of the chain, to be kept outside of the station.", kAuditHead,
-     "`head` (text), `signature` (Base64; empty where the station has no key)"},
+     "`head` (text), `signature` (Base64; empty where the station has no key), `signed`, `fingerprint` of the key, "
+     "`error` (why it is not signed)"},
+    {"audit.key", Access::anybody, std::nullopt, false,
+     "The public key by which heads are proved, and whether it works.", kNone,
+     "`kind` (`file`, `token` or `none`), `good`, `fingerprint` (SHA-256 of the public key), `public_key` (PEM), "
+     "`error`"},
     {"audit.verify", Access::by_action, Action::see_reports, false,
      "Proves that no row was changed, removed, reordered or cut off. Takes a few seconds for each million rows.",
      kAuditVerify, "`good`, `entries`, `rows`, `retired`, `head`, `broken`", true},

@@ -119,37 +119,6 @@ core::Result<json::value> correct(Call& call) {
   return json::object{{"correction", id}};
 }
 
-core::Result<json::value> yield(Call& call) {
-  const std::string from = call.params().text_or("from", {});
-  const std::string to = call.params().text_or("to", {});
-  const std::string by = call.params().text_or("by", "all");
-  IMPRINT_CHECK(call.params().finish());
-  IMPRINT_TRY(const db::Period period, period_of(from, to));
-  std::optional<db::YieldKey> key;
-  for (const auto one : {db::YieldKey::all, db::YieldKey::product, db::YieldKey::slot, db::YieldKey::day,
-                         db::YieldKey::image, db::YieldKey::platform})
-    if (db::to_string(one) == by) key = one;
-  if (!key)
-    return api::fail("api.params-invalid", "all, product, slot, day, image or platform").with("parameter", "by");
-  IMPRINT_TRY(const auto rows, call.station().records.yield(period, *key));
-  json::array out;
-  for (const db::YieldRow& row : rows) {
-    json::array failures;
-    for (const auto& failure : row.failures)
-      failures.push_back(json::object{{"error", core::printable(failure.error_id)}, {"attempts", failure.attempts}});
-    out.push_back(json::object{{"group", core::printable(row.group)},
-                               {"units", row.units},
-                               {"first_pass", row.first_pass},
-                               {"final_pass", row.final_pass},
-                               {"attempts", row.attempts},
-                               {"refused", row.refused},
-                               {"aborted", row.aborted},
-                               {"training", row.training},
-                               {"failures", std::move(failures)}});
-  }
-  return json::object{{"rows", std::move(out)}};
-}
-
 core::Result<json::value> audit(Call& call) {
   const std::int64_t after = call.params().number_or("after", -1, 0, INT64_MAX);
   const auto limit = static_cast<std::size_t>(call.params().number_or("limit", kUsualRows, 1, kMostRows));
@@ -175,18 +144,46 @@ core::Result<json::value> audit(Call& call) {
   return json::object{{"entries", std::move(out)}};
 }
 
+// A key that cannot sign is no reason to lose the head, where the caller can do with one that is not signed: nothing
+// then says that it is.
 core::Result<json::value> head(Call& call) {
   const std::string purpose = call.params().text_or("purpose", "asked for");
+  const bool may_be_unsigned = call.params().flag_or("unsigned", false);
   IMPRINT_CHECK(call.params().finish());
   const auto configuration = call.station().line.configuration();
   call.about(purpose);
+  std::string why_not;
+  db::Signer sign = call.station().sign_head;
+  if (sign && may_be_unsigned) {
+    sign = [&](std::string_view text) -> core::Result<std::string> {
+      auto signature = call.station().sign_head(text);
+      if (signature) return signature;
+      why_not = std::string(signature.error().id()) + ": " + signature.error().message();
+      return std::string();
+    };
+  }
   db::ExportedHead exported;
   IMPRINT_CHECK(call.change([&]() -> core::Status {
-    IMPRINT_TRY(exported, db::Chain(call.station().records)
-                              .export_head(configuration->station.id, purpose, call.station().sign_head, call.actor()));
+    IMPRINT_TRY(exported,
+                db::Chain(call.station().records).export_head(configuration->station.id, purpose, sign, call.actor()));
     return {};
   }));
-  return json::object{{"head", exported.text}, {"signature", exported.signature}};
+  const KeyState state = call.station().key();
+  return json::object{{"head", exported.text},
+                      {"signature", exported.signature},
+                      {"signed", !exported.signature.empty()},
+                      {"fingerprint", exported.signature.empty() ? "" : state.fingerprint},
+                      {"error", core::printable(why_not)}};
+}
+
+core::Result<json::value> key(Call& call) {
+  IMPRINT_CHECK(call.params().finish());
+  const KeyState state = call.station().key();
+  return json::object{{"kind", state.kind},
+                      {"good", state.good},
+                      {"fingerprint", state.fingerprint},
+                      {"public_key", state.public_key},
+                      {"error", text_or_null(state.error)}};
 }
 
 core::Result<json::value> verify(Call& call) {
@@ -229,8 +226,9 @@ core::Result<json::value> backup(Call& call) {
 }
 
 constexpr NamedHandler kHandlers[] = {
-    {"attempts.list", attempts}, {"attempts.show", show}, {"attempts.correct", correct}, {"reports.yield", yield},
-    {"audit.list", audit},       {"audit.head", head},    {"audit.verify", verify},      {"records.backup", backup},
+    {"attempts.list", attempts}, {"attempts.show", show},    {"attempts.correct", correct},
+    {"audit.list", audit},       {"audit.head", head},       {"audit.verify", verify},
+    {"audit.key", key},          {"records.backup", backup},
 };
 
 }  // namespace

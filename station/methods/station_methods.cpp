@@ -34,6 +34,8 @@ json::object status_of(const Call& call) {
                                   {"role", people::to_string(who.standing.role)},
                                   {"gave_pin", who.standing.gave_pin}});
   out["people"] = std::move(people);
+  const KeyState key = call.station().key();
+  out["key"] = json::object{{"kind", key.kind}, {"good", key.good}, {"error", key.error}};
   return out;
 }
 

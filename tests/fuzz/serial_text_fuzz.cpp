@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "flash/core/bytes.hpp"
+#include "station/admission/mac_address.hpp"
 #include "station/admission/serial_rule.hpp"
 
 using namespace imprint;
@@ -26,12 +27,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     rule.label = LabelCheck::fits_platform;
     rule.platforms = {{"K", "A.*"}, {scan->text, "A.B"}};
     static_cast<void>(check_serial(rule, scan->text, false));
+    if (const auto label = read_label(rule, scan->text, false)) {
+      if (label->serial.empty()) std::abort();
+      if (!label->mac.empty() && normalised_mac(label->mac) != label->mac) std::abort();
+    }
     static_cast<void>(check_label(rule, scan->text, {scan->text, "A.B"}));
     for (const CheckDigit kind : {CheckDigit::luhn, CheckDigit::luhn_mod36, CheckDigit::iso7064_mod37_36}) {
       const auto check = check_digit_for(kind, scan->text);
       if (check && !has_right_check_digit(kind, scan->text + *check)) std::abort();
     }
   }
-  if (rule.pattern) static_cast<void>(rule.pattern->matches(raw.substr(0, kMaxScanBytes)));
+  if (rule.pattern) {
+    // Two ways of matching that have to agree; what a part is, lies in the text.
+    const std::string_view whole = raw.substr(0, kMaxScanBytes);
+    const auto parts = rule.pattern->parts_of(whole);
+    if (parts.has_value() != rule.pattern->matches(whole)) std::abort();
+    if (parts && parts->serial && whole.find(*parts->serial) == std::string_view::npos) std::abort();
+  }
   return 0;
 }

@@ -72,33 +72,6 @@ TEST_CASE("a field that a spreadsheet would run gets an apostrophe") {
   CHECK(csv_field("a=1") == "a=1");
 }
 
-TEST_CASE("the yield's CSV carries denominators, intervals and failures") {
-  YieldRow row{.group = "all", .units = 7, .first_pass = 6, .final_pass = 7, .attempts = 9, .refused = 1};
-  row.failures = {{"device.disconnected", 1}, {"", 2}};
-  const auto rows = parse_csv(yield_csv(std::vector{row}, YieldKey::all));
-  REQUIRE(rows.size() == 2);
-  REQUIRE(rows[0].size() == rows[1].size());
-  CHECK(cell(rows, 1, "group_by") == "all");
-  CHECK(cell(rows, 1, "units") == "7");
-  CHECK(cell(rows, 1, "first_pass") == "6");
-  CHECK(cell(rows, 1, "first_pass_yield") == "0.8571");
-  CHECK(cell(rows, 1, "first_pass_low") == "0.4869");
-  CHECK(cell(rows, 1, "first_pass_high") == "0.9743");
-  CHECK(cell(rows, 1, "final_yield") == "1.0000");
-  CHECK(cell(rows, 1, "attempts") == "9");
-  CHECK(cell(rows, 1, "refused") == "1");
-  CHECK(cell(rows, 1, "failures") == "device.disconnected 1; unknown 2");
-  CHECK(cell(rows, 1, "training") == "0");
-}
-
-TEST_CASE("a yield of no units leaves the shares empty") {
-  const auto rows = parse_csv(yield_csv(std::vector{YieldRow{.group = "all"}}, YieldKey::all));
-  for (const char* column : {"first_pass_yield", "first_pass_low", "first_pass_high", "final_yield", "final_high"}) {
-    CHECK(cell(rows, 1, column).empty());
-  }
-  CHECK(parse_csv(yield_csv({}, YieldKey::slot)).size() == 1);
-}
-
 TEST_CASE("the units' CSV has a line for every attempt, whatever became of it") {
   const TempFolder folder;
   const HandClock clock;

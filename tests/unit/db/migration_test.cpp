@@ -93,7 +93,7 @@ TEST_CASE("a row from before the chain that is changed, taken away or added is f
   CHECK(broken("findings", "DELETE FROM findings") == ChainFault::row_missing);
   CHECK(broken("steps",
                "DELETE FROM steps WHERE id = 1; INSERT INTO steps VALUES (1, 1, 'write', 1, "
-               "'2026-05-04T06:01:02.000Z', 1500, 1, NULL, NULL)") == ChainFault::row_changed);
+               "'2026-05-04T06:01:02.000Z', 1500, 1, NULL, NULL, NULL, NULL, NULL)") == ChainFault::row_changed);
   CHECK(broken("attempt_closings",
                "INSERT INTO attempt_closings VALUES (5, NULL, 'refused', 'none', 'unit.x', 'unit', "
                "NULL, NULL, '2026-05-04T07:05:30.000Z')") == ChainFault::row_added);

@@ -64,7 +64,8 @@ TEST_CASE("steps and findings read back in the order in which they were added") 
   const auto started = at("2026-11-21T10:00:05.250Z");
   good(station.records->add_step(id, {"write", true, started, std::chrono::milliseconds(1500), 67'000'000, "", ""}));
   good(station.records->add_step(other, {"identify", true, started, {}, 0, "", ""}));
-  good(station.records->add_step(id, {"read-back", false, started, {}, 5, "readback.mismatch", "block 7"}));
+  const StepWaits waited{std::chrono::milliseconds(7), std::chrono::milliseconds(0), std::chrono::milliseconds(900)};
+  good(station.records->add_step(id, {"read-back", false, started, {}, 5, "readback.mismatch", "block 7", waited}));
   const std::vector<FindingRow> findings = {{"layout.gpt-backup", "pass", "error", "a", "a", "fine"},
                                             {"bcd.recovery-disabled", "fail", "warning", "yes", "no", "off"},
                                             {"layout.free-space", "not-checked", "error", "", "", ""}};
@@ -81,6 +82,11 @@ TEST_CASE("steps and findings read back in the order in which they were added") 
   CHECK_FALSE(steps[1].ok);
   CHECK(steps[1].error_id == "readback.mismatch");
   CHECK(steps[1].detail == "block 7");
+  CHECK_FALSE(steps[0].waited.has_value());
+  REQUIRE(steps[1].waited.has_value());
+  CHECK(steps[1].waited->source == waited.source);
+  CHECK(steps[1].waited->hash == waited.hash);
+  CHECK(steps[1].waited->device == waited.device);
   const auto rows = good(station.records->findings(id));
   REQUIRE(rows.size() == 3);
   CHECK(rows[0].check == "layout.gpt-backup");

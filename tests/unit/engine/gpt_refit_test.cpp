@@ -72,10 +72,17 @@ TEST_CASE("a backup table that does not lie at the disk's end is told, and stays
   MemoryDisk same(core::ByteBuffer(kSize, 0xA5));
   REQUIRE(line.write(same));
   CHECK(line.plan(same).value()->warnings().empty());
+  CHECK_FALSE(line.plan(same).value()->gpt().has_value());
   MemoryDisk larger(core::ByteBuffer(2 * kSize, 0xA5));
   REQUIRE(line.write(larger));
   REQUIRE(line.plan(larger).value()->warnings().size() == 1);
   CHECK(line.outcome.notes.front() == line.plan(larger).value()->warnings().front());
+  const auto gpt = line.plan(larger).value()->gpt();
+  REQUIRE(gpt.has_value());
+  CHECK(gpt->in_image == kSize / 512 - 1);
+  CHECK(gpt->last == 2 * kSize / 512 - 1);
+  CHECK_FALSE(gpt->is_fitted);
+  CHECK(line.outcome.parts.empty());
   CHECK(line.read_back(larger));
   const auto copies = disk::read_gpt_copies(core::MemorySource(larger.bytes), 512).value();
   CHECK(copies.backup_sector == kSize / 512 - 1);
@@ -87,6 +94,10 @@ TEST_CASE("a table is fitted to a larger disk, and the proof knows it") {
   for (const std::size_t size : {kSize + 4096 * std::size_t{12}, 2 * kSize, 3 * kSize + 512}) {
     MemoryDisk larger(core::ByteBuffer(size, 0xA5));
     REQUIRE(line.write(larger));
+    CHECK(line.plan(larger).value()->gpt()->is_fitted);
+    REQUIRE(line.outcome.parts.size() == 1);
+    CHECK(line.outcome.parts[0].kind == engine::WritePart::Kind::gpt_refit);
+    CHECK(line.outcome.parts[0].bytes == 35 * 512);
     const auto copies = disk::read_gpt_copies(core::MemorySource(larger.bytes), 512).value();
     REQUIRE(copies.primary);
     REQUIRE(copies.backup);

@@ -25,21 +25,51 @@ core::Status work_until(const std::stop_token& stop) {
 }  // namespace
 
 TEST_CASE("a phase that runs into its deadline says so, and one that was cancelled says that") {
-  const engine::PhaseLimit limit("writing", 10ms, {});
+  engine::PhaseLimit limit("writing", 10ms, {});
   const auto ended = limit.judge(work_until(limit.token()));
   CHECK(ended.error().id() == "job.deadline");
   CHECK(ended.error().context_value("during") == "writing");
 
   std::stop_source cancelled;
-  const engine::PhaseLimit other("writing", 1h, cancelled.get_token());
+  engine::PhaseLimit other("writing", 1h, cancelled.get_token());
   cancelled.request_stop();
   CHECK(other.judge(work_until(other.token())).error().id() == "job.cancelled");
 }
 
 TEST_CASE("a phase that ended by itself ended as it did") {
-  const engine::PhaseLimit limit("writing", 1h, {});
+  engine::PhaseLimit limit("writing", 1h, {});
   CHECK(limit.judge({}));
   CHECK(limit.judge(core::fail("io.disk-full")).error().id() == "io.disk-full");
+}
+
+TEST_CASE("a part of a phase has a deadline of its own, and says its own name") {
+  engine::PhaseLimit limit("writing", 1h, {});
+  limit.narrow("confirming", 10ms);
+  const auto ended = limit.judge(work_until(limit.token()));
+  CHECK(ended.error().id() == "job.deadline");
+  CHECK(ended.error().context_value("during") == "confirming");
+}
+
+TEST_CASE("a part of a phase has no longer than the phase, which goes on when the part is over") {
+  engine::PhaseLimit limit("writing", 20ms, {});
+  limit.narrow("confirming", 1h);
+  CHECK(limit.judge(work_until(limit.token())).error().context_value("during") == "writing");
+  engine::PhaseLimit again("writing", 30ms, {});
+  again.narrow("confirming", 20ms);
+  again.whole();
+  CHECK(again.judge(work_until(again.token())).error().context_value("during") == "writing");
+}
+
+TEST_CASE("a phase that came to its end only after the deadline ran into it all the same") {
+  engine::PhaseLimit limit("reading back", 10ms, {});
+  static_cast<void>(work_until(limit.token()));
+  CHECK(limit.judge({}).error().id() == "job.deadline");
+}
+
+TEST_CASE("a deadline does not pass any more once the phase was judged") {
+  engine::PhaseLimit limit("writing", 1h, {});
+  CHECK(limit.judge({}));
+  CHECK_FALSE(limit.token().stop_requested());
 }
 
 TEST_CASE("a phase that is begun again is judged from there") {

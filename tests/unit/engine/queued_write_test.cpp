@@ -177,6 +177,7 @@ TEST_CASE("a disk that cannot discard is left as it is with a note, and one that
   CHECK(line.outcome.erased == 0);
   CHECK(line.outcome.notes.size() == 2);
   line.policy.erasure = engine::Erasure::secure_discard;
+  disk.discards = false;
   CHECK(line.write(disk).error().id() == "device.erase-unsupported");
   CHECK(core::is_zero(core::ByteView(disk.bytes).first(512)));
 }
@@ -225,6 +226,9 @@ TEST_CASE("a failed write is begun again as often as the policy says, after the 
   CHECK(line.outcome.notes.size() == 2);
   CHECK((disk.bytes == line.expected(0xA5, 0xA5)));
   CHECK(line.outcome.written == line.plan(disk)->described_bytes() + 2 * kBlock);
+  REQUIRE(line.outcome.parts.size() == 1);
+  CHECK(line.outcome.parts[0].kind == engine::WritePart::Kind::failed_try);
+  CHECK(line.outcome.parts[0].error->id() == "io.write-failed");
 
   fixture::MemoryTarget target(disk);
   std::stop_source cancelled;
@@ -234,6 +238,53 @@ TEST_CASE("a failed write is begun again as often as the policy says, after the 
   CHECK_FALSE(engine::write_image(target, *line.image, *line.plan(disk), line.policy, line.listener, line.meter,
                                   cancelled.get_token(), line.outcome));
   CHECK(target.openings == 1);
+}
+
+TEST_CASE("what doing the same again does not mend is not tried again, whatever the policy names") {
+  engine::Retries retries{.times = 1, .worth = {"device.timed-out", "image.hash-mismatch", "job.cancelled"}};
+  CHECK(retries.is_worth_one(core::fail("io.read-failed").error()) == false);
+  CHECK(retries.is_worth_one(core::fail("job.cancelled").error()) == false);
+  retries.worth.emplace_back("io.read-failed");
+  CHECK(retries.is_worth_one(core::fail("io.read-failed").error()));
+  for (const char* id : {"device.stalled", "device.timed-out", "device.transfer-failed", "readback.mismatch"})
+    CHECK(engine::may_be_mended_by_retry(id));
+  for (const char* id : {"image.changed", "device.platform-mismatch", "device.identity-changed", "job.deadline"})
+    CHECK_FALSE(engine::may_be_mended_by_retry(id));
+  for (const std::string& id : engine::Retries{}.worth) CHECK(engine::may_be_mended_by_retry(id));
+}
+
+TEST_CASE("erasing is a part of a write with its own bytes, and one that failed says why") {
+  Line line;
+  line.policy.erasure = engine::Erasure::zero;
+  MemoryDisk disk(core::ByteBuffer(kDisk, 0xA5));
+  REQUIRE(line.write(disk));
+  REQUIRE(line.outcome.parts.size() == 1);
+  CHECK(line.outcome.parts[0].kind == engine::WritePart::Kind::erase);
+  CHECK(line.outcome.parts[0].bytes == line.plan(disk)->left_out_bytes());
+  CHECK_FALSE(line.outcome.parts[0].error.has_value());
+  line.policy.erasure = engine::Erasure::secure_discard;
+  disk.discards = false;
+  CHECK_FALSE(line.write(disk));
+  CHECK(line.outcome.parts.back().error->id() == "device.erase-unsupported");
+}
+
+TEST_CASE("a disk with old data is erased with zeros at the least, and never less than the recipe asks for") {
+  using engine::Erasure;
+  const auto reworked = [](Erasure asked, Erasure least) {
+    engine::FlashPolicy policy;
+    policy.erasure = asked;
+    policy.rework_erasure = least;
+    return engine::for_rework(policy).erasure;
+  };
+  CHECK(engine::FlashPolicy{}.rework_erasure == Erasure::zero);
+  for (const Erasure asked : {Erasure::none, Erasure::discard}) {
+    CHECK(reworked(asked, Erasure::zero) == Erasure::zero);
+    CHECK(reworked(asked, Erasure::secure_discard) == Erasure::secure_discard);
+  }
+  CHECK(reworked(Erasure::zero, Erasure::zero) == Erasure::zero);
+  CHECK(reworked(Erasure::zero, Erasure::secure_discard) == Erasure::secure_discard);
+  CHECK(reworked(Erasure::secure_discard, Erasure::zero) == Erasure::secure_discard);
+  CHECK(reworked(Erasure::verified, Erasure::secure_discard) == Erasure::verified);
 }
 
 TEST_CASE("all slots with disks of one size share one plan") {

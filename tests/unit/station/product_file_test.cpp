@@ -248,6 +248,8 @@ TEST_CASE("settings that contradict each other are said") {
   conflict("[serial]\nlabel = \"equals-device-serial\"");
   conflict("[serial]\nsource = \"scanned\"\nlabel = \"fits-platform\"");
   conflict("[serial]\nplatforms = { a = \"b\" }");
+  conflict("[serial]\nsource = \"scanned\"\npattern = '(?<mac>.*)'");
+  conflict("[serial]\nsource = \"device\"\npattern = '(?<serial>.*)'");
   conflict("[serial]\nsource = \"allocated\"\npattern = \"B\\\\d+\"\nrange = { prefix = \"A\", first = 1, last = 2 }");
 }
 
@@ -273,6 +275,31 @@ TEST_CASE("errors worth a retry have to be in the error table, where that is giv
   CHECK(parsed.complaints[0].remedy() == "did you mean \"device.disconnected\"?");
 }
 
+TEST_CASE("an error that no second try mends is not worth one") {
+  constexpr auto kRows = std::to_array<core::ErrorRow>(
+      {{"device.timed-out", "x", "y", core::FaultClass::unit}, {"image.changed", "x", "y", core::FaultClass::image}});
+  const auto complaints = [&](const std::string& id) {
+    const std::string text = std::string(kStart) + "[retries]\ncount = 1\nerrors = [\"" + id + "\"]\n";
+    return parse_product_file(text, "k.toml", kRows).complaints;
+  };
+  CHECK(complaints("device.timed-out").empty());
+  REQUIRE(complaints("image.changed").size() == 1);
+  CHECK(complaints("image.changed")[0].error.id() == "config.conflict");
+}
+
+TEST_CASE("a rework is never without an erasure, and each phase has its deadline") {
+  const ProductFile plain = good("");
+  CHECK(plain.rework_erase == Erasure::zero);
+  CHECK(good("[flash]\nrework-erase = \"secure-discard\"\n").rework_erase == Erasure::secure_discard);
+  CHECK(faults("[flash]\nrework-erase = \"none\"\n").size() == 1);
+  CHECK(faults("[flash]\nrework-erase = \"discard\"\n").size() == 1);
+  const ProductFile other = good("[deadlines]\nadmit = \"7 s\"\nfinish = \"8 s\"\n");
+  CHECK(other.deadlines.admit == 7s);
+  CHECK(other.deadlines.finish == 8s);
+  CHECK(plain.deadlines.admit == 60s);
+  CHECK(plain.deadlines.finish == 60s);
+}
+
 TEST_CASE("two files with the same settings have the same digest, however they are written") {
   const auto a = good(
       "[flash]\nafter-pass = \"reboot\"\nreboot-time = \"60 s\"\n[serial]\nsource = \"scanned\"\n"
@@ -296,6 +323,7 @@ TEST_CASE("every setting changes the digest") {
                            "[flash]\nwrite = \"differing\"\n",
                            "[flash]\nprotocols = [\"disk\"]\nerase = \"zero\"\n",
                            "[flash]\nrefit-gpt = true\n",
+                           "[flash]\nrework-erase = \"secure-discard\"\n",
                            "[flash]\nafter-pass = \"reboot\"\n",
                            "[flash]\nreboot-time = \"1 s\"\n",
                            "[flash]\nprotocols = [\"ufp\"]\n",
@@ -304,6 +332,8 @@ TEST_CASE("every setting changes the digest") {
                            "[retries]\nerrors = [\"a.b\"]\n",
                            "[deadlines]\nwrite = \"1 s\"\n",
                            "[deadlines]\nscan = \"1 s\"\n",
+                           "[deadlines]\nadmit = \"1 s\"\n",
+                           "[deadlines]\nfinish = \"1 s\"\n",
                            "[start]\nat-once = 1\n",
                            "[start]\nstagger = \"1 s\"\n",
                            "[quarantine]\nunit-failures = 3\n",

@@ -119,3 +119,37 @@ TEST_CASE("repeats within repeats are refused before they fill the memory, also 
   CHECK(refused_at("((((a{0}){256}){256}){256}){256}") == "1");
   CHECK(matches("(a{20}){20}", std::string(400, 'a')));
 }
+
+TEST_CASE("named parts are taken out of a label that carries several") {
+  const auto parts = [](std::string_view pattern, std::string_view text) {
+    const auto compiled = SerialPattern::compile(pattern);
+    INFO(pattern);
+    REQUIRE(compiled.has_value());
+    const auto found = compiled->parts_of(text);
+    CHECK(found.has_value() == compiled->matches(text));
+    return found.value_or(SerialPattern::Parts{});
+  };
+  constexpr std::string_view kLabel = "SN:(?<serial>[A-Z0-9-]+);MAC:(?<mac>[0-9A-F:]+)";
+  CHECK(parts(kLabel, "SN:LK1-7;MAC:00:1A").serial == "LK1-7");
+  CHECK(parts(kLabel, "SN:LK1-7;MAC:00:1A").mac == "00:1A");
+  CHECK_FALSE(parts(kLabel, "SN:LK1-7").serial.has_value());
+  // The match may go past a part.
+  CHECK(parts("(?<serial>\\d+)(;(?<mac>.+))?", "12").serial == "12");
+  CHECK_FALSE(parts("(?<serial>\\d+)(;(?<mac>.+))?", "12").mac.has_value());
+  // As much as can be, and the first alternative that fits.
+  CHECK(parts("(?<serial>a*)(?<mac>a*)", "aaa").serial == "aaa");
+  CHECK(parts("(?<serial>a{1,2})(?<mac>.*)", "aaa").mac == "a");
+  CHECK(parts("(x|(?<serial>x))", "x").serial == std::nullopt);
+  CHECK(parts("((?<serial>x)|x)", "x").serial == "x");
+}
+
+TEST_CASE("only the two parts have names, and each one once") {
+  CHECK(SerialPattern::compile("(?<serial>a)")->names_serial());
+  CHECK_FALSE(SerialPattern::compile("(?<serial>a)")->names_mac());
+  CHECK_FALSE(SerialPattern::compile("\\(?<serial>a")->names_serial());
+  CHECK(refused_at("a(?<imei>b)") == "2");
+  CHECK(refused_at("a(?:b)") == "2");
+  CHECK(refused_at("a(?<serial>b") == "2");
+  CHECK(refused_at("(?<serial>b)(?<serial>c)") != "");
+  CHECK(SerialPattern::compile("((?<serial>a)b){2}").has_value());
+}

@@ -83,10 +83,10 @@ TEST_CASE("typing is for products that allow it") {
 TEST_CASE("a label loses its data identifier and gains capitals where the rule says so") {
   SerialRule rule;
   rule.label_prefix = "1S";
-  CHECK(serial_of_label(rule, "1SLk1-7") == "Lk1-7");
-  CHECK(serial_of_label(rule, "Lk1-7") == "Lk1-7");
+  CHECK(read_label(rule, "1SLk1-7", false)->serial == "Lk1-7");
+  CHECK(read_label(rule, "Lk1-7", false)->serial == "Lk1-7");
   rule.upper_case = true;
-  CHECK(serial_of_label(rule, "1S lk1-7") == "LK1-7");
+  CHECK(read_label(rule, "1S lk1-7", false)->serial == "LK1-7");
 }
 
 TEST_CASE("a label that is to equal the device's serial is held against it") {

@@ -43,11 +43,6 @@ TEST_CASE("columns of a table are as wide as their widest cell") {
         "A          Long\n---------  ----\nwide cell  x\n\xC3\xA9          y\n");
 }
 
-TEST_CASE("a yield without units is shown without a share") {
-  const db::YieldRow row{.group = "all"};
-  CHECK(yield_table({&row, 1}).find("no units") != std::string::npos);
-}
-
 TEST_CASE("moments are read with a zone, with an offset, and as days") {
   CHECK(core::to_iso8601(parse_moment("2026-11-21T06:00:00+01:00").value()) == "2026-11-21T05:00:00.000Z");
   CHECK(core::to_iso8601(parse_moment("2026-11-21T06:00Z").value()) == "2026-11-21T06:00:00.000Z");
