@@ -163,7 +163,10 @@ void stand_alone(const ChildPlan& plan) {
   if (::chdir(plan.folder.c_str()) != 0) give_up(plan, "folder");
 }
 
-void confine(const ChildPlan& plan) {
+void confine(ChildPlan& plan) {
+  for (sock_filter& statement : plan.filter) {
+    if (statement.k == kOwnProcess) statement.k = static_cast<std::uint32_t>(::getpid());
+  }
   for (const auto& [resource, limit] : plan.limits) {
     if (::syscall(SYS_prlimit64, 0, resource, &limit, nullptr) != 0) give_up(plan, "limits");
   }
@@ -173,12 +176,11 @@ void confine(const ChildPlan& plan) {
   constexpr unsigned kCloseOnExec = 4;  // the pipe for trouble is needed until then
   constexpr long kCloseRange = 436;
   if (::syscall(kCloseRange, kProgressDescriptor + 1, ~0U, kCloseOnExec) != 0) give_up(plan, "closing descriptors");
-  const sock_fprog program{static_cast<unsigned short>(plan.filter.size()),
-                           const_cast<sock_filter*>(plan.filter.data())};
+  const sock_fprog program{static_cast<unsigned short>(plan.filter.size()), plan.filter.data()};
   if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0) give_up(plan, "system call filter");
 }
 
-[[noreturn]] void become(const ChildPlan& plan) {
+[[noreturn]] void become(ChildPlan& plan) {
   stand_alone(plan);
   confine(plan);
   ::execve(plan.program.c_str(), plan.argv.data(), plan.envp.data());

@@ -131,7 +131,7 @@ constexpr int kDenied[] = {
     SYS_io_uring_register,  // and no way around them
     SYS_kill,
     SYS_tkill,
-    SYS_tgkill,
+
     SYS_rt_sigqueueinfo,
     SYS_rt_tgsigqueueinfo,
     SYS_pidfd_send_signal,
@@ -325,6 +325,11 @@ std::vector<sock_filter> system_call_filter() {
   filter.where_equal(SYS_prlimit64, 4);  // of itself only
   filter.load_argument(0);
   filter.where_equal(0, 1);
+  filter.answer(SECCOMP_RET_ALLOW);
+  filter.answer_error(EPERM);
+  filter.where_equal(SYS_tgkill, 4);  // its own threads only
+  filter.load_argument(0);
+  filter.where_equal(kOwnProcess, 1);
   filter.answer(SECCOMP_RET_ALLOW);
   filter.answer_error(EPERM);
   // The kernel would send signals in its name.

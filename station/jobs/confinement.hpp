@@ -43,6 +43,9 @@ class Ruleset {
   int fd_;
 };
 
+// Stands in the filter for the number of the process that it is put on, which only that process knows.
+inline constexpr std::uint32_t kOwnProcess = 0xFFFFFFF1;
+
 // System calls that a job's process has no use for: sockets, signals to others, ptrace, mounts, modules, keys, BPF,
 // clocks, owners and modes of files ... The setting of process groups is answered with success and not done, so that
 // everything that it starts dies with its group.

@@ -102,6 +102,32 @@ flash_usb_in_training() {
   rm /etc/imprint/slots.d/60-usb.conf
   return "$status"
 }
+job_has() { # number, filter
+  imprint station jobs show "$1" --json >"$work/job.json" && jq -e "$2" "$work/job.json" >/dev/null
+}
+a_job_runs_confined() {
+  local job
+  job=$(imprint station jobs start-inspect recovery "$(jq -r .digest "$work/admitted.json")" --profile winre --json | jq -r .job) &&
+    within 60 job_has "$job" '.state == "done" and .result.verdict == "fail" and (.confinement | startswith("Landlock version"))' && return
+  sed 's/^/       /' "$work/job.json"
+  return 1
+}
+# In the program's place one of ours, which tries what a hostile image would have it do.
+a_job_cannot_read_the_records() {
+  local program=/usr/local/bin/imprint job status=1
+  job=$(jq -r .digest "$work/admitted.json")
+  mv $program $program-itself && install -m 755 tests/vm/curious_job.sh $program
+  job=$($program-itself station jobs start-inspect bcd "$job" --json | jq -r .job)
+  for _ in {1..60}; do
+    $program-itself station jobs show "$job" --json >"$work/job.json"
+    jq -e '.ended != null' "$work/job.json" >/dev/null && status=0 && break
+    sleep 1
+  done
+  mv $program-itself $program
+  [ "$status" -eq 0 ] && jq -e '.result | [.input, .records, .key, .outside, .inside] == ["yes", "no", "no", "no", "yes"]' "$work/job.json" >/dev/null && return
+  sed 's/^/       /' "$work/job.json"
+  return 1
+}
 comes_back_when_killed() {
   local pid
   pid=$(show MainPID)
@@ -214,6 +240,8 @@ fact "the first engineer signs in, and has it admitted" admit
 fact "a reload takes the new product, and the daemon goes on" reload
 fact "a training device passes, and the journal has it by its fields" flash_in_training
 fact "so does one that vhci-hcd made a real USB device of, in a slot of the slot map" flash_usb_in_training
+fact "an inspection runs as a confined process under the unit" a_job_runs_confined
+fact "a program in its place reads its input, and neither records nor key" a_job_cannot_read_the_records
 fact "killed, it is back and answers" comes_back_when_killed
 fact "hung, it is started anew by the watchdog" hung_it_is_started_anew
 fact "a faulty configuration ends it once; mended, it starts" faults_end_it_once

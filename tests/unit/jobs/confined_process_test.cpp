@@ -116,6 +116,13 @@ TEST_CASE("a confined process cannot signal or trace the station") {
   CHECK(place.answer("own-signals", station) == kNotPermitted);
 }
 
+TEST_CASE("a confined process may signal its own threads, as abort does") {
+  const Place place;
+  const auto end = place.run("die", "-");
+  REQUIRE(id_of(end) == "job.process-died");
+  CHECK(end.error().context_value("signal") == "SEGV");
+}
+
 TEST_CASE("a confined process inherits nothing but its pipes, and an environment of its own") {
   const Place place;
   REQUIRE(::setenv("IMPRINT_TEST_SECRET", "x", 1) == 0);
