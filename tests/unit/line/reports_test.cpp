@@ -31,7 +31,7 @@ struct Reported {
   }
   [[nodiscard]] json::object of_file(const reports::Request& request) const {
     const auto file = db::Records::open_read_only(station.folder / "training.db").value();
-    return reports::make_report(*file, request, {.id = "test-1", .now = station.clock.now()}).value();
+    return reports::make_report(*file, request, {.id = "test-1", .now = station.clock.now(), .training = true}).value();
   }
 };
 
@@ -68,7 +68,9 @@ TEST_CASE("an export over the API is the file's own, page by page, in each form"
       if (more)
         for (const auto& [name, value] : said.result.at("next").as_object()) params[name] = value;
     }
-    const auto page = reports::units_page(*file, {}, *reports::parse_units_form(format), "test-1", {}).value();
+    const auto page =
+        reports::units_page(*file, {}, *reports::parse_units_form(format), {.id = "test-1", .training = true}, {})
+            .value();
     CHECK(text == page.text);
     CHECK_FALSE(page.next.has_value());
   }

@@ -176,7 +176,7 @@ TEST_CASE("records of training are marked in every report") {
     const std::string sheet = report_csv(report).value();
     CHECK((sheet.find(",yes\r\n") != std::string::npos || sheet.find(",2\r\n") != std::string::npos));
   }
-  const auto page = units_page(*station.records, {}, UnitsForm::table, "line-3", {}).value();
+  const auto page = units_page(*station.records, {}, UnitsForm::table, {.id = "line-3"}, {}).value();
   CHECK(page.text.find("TRAINING") != std::string::npos);
 }
 
@@ -250,7 +250,7 @@ TEST_CASE("pages of attempts are the whole one after the other, in each form") {
     std::string text;
     std::uint64_t attempts = 0;
     for (std::optional<db::ExportPlace> place = db::ExportPlace{}; place;) {
-      const auto page = units_page(*station.records, {}, form, "line-3", *place).value();
+      const auto page = units_page(*station.records, {}, form, {.id = "line-3"}, *place).value();
       text += page.text;
       attempts += page.attempts;
       place = page.next;
@@ -267,7 +267,7 @@ TEST_CASE("pages of attempts are the whole one after the other, in each form") {
 
 TEST_CASE("an empty page of JSON is an empty list") {
   const records::Station station;
-  const auto page = units_page(*station.records, {}, UnitsForm::json, "line-3", {}).value();
+  const auto page = units_page(*station.records, {}, UnitsForm::json, {.id = "line-3"}, {}).value();
   CHECK(json::parse(page.text).as_array().empty());
   CHECK_FALSE(page.next.has_value());
 }
