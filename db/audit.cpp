@@ -9,7 +9,17 @@ namespace imprint::db {
 namespace {
 
 constexpr const char* kColumns =
-    "SELECT id, at, operator_id, session_id, from_where, action, subject, COALESCE(detail, '') FROM audit ";
+    "SELECT id, at, operator_id, session_id, from_where, action, subject, COALESCE(detail, ''), outcome, "
+    "COALESCE(error_id, ''), begun_id FROM audit ";
+
+constexpr AuditOutcome kOutcomes[] = {AuditOutcome::done, AuditOutcome::begun, AuditOutcome::failed,
+                                      AuditOutcome::refused, AuditOutcome::unknown};
+
+core::Result<AuditOutcome> outcome_of(const std::string& text) {
+  for (const AuditOutcome outcome : kOutcomes)
+    if (to_string(outcome) == text) return outcome;
+  return fail("records.damaged", "an outcome that does not exist").with("actual", text);
+}
 
 core::Result<std::vector<AuditRow>> rows_of(Query& query) {
   std::vector<AuditRow> rows;
@@ -22,6 +32,9 @@ core::Result<std::vector<AuditRow>> rows_of(Query& query) {
     row.entry.action = query.text_at(5);
     row.entry.subject = query.text_at(6);
     row.entry.detail = query.text_at(7);
+    IMPRINT_TRY(row.entry.outcome, outcome_of(query.text_at(8)));
+    row.entry.error_id = query.text_at(9);
+    row.entry.begun = query.number_or_nothing_at(10);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -29,14 +42,32 @@ core::Result<std::vector<AuditRow>> rows_of(Query& query) {
 
 }  // namespace
 
+std::string_view to_string(AuditOutcome outcome) {
+  switch (outcome) {
+    case AuditOutcome::done:
+      return "done";
+    case AuditOutcome::begun:
+      return "begun";
+    case AuditOutcome::failed:
+      return "failed";
+    case AuditOutcome::refused:
+      return "refused";
+    case AuditOutcome::unknown:
+      break;
+  }
+  return "unknown";
+}
+
 core::Result<AuditId> Audit::add(const NewAudit& entry) const {
   IMPRINT_CHECK(check_filled(entry.action, "action"));
+  const bool went_wrong = entry.outcome != AuditOutcome::done && entry.outcome != AuditOutcome::begun;
+  if (went_wrong == entry.error_id.empty()) return fail("records.value-unusable").with("error", entry.error_id);
   Records::Connection& connection = records_.connection();
   return connection.write<AuditId>([&](SQLite::Database& database) -> core::Result<AuditId> {
     IMPRINT_CHECK(check_json(database, entry.detail, true));
     Query(database,
-          "INSERT INTO audit (at, operator_id, session_id, from_where, action, subject, detail) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?)")
+          "INSERT INTO audit (at, operator_id, session_id, from_where, action, subject, detail, outcome, "
+          "error_id, begun_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         .text(connection.now())
         .number_or_null(entry.by.operator_id)
         .number_or_null(entry.by.session)
@@ -44,6 +75,9 @@ core::Result<AuditId> Audit::add(const NewAudit& entry) const {
         .text(entry.action)
         .text(entry.subject)
         .text_or_null(entry.detail)
+        .text(to_string(entry.outcome))
+        .text_or_null(entry.error_id)
+        .number_or_null(entry.begun)
         .run();
     return database.getLastInsertRowid();
   });

@@ -5,6 +5,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -51,6 +52,9 @@ class ChainWriter {
   ChainWriter& operator=(const ChainWriter&) = delete;
 
   void forget() { added_.clear(); }
+  // What was added after the first `count` was taken back: their numbers may be given again.
+  void forget_after(std::size_t count) { added_.resize(std::min(count, added_.size())); }
+  [[nodiscard]] std::size_t added() const { return added_.size(); }
   // Enters what was added since, in the order in which it was. Throws SQLite::Exception.
   void enter();
 

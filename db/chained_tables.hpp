@@ -10,7 +10,7 @@
 namespace imprint::db {
 
 // The first eight are those of schema 1, whose rows from before the chain are entered together.
-inline constexpr std::array<std::string_view, 35> kChainedTables = {
+inline constexpr std::array<std::string_view, 37> kChainedTables = {
     "products",
     "images",
     "units",
@@ -46,6 +46,8 @@ inline constexpr std::array<std::string_view, 35> kChainedTables = {
     "exported_heads",
     "work_order_closings",
     "waiver_revocations",
+    "jobs",
+    "job_ends",
 };
 inline constexpr std::span<const std::string_view> kTablesBeforeChain = std::span(kChainedTables).first(8);
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "db/iso_time.hpp"
+#include "db/together.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 
@@ -87,6 +88,7 @@ void Records::Connection::leave_transaction() {
 
 bool Records::Connection::empty_log() noexcept {
   const std::lock_guard guard(mutex);
+  if (depth > 0) return false;
   try {
     leave_transaction();
     SQLite::Statement checkpoint(*database, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -109,6 +111,10 @@ void Records::Connection::take_back() noexcept {
   } catch (const SQLite::Exception&) {  // NOLINT(bugprone-empty-catch): see below
     // The disk is gone; the caller has the first error.
   }
+}
+
+core::Status together(const Records& records, const std::function<core::Status()>& work) {
+  return records.connection().write<void>([&](SQLite::Database& /*database*/) { return work(); });
 }
 
 core::Status check_there(SQLite::Database& database, const char* table, std::int64_t row) {

@@ -78,34 +78,45 @@ struct Records::Connection {
   std::optional<SQLite::Database> database;
   std::optional<ChainWriter> chain;  // of a connection that writes
   RecordsOptions options;
-  std::mutex mutex;
+  std::recursive_mutex mutex;         // a call within another's transaction is of the same thread
+  unsigned depth = 0;                 // of transactions within each other
+  std::optional<core::Error> doomed;  // SQLite gave the outermost one up: nothing of it may be kept any more
 
-  // Runs `work` in one transaction, which is kept only when `work` succeeded and the disk has it.
+  // Runs `work` in one transaction, which is kept only when `work` succeeded and the disk has it. Within another's
+  // `work` it is a part of that transaction: gone when it fails, and kept only if all of it is.
   template <class T>
   [[nodiscard]] core::Result<T> write(const std::function<core::Result<T>(SQLite::Database&)>& work) {
     const std::lock_guard guard(mutex);
     if (clock == nullptr) return core::fail("io.permission", "the records are open for reading only");
+    if (depth > 0) return write_within<T>(work);
+    doomed.reset();
     try {
       leave_transaction();
       chain->forget();
       SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-      core::Result<T> result = work(*database);
-      if (result) {
+      core::Result<T> result = [&] {
+        const Deeper deeper(depth);
+        return work(*database);
+      }();
+      if (result && !doomed) {
         chain->enter();
         transaction.commit();
       }
-      return result;
+      if (!doomed) return result;
     } catch (const SQLite::Exception& exception) {
       auto failure = failure_of(exception, "records.write-failed", path);
       take_back();
       return failure;
     }
+    take_back();
+    return std::unexpected(*doomed);
   }
 
   // Runs `work` on one state of the file, whatever a writer does meanwhile.
   template <class T>
   [[nodiscard]] core::Result<T> read(const std::function<core::Result<T>(SQLite::Database&)>& work) {
     const std::lock_guard guard(mutex);
+    if (depth > 0) return read_within<T>(work);
     try {
       leave_transaction();
       const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
@@ -120,6 +131,58 @@ struct Records::Connection {
   [[nodiscard]] bool empty_log() noexcept;
   void leave_transaction();
   void take_back() noexcept;
+
+ private:
+  class Deeper {
+   public:
+    explicit Deeper(unsigned& depth) : depth_(depth) { ++depth_; }
+    ~Deeper() { --depth_; }
+    Deeper(const Deeper&) = delete;
+    Deeper& operator=(const Deeper&) = delete;
+
+   private:
+    unsigned& depth_;
+  };
+
+  // SQLite takes a whole transaction back when the disk is full or fails, and would from then on commit each statement
+  // by itself: whatever it throws in here dooms the outermost transaction.
+  template <class T>
+  [[nodiscard]] core::Result<T> write_within(const std::function<core::Result<T>(SQLite::Database&)>& work) {
+    if (doomed) return std::unexpected(*doomed);
+    const std::string name = "part_" + std::to_string(depth);
+    const std::size_t before = chain->added();
+    try {
+      database->exec("SAVEPOINT " + name);
+      core::Result<T> result = [&] {
+        const Deeper deeper(depth);
+        return work(*database);
+      }();
+      if (doomed) return std::unexpected(*doomed);
+      if (!result) {
+        database->exec("ROLLBACK TO " + name);
+        chain->forget_after(before);
+      }
+      database->exec("RELEASE " + name);
+      return result;
+    } catch (const SQLite::Exception& exception) {
+      doomed = core::Error(failure_of(exception, "records.write-failed", path).error());
+    } catch (...) {
+      doomed = core::fail("io.out-of-memory").error();
+      throw;
+    }
+    return std::unexpected(*doomed);
+  }
+
+  template <class T>
+  [[nodiscard]] core::Result<T> read_within(const std::function<core::Result<T>(SQLite::Database&)>& work) {
+    if (doomed) return std::unexpected(*doomed);
+    try {
+      return work(*database);
+    } catch (const SQLite::Exception& exception) {
+      doomed = core::Error(failure_of(exception, "records.read-failed", path).error());
+    }
+    return std::unexpected(*doomed);
+  }
 };
 
 // `records.unknown` unless the table has a row of that number.

@@ -139,8 +139,12 @@ core::Status People::erase(OperatorId person_id, const std::string& reason, cons
     }
     return {};
   }));
-  // The log still holds the pages as they were before.
-  if (connection.empty_log()) return {};
+  return connection.depth > 0 ? core::Status{} : finish_erasure(person_id);
+}
+
+// The log still holds the pages as they were before.
+core::Status People::finish_erasure(OperatorId person_id) const {
+  if (records_.connection().empty_log()) return {};
   return fail("records.erase-pending").with("operator", person_id);
 }
 

@@ -43,8 +43,10 @@ class People {
                                         const Actor& by) const;
   // Name, badge and hashes are overwritten in the file and gone from its log; the number and its rows stay, disabled.
   // Backups made before still hold them. `records.unknown`; `records.erase-pending` when a reader keeps the log from
-  // being emptied: the rows are gone then, and a later call or the next start empties it.
+  // being emptied: the rows are gone then, and a later call or the next start empties it. Within together() the log
+  // is left to finish_erasure(), to be called behind it.
   [[nodiscard]] core::Status erase(OperatorId person, const std::string& reason, const Actor& by) const;
+  [[nodiscard]] core::Status finish_erasure(OperatorId person) const;  // `records.erase-pending`
 
   // `records.unknown`.
   [[nodiscard]] core::Result<Person> get(OperatorId person) const;

@@ -300,6 +300,13 @@ core::Result<std::uint64_t> Records::close_interrupted() {
         "WHERE NOT EXISTS (SELECT 1 FROM disarmings d WHERE d.arming_id = a.id) ORDER BY a.id")
         .text(now)
         .run();
+    Query(database,
+          "INSERT INTO audit (at, operator_id, session_id, from_where, action, subject, outcome, error_id, begun_id) "
+          "SELECT ?, b.operator_id, b.session_id, b.from_where, b.action, b.subject, 'unknown', ?, b.id FROM audit b "
+          "WHERE b.outcome = 'begun' AND NOT EXISTS (SELECT 1 FROM audit e WHERE e.begun_id = b.id) ORDER BY b.id")
+        .text(now)
+        .text(row.id)
+        .run();
     return open.size();
   });
 }

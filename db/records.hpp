@@ -174,8 +174,8 @@ class Records {
   [[nodiscard]] core::Status add_findings(AttemptId attempt, std::span<const FindingRow> findings);
   // Once for an attempt (`records.attempt-closed`). A pass needs a proof and a unit (`records.pass-unproven`).
   [[nodiscard]] core::Status close_attempt(AttemptId attempt, const AttemptClose& close);
-  // Ends what a crash left open: attempts as interrupted, sessions as closed, what was armed as disarmed. How many
-  // attempts there were.
+  // Ends what a crash left open: attempts as interrupted, sessions as closed, what was armed as disarmed, changes
+  // beyond the records that were begun as unknown. How many attempts there were.
   [[nodiscard]] core::Result<std::uint64_t> close_interrupted();
 
   // In the order in which they were opened, whatever the clock said; with `newest` only so many, those opened last.

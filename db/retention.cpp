@@ -98,7 +98,10 @@ void choose(SQLite::Database& database, const RetentionPolicy& policy) {
   doom("SELECT 'units', id FROM old_units");
   const std::string before = core::to_iso8601(policy.before);
   if (policy.audit) {
-    doom("SELECT 'audit', id FROM audit WHERE at < '" + before + "' AND id < (SELECT MAX(id) FROM audit)");
+    // One without its end stays: what became of it is still to be found out.
+    doom("SELECT 'audit', id FROM audit a WHERE at < '" + before +
+         "' AND id < (SELECT MAX(id) FROM audit) AND (outcome <> 'begun' OR EXISTS (SELECT 1 FROM audit e WHERE "
+         "e.begun_id = a.id))");
   }
   if (policy.outbox) {
     // The newest delivery says how far delivery has come.

@@ -142,9 +142,16 @@ CREATE TABLE audit (
   from_where TEXT NOT NULL,
   action TEXT NOT NULL CHECK (action <> ''),
   subject TEXT NOT NULL,
-  detail TEXT CHECK (detail IS NULL OR json_valid(detail))
+  detail TEXT CHECK (detail IS NULL OR json_valid(detail)),
+  outcome TEXT NOT NULL CHECK (outcome IN ('done', 'begun', 'failed', 'refused', 'unknown')),
+  error_id TEXT CHECK (error_id <> ''),
+  begun_id INTEGER,
+  CHECK ((outcome IN ('failed', 'refused', 'unknown')) = (error_id IS NOT NULL)),
+  CHECK (begun_id IS NULL OR outcome IN ('done', 'failed', 'unknown'))
 ) STRICT;
 CREATE INDEX audit_by_time ON audit (at);
+CREATE UNIQUE INDEX audit_ends ON audit (begun_id) WHERE begun_id IS NOT NULL;
+CREATE INDEX audit_begun ON audit (id) WHERE outcome = 'begun';
 
 CREATE TABLE corrections (
   id INTEGER PRIMARY KEY,
@@ -257,6 +264,32 @@ CREATE TABLE outbox_deliveries (
   outbox_id INTEGER PRIMARY KEY REFERENCES outbox (id),
   receipt TEXT NOT NULL,
   delivered_at TEXT NOT NULL CHECK (delivered_at {0})
+) STRICT;
+)sql";
+
+constexpr const char* kJobs = R"sql(
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL CHECK (kind IN ('flash', 'inspect', 'build')),
+  title TEXT NOT NULL CHECK (title <> ''),
+  parameters TEXT NOT NULL CHECK (json_valid(parameters)),
+  asked_at TEXT NOT NULL CHECK (asked_at {0}),
+  operator_id INTEGER REFERENCES operators (id),
+  session_id INTEGER REFERENCES sessions (id)
+) STRICT;
+
+CREATE TABLE job_ends (
+  job_id INTEGER PRIMARY KEY REFERENCES jobs (id),
+  verdict TEXT NOT NULL CHECK (verdict IN ('done', 'failed', 'cancelled', 'interrupted')),
+  started_at TEXT CHECK (started_at {0}),
+  result_digest TEXT CHECK (result_digest <> ''),
+  error_id TEXT CHECK (error_id <> ''),
+  detail TEXT,
+  confinement TEXT CHECK (confinement <> ''),
+  ended_at TEXT NOT NULL CHECK (ended_at {0}),
+  operator_id INTEGER REFERENCES operators (id),
+  session_id INTEGER REFERENCES sessions (id),
+  CHECK (verdict <> 'done' OR (started_at IS NOT NULL AND error_id IS NULL))
 ) STRICT;
 )sql";
 
@@ -391,22 +424,24 @@ BEGIN SELECT RAISE(ABORT, 'records are only ever added: {0} cannot be deleted');
 
 std::string migration_2() {
   std::string sql;
-  for (const char* part : {kPeople, kOrders, kRulings, kUnits, kChain}) {
+  for (const char* part : {kPeople, kOrders, kRulings, kUnits, kJobs, kChain}) {
     sql += fmt::format(fmt::runtime(part), R"(GLOB '????-??-??T??:??:??.???Z')");
   }
   sql += kColumns;
   sql += count_tables();
   sql += count_again();
   sql += count_triggers();
-  for (const std::string_view table : {"operators", "operator_changes", "sessions", "work_order_changes", "armings",
-                                       "image_admissions", "audit", "corrections", "waivers", "quarantines",
-                                       "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox"}) {
+  for (const std::string_view table :
+       {"operators", "operator_changes", "sessions", "work_order_changes", "armings", "image_admissions", "corrections",
+        "waivers", "quarantines", "exported_heads", "retentions", "retired_ranges", "serial_ranges", "outbox", "jobs"}) {
     sql += append_only(table, "id = NEW.id");
   }
+  sql += append_only("audit", "id = NEW.id OR begun_id = NEW.begun_id");
   sql += append_only("session_closings", "session_id = NEW.session_id");
   sql += append_only("work_orders", "id = NEW.id OR number = NEW.number");
   sql += append_only("work_order_closings", "work_order_id = NEW.work_order_id");
   sql += append_only("slots", "id = NEW.id OR (map_digest = NEW.map_digest AND name = NEW.name)");
+  sql += append_only("job_ends", "job_id = NEW.job_id");
   sql += append_only("disarmings", "arming_id = NEW.arming_id");
   sql += append_only("waiver_revocations", "waiver_id = NEW.waiver_id");
   sql += append_only("quarantine_liftings", "quarantine_id = NEW.quarantine_id");

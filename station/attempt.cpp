@@ -15,6 +15,7 @@
 #include "flash/engine/pace.hpp"
 #include "flash/engine/phase_limit.hpp"
 #include "station/errors.hpp"
+#include "station/recorded_end.hpp"
 #include "station/stoppable_source.hpp"
 #include "station/version.hpp"
 
@@ -445,8 +446,8 @@ class AttemptRun {
       close.error_class = core::to_string(status.error().row().fault);
       close.detail = status.error().message();
     }
-    auto closed = context_.records.close_attempt(*result_.id, close);
-    if (!closed) closed = context_.records.close_attempt(*result_.id, close);  // a disk that was busy for a moment
+    auto closed = record_end(context_.records, *result_.id, close,
+                             [this](const core::Error& why) { return observer_.on_unrecorded(why); });
     is_closed_ = closed.has_value();
     if (closed) return;
     if (!result_.error) result_.error = closed.error();

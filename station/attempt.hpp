@@ -81,6 +81,8 @@ class AttemptObserver {
   // The work is done, and it was done with one device throughout: if that is the one that the bus still holds at the
   // port, it is nobody new, however often it left and came back meanwhile.
   virtual void on_work_done() = 0;
+  // The end cannot be written into the records. Returns when it is to be tried again; false: no more, the station ends.
+  virtual bool on_unrecorded(const core::Error& /*why*/) { return false; }
   // The PASS is in the records; what the recipe wants done with the device afterwards comes now.
   virtual void on_passed() = 0;
 };

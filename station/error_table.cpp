@@ -20,6 +20,7 @@
 #include "station/config/errors.hpp"
 #include "station/errors.hpp"
 #include "station/images/errors.hpp"
+#include "station/jobs/errors.hpp"
 #include "station/line/errors.hpp"
 #include "station/people/errors.hpp"
 #include "station/service/errors.hpp"
@@ -48,6 +49,7 @@ std::vector<core::ErrorRow> all_error_rows() {
   add(api::kErrorRows);
   add(config::kErrorRows);
   add(images::kErrorRows);
+  add(jobs::kErrorRows);
   add(line::kErrorRows);
   add(people::kErrorRows);
   add(service::kErrorRows);

@@ -17,6 +17,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      "Set the device aside; it cannot be told apart from others.", core::FaultClass::unit},
     {"station.training-only", "Virtual devices are for training, and this station is in production",
      "Start the station as training, with records of its own.", core::FaultClass::operator_},
+    {"station.real-device", "The station is for training, and takes simulated devices only",
+     "Take the device out, or put a simulated one in its place (imprint virtual-device).", core::FaultClass::operator_},
     {"station.records-mixed", "Records of training and of production do not go into one file",
      "Give training records of their own.", core::FaultClass::operator_},
     {"station.daemon-runs", "The station's daemon runs here, and owns USB and the records",

@@ -84,7 +84,10 @@ class Session::Slot final : public AttemptObserver {
     if (waiting_ && !running_ && session_.config_.rules != nullptr) session_.config_.rules->left(config_.name);
     waiting_.reset();
     closed_ = true;
-    if (and_cancel) attempt_stop_.request_stop();
+    if (!and_cancel) return;
+    ending_ = true;
+    attempt_stop_.request_stop();
+    changed_.notify_all();
   }
 
   [[nodiscard]] bool cancel() {
@@ -145,6 +148,23 @@ class Session::Slot final : public AttemptObserver {
     departed_.reset();
   }
 
+  // The slot is not free meanwhile: whoever comes is begun with once the end of this one is in the records.
+  bool on_unrecorded(const core::Error& why) override {
+    std::unique_lock lock(mutex_);
+    if (ending_) return false;
+    status_.phase = SlotPhase::record;
+    status_.done = status_.due = 0;
+    status_.left.reset();
+    status_.error_id = why.id();
+    status_.message = std::string(why.row().text) + ". " + std::string(why.row().remedy);
+    tell();
+    changed_.wait_for(lock, kRecordAgain, [this] { return ending_; });
+    if (ending_) return false;
+    status_.error_id.clear();
+    status_.message.clear();
+    return true;
+  }
+
   void on_passed() override {
     const std::scoped_lock lock(mutex_);
     latched_ = true;
@@ -153,6 +173,7 @@ class Session::Slot final : public AttemptObserver {
  private:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kTellEvery{250};
+  static constexpr std::chrono::milliseconds kRecordAgain{500};
 
   // From the rest of this phase and the read-back behind it, at the rate of now.
   [[nodiscard]] std::optional<std::chrono::seconds> time_left() const {
@@ -166,6 +187,7 @@ class Session::Slot final : public AttemptObserver {
   void work(const std::stop_token& stop) {
     const std::stop_callback wake(stop, [this] {
       const std::scoped_lock lock(mutex_);
+      ending_ = true;
       attempt_stop_.request_stop();
       changed_.notify_all();
     });
@@ -247,6 +269,7 @@ class Session::Slot final : public AttemptObserver {
   std::optional<devices::PortPath> waiting_;  // where a device stands that no attempt was made with
   bool running_ = false;                      // an attempt
   bool closed_ = false;                       // no device is taken any more
+  bool ending_ = false;                       // of the session
   bool latched_ = false;
   bool came_back_ = false;  // after its PASS, from a reboot; departed_ still says when it left
   std::optional<Clock::time_point> departed_;

@@ -20,6 +20,8 @@ std::string_view to_string(SlotPhase phase) {
       return "read back";
     case SlotPhase::inspect:
       return "inspect";
+    case SlotPhase::record:
+      return "record";
     case SlotPhase::finish:
       return "finish";
     case SlotPhase::done:

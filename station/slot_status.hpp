@@ -14,8 +14,9 @@
 namespace imprint::station {
 
 // claim: whose unit it is, for which it may wait for a scan.
+// record: all is done, and the records do not take the end of it yet; what it came to is not told before they have it.
 // latched: a device came back sooner than a reboot takes after a PASS; it is not looked at until it is taken out.
-enum class SlotPhase { empty, identify, claim, admit, write, read_back, inspect, finish, done, latched };
+enum class SlotPhase { empty, identify, claim, admit, write, read_back, inspect, record, finish, done, latched };
 [[nodiscard]] std::string_view to_string(SlotPhase phase);
 
 struct SlotStatus {

@@ -218,6 +218,11 @@ std::unique_ptr<devices::BusSubscription> VirtualBus::subscribe(BusObserver& obs
 
 std::vector<PortPath> VirtualBus::occupied() const { return ports_->occupied(); }
 
+std::optional<devices::UsbIdentity> VirtualBus::identify(const PortPath& port) const {
+  const auto cable = ports_->find(port);
+  return cable ? std::optional(cable->device()->usb_identity()) : std::nullopt;
+}
+
 bool VirtualBus::is_held(const PortPath& port) const { return ports_->is_held(port); }
 
 core::Result<std::unique_ptr<engine::Target>> VirtualBus::open(const PortPath& port) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "devices/protocol/device_bus.hpp"
 #include "devices/protocol/transport_tap.hpp"
@@ -27,6 +28,8 @@ class VirtualBus final : public devices::DeviceBus {
   // again as soon as the device has broken its connection: the same device, each time, or another one, once.
   [[nodiscard]] core::Status plug(const devices::PortPath& port, std::shared_ptr<VirtualDevice> device,
                                   std::shared_ptr<VirtualDevice> comes_back = nullptr);
+  // What the device there says that it is; nothing when the port is empty.
+  [[nodiscard]] std::optional<devices::UsbIdentity> identify(const devices::PortPath& port) const;
   // `device.not-present` when the port is empty.
   [[nodiscard]] core::Status unplug(const devices::PortPath& port);
 

@@ -156,6 +156,20 @@ std::string Params::text_or(std::string_view name, std::string_view otherwise) {
   return std::string(value->get_string());
 }
 
+std::vector<std::string> Params::texts_or_none(std::string_view name) {
+  const json::value* value = find(name);
+  if (value == nullptr) return {};
+  std::vector<std::string> texts;
+  if (value->is_array())
+    for (const json::value& one : value->get_array())
+      if (one.is_string()) texts.emplace_back(one.get_string());
+  if (!value->is_array() || texts.size() != value->get_array().size() || texts.size() > kMostTexts) {
+    trouble(name, "it is no list of strings, or one of too many");
+    return {};
+  }
+  return texts;
+}
+
 std::int64_t Params::number(std::string_view name, std::int64_t least, std::int64_t most) {
   if (object_.contains(name)) return number_or(name, least, least, most);
   trouble(name, "it is missing");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "flash/core/result.hpp"
 
@@ -58,10 +59,12 @@ struct Incoming {
 // kept, so that a method may ask for all of them and look once. One thread.
 class Params {
  public:
+  static constexpr std::size_t kMostTexts = 256;
   explicit Params(const json::object& object) : object_(object) {}
 
   [[nodiscard]] std::string text(std::string_view name);  // required; "" in trouble
   [[nodiscard]] std::string text_or(std::string_view name, std::string_view otherwise);
+  [[nodiscard]] std::vector<std::string> texts_or_none(std::string_view name);
   [[nodiscard]] std::int64_t number(std::string_view name, std::int64_t least, std::int64_t most);  // required
   [[nodiscard]] std::int64_t number_or(std::string_view name, std::int64_t otherwise, std::int64_t least,
                                        std::int64_t most);

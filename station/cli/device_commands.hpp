@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "station/cli/console.hpp"
+#include "station/cli/station_client.hpp"
 
 namespace imprint::station::cli {
 
@@ -19,7 +20,9 @@ namespace imprint::station::cli {
 inline constexpr const char* kLearnedSlots = "/etc/imprint/slots.d/learned.conf";
 
 struct DevicesOptions {
+  std::filesystem::path socket = kUsualSocket;  // of the station, which is asked where it runs
   std::vector<std::filesystem::path> slot_folders = default_slot_folders();
+  bool own_slots = false;          // slot_folders were named: the station that runs has others
   std::optional<std::string> why;  // a port
   bool udev_rules = false;
   std::optional<std::filesystem::path> learn;  // the file to write or to add to
@@ -69,5 +72,22 @@ struct VirtualDeviceOptions {
   std::optional<std::filesystem::path> storage;  // the folder for temporary files unless given
 };
 ExitStatus serve_virtual_devices(const VirtualDeviceOptions& options);
+
+// Into a slot of a station for training that runs, and out again. What is not given is as the armed image needs it.
+struct PlugOptions {
+  StationOptions station;
+  std::string slot;
+  std::uint64_t number = 1;
+  std::optional<std::string> protocol;
+  std::optional<std::string> serial;
+  std::optional<std::string> platform_id;
+  std::optional<std::uint64_t> disk_bytes;
+  std::optional<std::uint32_t> sector_size;
+  std::optional<std::uint64_t> bytes_per_second;
+  std::optional<std::uint32_t> latency_ms;
+  std::vector<std::string> faults;
+};
+ExitStatus plug_virtual_device(const PlugOptions& options);
+ExitStatus unplug_virtual_device(const PlugOptions& options);
 
 }  // namespace imprint::station::cli

@@ -17,7 +17,9 @@ constexpr const char* kSlotsHelp =
 void add_devices(CLI::App& app, Chosen& chosen) {
   auto options = std::make_shared<DevicesOptions>();
   CLI::App* command = app.add_subcommand("devices", "What is plugged in where, how fast, and in which slot");
-  command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  auto* slots = command->add_option("--slots", options->slot_folders, kSlotsHelp);
+  command->add_option("--socket", options->socket, "The station's socket: where it runs, it is asked")
+      ->capture_default_str();
   auto* why = command->add_option("--why", options->why, "Why the device at this port (1-2.4) cannot be used");
   auto* rules = command->add_flag("--udev-rules", options->udev_rules, "Print the udev rules for the slots' ports");
   auto* learn = command
@@ -31,7 +33,10 @@ void add_devices(CLI::App& app, Chosen& chosen) {
   why->excludes(rules)->excludes(learn);
   rules->excludes(learn);
   learn->excludes(json);
-  command->callback([&chosen, options] { chosen = [options] { return list_devices(*options); }; });
+  command->callback([&chosen, options, slots] {
+    options->own_slots = slots->count() > 0;
+    chosen = [options] { return list_devices(*options); };
+  });
 }
 
 void add_flash(CLI::App& app, Chosen& chosen) {
@@ -76,9 +81,41 @@ void add_replay(CLI::App& app, Chosen& chosen) {
   command->callback([&chosen, options] { chosen = [options] { return replay_recording(*options); }; });
 }
 
+void add_slot_of_station(CLI::App* command, PlugOptions& options) {
+  command->add_option("SLOT", options.slot, "The slot's name")->required();
+  command->add_option("--socket", options.station.socket, "The station's socket")->capture_default_str();
+  command->add_flag("--json", options.station.json, "One JSON object");
+}
+
+void add_plug(CLI::App& group, Chosen& chosen) {
+  auto options = std::make_shared<PlugOptions>();
+  CLI::App* plug = group.add_subcommand("plug", "Put a simulated device into a slot of a training station that runs");
+  add_slot_of_station(plug, *options);
+  plug->add_option("--number", options->number,
+                   "Which device: the same number is the same one, with its serial and what its disk holds")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
+  plug->add_option("--serial", options->serial, "Its serial, a GUID; by its number unless told");
+  plug->add_option("--protocol", options->protocol, "simple-io (unless told) or ufp")
+      ->check(CLI::IsMember({"simple-io", "ufp"}));
+  plug->add_option("--platform", options->platform_id, "Platform id; the armed image's unless told");
+  plug->add_option("--disk-size", options->disk_bytes, "Bytes of its disk; as the armed image needs unless told");
+  plug->add_option("--sector-size", options->sector_size, "512 or 4096; the armed image's unless told")
+      ->check(CLI::IsMember({512, 4096}));
+  plug->add_option("--fault", options->faults, training::kFaultHelp);
+  plug->add_option("--rate", options->bytes_per_second, "Bytes a second of its link; as fast as it goes unless told");
+  plug->add_option("--latency", options->latency_ms, "Milliseconds of each transfer")->check(CLI::Range(0, 60000));
+  plug->callback([&chosen, options] { chosen = [options] { return plug_virtual_device(*options); }; });
+  auto out = std::make_shared<PlugOptions>();
+  CLI::App* unplug = group.add_subcommand("unplug", "Take it out again");
+  add_slot_of_station(unplug, *out);
+  unplug->callback([&chosen, out] { chosen = [out] { return unplug_virtual_device(*out); }; });
+}
+
 void add_virtual_device(CLI::App& app, Chosen& chosen) {
   CLI::App* group = app.add_subcommand("virtual-device", "Simulated devices for training and tests");
   group->require_subcommand(1);
+  add_plug(*group, chosen);
   auto options = std::make_shared<VirtualDeviceOptions>();
   CLI::App* serve = group->add_subcommand("serve", "Offer simulated devices over USB/IP until Ctrl-C");
   serve->add_option("--protocol", options->protocol, "simple-io or ufp")

@@ -6,16 +6,16 @@
 #include <boost/json.hpp>
 
 #include "devices/protocol/port_path.hpp"
-#include "devices/usb/port_diagnosis.hpp"
 #include "devices/usb/slot_rules.hpp"
-#include "devices/usb/usb_topology.hpp"
 #include "flash/core/text.hpp"
+#include "station/api/errors.hpp"
 #include "station/cli/device_commands.hpp"
-#include "station/cli/device_list.hpp"
 #include "station/cli/learn_slots.hpp"
+#include "station/cli/station_client.hpp"
 #include "station/cli/stop_on_signal.hpp"
 #include "station/cli/tables.hpp"
 #include "station/errors.hpp"
+#include "station/ports/port_view.hpp"
 #include "station/slot_map.hpp"
 
 namespace imprint::station::cli {
@@ -23,122 +23,112 @@ namespace {
 
 namespace json = boost::json;
 namespace fs = std::filesystem;
-using usb::PortDiagnosis;
-using usb::TopologyNode;
 
-std::string speed_text(std::uint32_t kbits) {
-  if (kbits == 0) return "?";
-  if (kbits % 1'000'000 == 0) return fmt::format("{} Gbit/s", kbits / 1'000'000);
-  return fmt::format("{:g} Mbit/s", kbits / 1000.0);
+std::string text_at(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? core::printable(value->get_string()) : std::string();
 }
 
-json::value text_or_null(const std::string& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
-
-json::object to_json(const PortRow& row) {
-  json::object out{{"port", row.port.text}, {"state", std::string(to_string(row.state))}};
-  out["slot"] = row.slot ? json::value(row.slot->name) : json::value(nullptr);
-  if (row.node != nullptr && row.node->kind != TopologyNode::Kind::empty) {
-    const TopologyNode& node = *row.node;
-    out["vendor_id"] = fmt::format("{:04x}", node.identity.vendor_id);
-    out["product_id"] = fmt::format("{:04x}", node.identity.product_id);
-    out["product"] = node.identity.product;
-    out["serial"] = node.identity.serial;
-    out["protocol"] = text_or_null(row.protocol);
-    out["speed_mbit_s"] = node.speed_now / 1000.0;
-    out["possible_mbit_s"] = std::min(node.device_speed, node.port_speed) / 1000.0;
-    out["slower_than_possible"] = usb::is_slower_than_possible(node);
-    out["simulated"] = node.is_simulated;
-    out["disks"] = json::value_from(node.disks);
-  }
-  out["error"] = text_or_null(row.error_id);
-  out["reason"] = row.reason;
-  out["remedy"] = row.remedy;
-  return out;
+bool flag_at(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_bool() && value->get_bool();
 }
 
-std::vector<std::string> to_cells(const PortRow& row) {
-  const bool is_there = row.node != nullptr && row.node->kind != TopologyNode::Kind::empty;
-  std::string state(to_string(row.state));
-  if (is_there && row.node->is_simulated) state += ", SIMULATED";
-  std::string device = is_there ? row.node->identity.product : std::string();
-  if (!row.reason.empty()) device += (device.empty() ? "" : ": ") + row.reason;
-  return {row.slot ? row.slot->name : "-",
-          row.port.text,
-          row.protocol.empty() ? "-" : row.protocol,
-          is_there ? speed_text(row.node->speed_now) : "-",
-          std::move(state),
-          core::printable(device)};
+std::string speed_text(const json::object& row) {
+  const json::value* value = row.if_contains("speed_mbit_s");
+  if (value == nullptr) return "-";
+  boost::system::error_code error;
+  const double mbits = value->to_number<double>(error);
+  if (error || mbits <= 0) return "?";
+  if (mbits >= 1000 && static_cast<std::uint64_t>(mbits) % 1000 == 0) return fmt::format("{} Gbit/s", mbits / 1000);
+  return fmt::format("{:g} Mbit/s", mbits);
 }
 
-ExitStatus print_rows(const std::vector<PortRow>& rows, bool as_json) {
+std::vector<std::string> to_cells(const json::object& row) {
+  std::string state = text_at(row, "state");
+  if (flag_at(row, "simulated")) state += ", SIMULATED";
+  std::string device = text_at(row, "product");
+  const std::string reason = text_at(row, "reason");
+  if (!reason.empty()) device += (device.empty() ? "" : ": ") + reason;
+  const std::string slot = text_at(row, "slot");
+  const std::string protocol = text_at(row, "protocol");
+  return {slot.empty() ? "-" : slot, text_at(row, "port"), protocol.empty() ? "-" : protocol,
+          speed_text(row),           std::move(state),     std::move(device)};
+}
+
+// A device is there wherever its ids are; hubs are not listed.
+bool holds_a_device(const json::value& row) { return row.is_object() && row.get_object().contains("vendor_id"); }
+
+ExitStatus print_list(const json::object& answer, bool as_json) {
+  const json::value* devices = answer.if_contains("devices");
+  const json::array rows = devices != nullptr && devices->is_array() ? devices->get_array() : json::array();
+  const bool any = std::ranges::any_of(rows, holds_a_device);
   if (as_json) {
-    json::array list;
-    for (const PortRow& row : rows) list.push_back(to_json(row));
-    print_line(json::serialize(json::object{{"devices", std::move(list)}}));
-  } else {
-    std::vector<std::vector<std::string>> cells;
-    cells.reserve(rows.size());
-    for (const PortRow& row : rows) cells.push_back(to_cells(row));
-    if (!cells.empty()) print(format_table({"Slot", "Port", "Protocol", "Speed", "State", "Device"}, cells));
+    print_line(json::serialize(answer));
+    return any ? ExitStatus::good : ExitStatus::nothing;
   }
-  if (std::ranges::any_of(rows, holds_a_device)) return ExitStatus::good;
-  if (!as_json) print_line("No USB device is plugged in.");
+  std::vector<std::vector<std::string>> cells;
+  for (const json::value& row : rows)
+    if (row.is_object()) cells.push_back(to_cells(row.get_object()));
+  if (!cells.empty()) print(format_table({"Slot", "Port", "Protocol", "Speed", "State", "Device"}, cells));
+  if (any) return ExitStatus::good;
+  print_line("No USB device is plugged in.");
   return ExitStatus::nothing;
 }
 
-// Of a port that is no slot: the station does nothing there, whatever else is to be said of the device.
-void add_unlisted(PortDiagnosis& why) {
-  using Problem = PortDiagnosis::Problem;
-  why.explanation = "No slot file names this port, so the station leaves it alone. " + why.explanation;
-  if (why.problem == Problem::hub) return;  // what to do is about its ports
-  std::string remedy = fmt::format(
-      "Nothing, unless it is to be a slot: then add the line NAME = {}{} to a slot file, or run imprint devices "
-      "--learn.",
-      why.port.text, why.is_disk ? " disk" : "");
-  // What belongs elsewhere need not go: it is somebody's keyboard.
-  if (!why.remedy.empty() && why.problem != Problem::refused) remedy += " " + why.remedy;
-  why.remedy = std::move(remedy);
-}
-
-ExitStatus print_diagnosis(const PortDiagnosis& why, const std::optional<SlotOfPort>& slot, bool as_json) {
-  using Problem = PortDiagnosis::Problem;
-  const bool good = why.problem == Problem::none && slot;
+ExitStatus print_why(const json::object& why, bool as_json) {
   if (as_json) {
-    print_line(json::serialize(json::object{{"port", why.port.text},
-                                            {"slot", slot ? json::value(slot->name) : json::value(nullptr)},
-                                            {"good", good},
-                                            {"simulated", why.is_simulated},
-                                            {"error", text_or_null(why.error_id)},
-                                            {"explanation", why.explanation},
-                                            {"remedy", why.remedy},
-                                            {"node", why.node},
-                                            {"mode", fmt::format("{:04o}", why.mode)},
-                                            {"owner", why.owner},
-                                            {"group", why.group},
-                                            {"drivers", json::value_from(why.drivers)}}));
+    print_line(json::serialize(why));
   } else {
-    const std::string name = slot ? fmt::format(" (slot {})", slot->name) : "";
-    print_line(core::printable(fmt::format("Port {}{}: {}", why.port.text, name, why.explanation)));
-    if (!why.owner.empty())
-      print_line(fmt::format("  {} mode {:04o}, owner {}, group {}", why.node, why.mode, why.owner, why.group));
-    if (!why.remedy.empty()) print_line("  What to do: " + core::printable(why.remedy));
+    const std::string slot = text_at(why, "slot");
+    print_line(fmt::format("Port {}{}: {}", text_at(why, "port"), slot.empty() ? "" : fmt::format(" (slot {})", slot),
+                           text_at(why, "explanation")));
+    if (!text_at(why, "owner").empty())
+      print_line(fmt::format("  {} mode {}, owner {}, group {}", text_at(why, "node"), text_at(why, "mode"),
+                             text_at(why, "owner"), text_at(why, "group")));
+    if (!text_at(why, "remedy").empty()) print_line("  What to do: " + text_at(why, "remedy"));
   }
-  if (good) return ExitStatus::good;
-  return why.problem == Problem::empty ? ExitStatus::nothing : ExitStatus::not_good;
+  if (flag_at(why, "good")) return ExitStatus::good;
+  return text_at(why, "state") == "empty" ? ExitStatus::nothing : ExitStatus::not_good;
 }
 
-ExitStatus explain_port(const std::string& text, const std::vector<fs::path>& slot_folders, bool as_json) {
-  const devices::PortPath port{text};
+using Print = ExitStatus (*)(const json::object& answer, bool as_json);
+
+// What the station says, where it runs: it holds devices open, and has slots and permissions of its own.
+std::optional<ExitStatus> ask_station(const DevicesOptions& options, std::string_view method,
+                                      const json::object& params, Print print) {
+  if (options.own_slots) return std::nullopt;
+  const auto said = ask_if_it_runs(options.socket, method, params);
+  if (!said) return report_error(said.error(), options.json);
+  if (!*said) return std::nullopt;
+  if (const auto* error = std::get_if<api::RemoteError>(&**said)) return report_remote(*error, options.json);
+  const auto& answer = std::get<json::value>(**said);
+  if (answer.is_object()) return print(answer.get_object(), options.json);
+  return report_error(api::fail("api.answer-invalid").error(), options.json);
+}
+
+ExitStatus explain_port(const DevicesOptions& options) {
+  const devices::PortPath port{*options.why};
+  // Ports of simulated devices are named as their slot file names them, and only their station knows.
   if (!is_port_path(port))
-    return report_error(fail("usage.invalid", "--why takes a port, like 1-2.4").with("actual", text).error(), as_json);
-  const auto slots = SlotMap::load(slot_folders);
-  if (!slots) return report_error(slots.error(), as_json);
-  const auto slot = slots->slot_of(port);
-  // At a port that is no slot, nobody has said that disks do not belong there.
-  PortDiagnosis why = usb::check_port(port, slot ? slot->disks : devices::DisksAllowed::fixed);
-  if (why.is_simulated) why.explanation += fmt::format(" It is simulated: {}.", kSimulatedHint);
-  if (!slot) add_unlisted(why);
-  return print_diagnosis(why, slot, as_json);
+    return report_error(fail("usage.invalid", "--why takes a port, like 1-2.4").with("actual", port.text).error(),
+                        options.json);
+  if (const auto status = ask_station(options, "devices.why", {{"port", port.text}}, print_why)) return *status;
+  auto slots = SlotMap::load(options.slot_folders);
+  if (!slots) return report_error(slots.error(), options.json);
+  return print_why(ports::why_json(ports::look_at_usb(std::move(*slots)), port), options.json);
+}
+
+ExitStatus learn(const DevicesOptions& options) {
+  // It would flash what is put in meanwhile, where it is armed, and would not know of the new slots.
+  if (const auto client = api::Client::connect(options.socket); client || client.error().id() != "api.not-running") {
+    return report_error(fail("station.daemon-runs", "slots are learned while it is stopped")
+                            .with("socket", options.socket.native())
+                            .error(),
+                        options.json);
+  }
+  const StopOnSignal signals(StopOnSignal::Meaning::usual_end);
+  return learn_slots(*options.learn, options.slot_folders, signals.token());
 }
 
 ExitStatus print_udev_rules(const SlotMap& slots, bool as_json) {
@@ -155,19 +145,15 @@ ExitStatus print_udev_rules(const SlotMap& slots, bool as_json) {
 std::vector<fs::path> default_slot_folders() { return {"/usr/share/imprint/slots.d", "/etc/imprint/slots.d"}; }
 
 ExitStatus list_devices(const DevicesOptions& options) {
-  if (options.why) return explain_port(*options.why, options.slot_folders, options.json);
-  if (options.learn) {
-    const StopOnSignal signals(StopOnSignal::Meaning::usual_end);
-    return learn_slots(*options.learn, options.slot_folders, signals.token());
+  if (options.why) return explain_port(options);
+  if (options.learn) return learn(options);
+  if (!options.udev_rules) {
+    if (const auto status = ask_station(options, "devices.list", {}, print_list)) return *status;
   }
-  const auto slots = SlotMap::load(options.slot_folders);
+  auto slots = SlotMap::load(options.slot_folders);
   if (!slots) return report_error(slots.error(), options.json);
   if (options.udev_rules) return print_udev_rules(*slots, options.json);
-  const auto topology = usb::read_topology();
-  const auto rows = list_ports(topology, *slots, [](const devices::PortPath& port, devices::DisksAllowed disks) {
-    return usb::check_port(port, disks);
-  });
-  return print_rows(rows, options.json);
+  return print_list(ports::list_json(ports::look_at_usb(std::move(*slots))), options.json);
 }
 
 }  // namespace imprint::station::cli

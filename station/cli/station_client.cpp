@@ -185,10 +185,21 @@ ExitStatus report_remote(const api::RemoteError& error, bool as_json) {
   } else {
     fmt::print(stderr, "imprint: {}: {}\n  What to do: {}\n", error.id, error.message, error.remedy);
   }
-  if (error.id.starts_with("api.params") || error.id == "api.method-unknown") return ExitStatus::usage;
+  if (error.id == "device.not-present") return ExitStatus::nothing;
+  if (error.id == "usage.invalid" || error.id.starts_with("api.params") || error.id == "api.method-unknown")
+    return ExitStatus::usage;
   if (error.id.starts_with("io.") || error.id.starts_with("records.") || error.id.starts_with("service."))
     return ExitStatus::environment;
   return ExitStatus::not_good;
+}
+
+core::Result<std::optional<api::Client::Answer>> ask_if_it_runs(const fs::path& socket, std::string_view method,
+                                                                const json::object& params) {
+  auto client = connect_to_station(socket);
+  if (!client && client.error().id() == "api.not-running") return std::nullopt;
+  if (!client) return std::unexpected(std::move(client).error());
+  IMPRINT_TRY(auto answer, (*client)->call(method, params));
+  return answer;
 }
 
 core::Result<std::unique_ptr<api::Client>> connect_to_station(const fs::path& socket) {

@@ -48,6 +48,13 @@ ExitStatus call_station(const StationOptions& options, StationCall call);
 // The same where a station runs; nothing where none answers at the socket.
 [[nodiscard]] std::optional<ExitStatus> call_station_if_it_runs(const StationOptions& options, StationCall call);
 
+// What the station that runs says to one question, an error of its own included; nothing where none answers.
+[[nodiscard]] core::Result<std::optional<api::Client::Answer>> ask_if_it_runs(const std::filesystem::path& socket,
+                                                                              std::string_view method,
+                                                                              const boost::json::object& params);
+// As report_error() of an error of the station's.
+ExitStatus report_remote(const api::RemoteError& error, bool as_json);
+
 // What is armed, each slot, and then every event as it comes, until it is stopped. Connects again when the connection
 // is lost, and goes on where it was.
 struct WatchOptions {

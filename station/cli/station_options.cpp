@@ -144,9 +144,10 @@ void add_images(CLI::App& station, Chosen& chosen) {
 }
 
 // Methods that have commands of their own, or none: what one connection is to remember.
-constexpr std::string_view kElsewhere[] = {"station.hello",   "station.status",   "events.subscribe",
-                                           "people.resume",   "images.list",      "images.admit",
-                                           "images.withdraw", "images.reinstate", "images.remove"};
+constexpr std::string_view kElsewhere[] = {"station.hello", "station.status", "events.subscribe", "people.resume",
+                                           "images.list",   "images.admit",   "images.withdraw",  "images.reinstate",
+                                           "images.remove", "training.plug",  "training.unplug",  "devices.list",
+                                           "devices.why"};
 
 // "people sign-in" is "sign-in": what people do all day is one word.
 std::vector<std::string> words_of(std::string_view method) {
@@ -154,8 +155,8 @@ std::vector<std::string> words_of(std::string_view method) {
   std::string group(method.substr(0, dot));
   std::string verb(method.substr(dot + 1));
   std::ranges::replace(verb, '_', '-');
-  const bool is_daily = group == "line" || group == "station" || group == "training" || group == "records" ||
-                        verb.starts_with("sign-") || verb == "who";
+  const bool is_daily =
+      group == "line" || group == "station" || group == "records" || verb.starts_with("sign-") || verb == "who";
   if (is_daily) return {verb};
   return {group, verb};
 }

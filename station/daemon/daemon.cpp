@@ -31,6 +31,7 @@
 #include "station/service/errors.hpp"
 #include "station/service/server.hpp"
 #include "station/slot_map.hpp"
+#include "station/training/training_bus.hpp"
 #include "station/version.hpp"
 
 namespace imprint::daemon {
@@ -146,19 +147,25 @@ class Daemon {
     recording.kept_folder = records_file_.native() + ".transfers";
     recording.program = std::string("imprintd ") + station::kVersion;
     IMPRINT_TRY(recorder_, capture::Recorder::open(std::move(recording)));
-    if (configuration.station.training) {
-      auto bus =
-          std::make_unique<virtual_device::VirtualBus>(virtual_device::IdleRule::wait_for_deadline, recorder_->tap());
-      virtual_bus_ = bus.get();
-      bus_ = std::move(bus);
-      return {};
-    }
     IMPRINT_TRY(const auto map, station::SlotMap::load(configuration.slot_folders));
     disk_rules_.set(map);
     usb::UsbBus::Options bus;
     bus.disks_allowed = [this](const devices::PortPath& port) { return disk_rules_.at(port); };
     bus.tap = recorder_->tap();
-    IMPRINT_TRY(bus_, usb::UsbBus::open(std::move(bus)));
+    auto usb = usb::UsbBus::open(std::move(bus));
+    if (!configuration.station.training) {
+      IMPRINT_TRY(bus_, std::move(usb));
+      return {};
+    }
+    auto in_process =
+        std::make_unique<virtual_device::VirtualBus>(virtual_device::IdleRule::wait_for_deadline, recorder_->tap());
+    virtual_bus_ = in_process.get();
+    // Training goes on without: most of it is with devices in the process.
+    if (!usb) journal_.log(Level::warning, "simulated devices on USB are not taken", usb.error());
+    auto training = std::make_unique<station::training::TrainingBus>(
+        std::move(in_process), usb ? std::unique_ptr<devices::DeviceBus>(std::move(*usb)) : nullptr);
+    training_bus_ = training.get();
+    bus_ = std::move(training);
     return {};
   }
 
@@ -240,7 +247,7 @@ class Daemon {
           return station::training::DeviceNeeds{image->image().platform_ids().front(), store.min_disk_bytes(),
                                                 store.sector_size};
         },
-        station.scratch);
+        station.scratch, [this](const devices::PortPath& port) { return training_bus_->is_on_usb(port); });
   }
 
   core::Result<service::Listener> listener(const char* name, const fs::path& path) {
@@ -338,8 +345,19 @@ class Daemon {
             .sign_head = sign_head_,
             .key_state = [this] { return key_state(); },
             .training = bench_ ? &*bench_ : nullptr,
+            .look_at_ports = [this](station::SlotMap slots) { return look_at_ports(std::move(slots)); },
             .stop = [this] { stop(); },
             .stopping = stopping_.get_token()};
+  }
+
+  station::ports::PortView look_at_ports(station::SlotMap slots) const {
+    auto view = station::ports::look_at_usb(std::move(slots));
+    if (virtual_bus_ == nullptr) return view;
+    std::vector<station::ports::SimulatedPort> simulated;
+    for (const devices::PortPath& port : virtual_bus_->occupied())
+      if (auto identity = virtual_bus_->identify(port)) simulated.push_back({port, std::move(*identity)});
+    station::ports::add_simulated(view, simulated);
+    return view;
   }
 
   void refresh_disk_rules() {
@@ -413,7 +431,8 @@ class Daemon {
   std::unique_ptr<station::images::ImageStore> images_;
   std::unique_ptr<capture::Recorder> recorder_;
   std::unique_ptr<devices::DeviceBus> bus_;
-  virtual_device::VirtualBus* virtual_bus_ = nullptr;  // bus_, where it is one
+  station::training::TrainingBus* training_bus_ = nullptr;  // bus_, where it is one
+  virtual_device::VirtualBus* virtual_bus_ = nullptr;       // of it
   std::optional<api::EventLog> events_;
   std::optional<station::line::SignIns> sign_ins_;
   std::unique_ptr<station::line::Line> line_;

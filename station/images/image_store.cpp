@@ -165,10 +165,13 @@ core::Status ImageStore::check_not_withdrawn(std::string_view digest) const {
 }
 
 // What would be refused anyway is not worth copying. Judged again from the copy.
-core::Status ImageStore::look_at_source(const Admission& admission, const trust::TrustStore& trust) const {
+core::Status ImageStore::look_at_source(const Admission& admission, const trust::TrustStore& trust, Seen& seen) const {
   IMPRINT_TRY(std::shared_ptr<const core::BlockSource> source, core::FileSource::open(admission.file));
+  seen.size = source->size();
   IMPRINT_TRY(const auto image, engine::VerifiedImage::open(std::move(source)));
+  seen.digest = image->identity();
   const trust::Decision decision = trust::decide(image->image(), admission.policy, trust, admission.now);
+  if (decision.signer) seen.signer = core::printable(decision.signer->subject);
   if (!decision.accepted) return std::unexpected(decision.refusal());
   return check_not_withdrawn(image->identity());
 }
@@ -180,8 +183,9 @@ core::Result<StagedFile> ImageStore::stage() const {
 }
 
 core::Result<ImageRecord> ImageStore::admit(const Admission& admission, const trust::TrustStore& trust,
-                                            const AdmissionProgress& progress, std::stop_token stop) {
-  IMPRINT_CHECK(look_at_source(admission, trust));
+                                            const AdmissionProgress& progress, std::stop_token stop, Seen* seen) {
+  Seen nobody_asked;
+  IMPRINT_CHECK(look_at_source(admission, trust, seen != nullptr ? *seen : nobody_asked));
   IMPRINT_TRY(StagedFile staged, stage());
   const auto tell = [&progress](std::uint64_t done, std::uint64_t total) {
     if (progress) progress(AdmissionPhase::copying, done, total);

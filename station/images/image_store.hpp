@@ -45,12 +45,19 @@ class ImageStore {
     trust::Policy policy = trust::Policy::retail;
     core::UtcTime now;
   };
+  // What a file turned out to be, also where it is refused then.
+  struct Seen {
+    std::string digest;  // empty: it did not come so far
+    std::uint64_t size = 0;
+    std::string signer;  // subject, as the file claims it; empty where nobody is named
+  };
   // Copies (by reflink where the file system can), judges and verifies the copy to its last byte, makes it read-only
   // and durable, seals it, and gives it its name. An image that is there already is judged and verified anew under this
   // policy, and its record replaced. A refusal is the decision's own error; `image.hash-mismatch`, `io.disk-full`,
   // `job.cancelled`, `store.image-withdrawn`. A failure leaves nothing behind.
   [[nodiscard]] core::Result<ImageRecord> admit(const Admission& admission, const trust::TrustStore& trust,
-                                                const AdmissionProgress& progress, std::stop_token stop);
+                                                const AdmissionProgress& progress, std::stop_token stop,
+                                                Seen* seen = nullptr);
 
   // In the order of admission, withdrawn ones too. A record that cannot be read fails all: `store.record-damaged`.
   [[nodiscard]] core::Result<std::vector<ImageRecord>> list() const;
@@ -78,7 +85,8 @@ class ImageStore {
   core::Status write_record(const ImageRecord& record) const;
   core::Status remove_leftovers() const;
   [[nodiscard]] core::Status check_not_withdrawn(std::string_view digest) const;
-  [[nodiscard]] core::Status look_at_source(const Admission& admission, const trust::TrustStore& trust) const;
+  [[nodiscard]] core::Status look_at_source(const Admission& admission, const trust::TrustStore& trust,
+                                            Seen& seen) const;
   [[nodiscard]] core::Result<StagedFile> stage() const;
 
   std::filesystem::path folder_;

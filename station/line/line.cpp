@@ -128,7 +128,8 @@ core::Status Line::cancel(const std::string& slot) {
 }
 
 core::Result<std::optional<std::string>> Line::scan(const std::string& text, bool typed, const std::string& slot,
-                                                    const std::string& by) {
+                                                    const std::string& by,
+                                                    const std::function<core::Status()>& before) {
   std::shared_ptr<Armament> armament;
   {
     const std::scoped_lock lock(mutex_);
@@ -142,6 +143,7 @@ core::Result<std::optional<std::string>> Line::scan(const std::string& text, boo
   if (!rule.asks_a_person()) return fail("line.no-scan-needed").with("product", armament->rules.armed().product.name);
   // Said at the scanner and not a minute later at a slot.
   IMPRINT_CHECK(admission::check_serial(rule, admission::serial_of_label(rule, scan.text), typed));
+  if (before) IMPRINT_CHECK(before());
   return desk_.put({.text = scan.text, .manual = typed, .by = by, .slot = slot});
 }
 
@@ -187,6 +189,11 @@ std::shared_ptr<engine::VerifiedImage> Line::armed_image() const {
 std::vector<devices::PortPath> Line::ports_of(const std::string& slot) const {
   const std::scoped_lock lock(mutex_);
   return slot_map_->ports_of(slot);
+}
+
+std::shared_ptr<const SlotMap> Line::slot_map() const {
+  const std::scoped_lock lock(mutex_);
+  return slot_map_;
 }
 
 std::size_t Line::running() const {

@@ -59,9 +59,10 @@ class Line final : public SessionObserver {
   // What runs in the slot, or in all of them (empty), closes as aborted. `line.slot-unknown`.
   [[nodiscard]] core::Status cancel(const std::string& slot);
   // The slot that took the scan; nothing: it waits. `serial.*` for what is no serial of the armed product,
-  // `line.not-armed`.
+  // `line.not-armed`. `before`: asked once the scan is good, before anybody can take it; where it fails nobody does.
   [[nodiscard]] core::Result<std::optional<std::string>> scan(const std::string& text, bool typed,
-                                                              const std::string& slot, const std::string& by);
+                                                              const std::string& slot, const std::string& by,
+                                                              const std::function<core::Status()>& before = {});
   void clear_scan() { desk_.clear(); }
   [[nodiscard]] Leaves& leaves() { return leaves_; }
 
@@ -80,6 +81,7 @@ class Line final : public SessionObserver {
   [[nodiscard]] std::shared_ptr<engine::VerifiedImage> armed_image() const;
   // Ports of a slot in the slot map; none for a slot that it does not know.
   [[nodiscard]] std::vector<devices::PortPath> ports_of(const std::string& slot) const;
+  [[nodiscard]] std::shared_ptr<const SlotMap> slot_map() const;
   [[nodiscard]] std::size_t running() const;
   [[nodiscard]] std::vector<SlotStatus> slots() const;
 

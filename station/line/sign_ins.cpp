@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "db/audit.hpp"
+#include "db/together.hpp"
 #include "flash/core/text.hpp"
 #include "station/line/errors.hpp"
 #include "station/people/errors.hpp"
@@ -40,8 +41,11 @@ SignIns::SignIns(db::Records& records, const SignInRules& rules, const std::func
 void SignIns::note_wrong_pin(const std::string& subject, const std::string& from) const {
   const bool is_known = !subject.starts_with(kUnknown);
   // What was typed in place of a name may be a PIN: it is not kept.
-  static_cast<void>(db::Audit(records_).add(
-      {.from = from, .action = kWrongPin, .subject = is_known ? subject : std::string("nobody of this name")}));
+  static_cast<void>(db::Audit(records_).add({.from = from,
+                                             .action = kWrongPin,
+                                             .subject = is_known ? subject : std::string("nobody of this name"),
+                                             .outcome = db::AuditOutcome::refused,
+                                             .error_id = "people.pin-wrong"}));
 }
 
 void SignIns::restore_counts() {
@@ -51,6 +55,8 @@ void SignIns::restore_counts() {
   for (const db::AuditRow& row : *rows) {
     if (row.entry.action == kWrongPin) {
       ++wrong[row.entry.subject];
+    } else if (row.entry.outcome != db::AuditOutcome::done) {
+      continue;  // somebody tried to, who may not
     } else if (row.entry.action == "people.unlock" ||
                (row.entry.action == "people.sign_in" && row.entry.detail == R"({"gave_pin":true})")) {
       wrong.erase(row.entry.subject);
@@ -63,7 +69,12 @@ void SignIns::restore_counts() {
   limiter_.restore(counts);
 }
 
-core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, const std::string& from) {
+SignIns::Entrance SignIns::begin(const std::string& from, const Also& also) const {
+  const std::scoped_lock lock(mutex_);
+  return {from, endings_, also};
+}
+
+core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, const Entrance& entrance) {
   // As it is now: checking a PIN takes its time, and somebody may have been disabled meanwhile.
   IMPRINT_TRY(const db::Person now, people_.get(person.id));
   const auto role = people::parse_role(now.role);
@@ -73,14 +84,25 @@ core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, c
   who.person = person.id;
   who.name = person.name;
   who.standing = {*role, gave_pin};
-  IMPRINT_TRY(who.session, people_.open_session(person.id, from));
+  IMPRINT_CHECK(db::together(records_, [&]() -> core::Status {
+    IMPRINT_TRY(who.session, people_.open_session(person.id, entrance.from));
+    return entrance.also ? entrance.also(who) : core::Status{};
+  }));
+  const auto touched = now_();
   const std::scoped_lock lock(mutex_);
+  // Disabled, or given another PIN or role, after the records were asked: whoever ended the person's sign-ins found
+  // none.
+  const auto ended = ended_.find(person.id);
+  if (ended != ended_.end() && ended->second > entrance.endings) {
+    static_cast<void>(people_.close_session(who.session, "ended while it was made"));
+    return people::fail("people.pin-wrong");
+  }
   if (entries_.size() >= kMostSignIns) {
     const auto oldest = std::ranges::min_element(entries_, {}, [](const auto& entry) { return entry.second.touched; });
     static_cast<void>(people_.close_session(oldest->second.who.session, "too many sign-ins"));
     entries_.erase(oldest);
   }
-  entries_[who.token] = {who, now_()};
+  entries_[who.token] = {who, touched};
   return who;
 }
 
@@ -125,35 +147,38 @@ core::Status SignIns::verify(const std::optional<db::Person>& person, const std:
 }
 
 core::Result<SignedIn> SignIns::with_pin(const std::optional<db::Person>& person, const std::string& who,
-                                         const trust::Secret& pin, const std::string& from) {
-  IMPRINT_CHECK(verify(person, who, pin, from));
-  return enter(*person, true, from);
+                                         const trust::Secret& pin, const Entrance& entrance) {
+  IMPRINT_CHECK(verify(person, who, pin, entrance.from));
+  return enter(*person, true, entrance);
 }
 
 core::Status SignIns::change_pin(db::OperatorId person, const trust::Secret& old_pin, const trust::Secret& pin,
-                                 const std::string& from) {
+                                 const std::string& from, const Also& also) {
   IMPRINT_CHECK(people::check_pin(pin, rules_.pin));
   IMPRINT_TRY(const db::Person who, people_.get(person));
   IMPRINT_CHECK(verify(who, who.name, old_pin, from));
-  return set_pin(person, pin);
+  return set_pin(person, pin, also);
 }
 
-core::Result<SignedIn> SignIns::by_name(const std::string& name, const trust::Secret& pin, const std::string& from) {
+core::Result<SignedIn> SignIns::by_name(const std::string& name, const trust::Secret& pin, const std::string& from,
+                                        const Also& also) {
+  const Entrance entrance = begin(from, also);
   IMPRINT_TRY(const auto person, people_.find_by_name(name));
-  return with_pin(person, name, pin, from);
+  return with_pin(person, name, pin, entrance);
 }
 
 core::Result<SignedIn> SignIns::by_badge(const std::string& badge, const std::optional<trust::Secret>& pin,
-                                         const std::string& from) {
+                                         const std::string& from, const Also& also) {
+  const Entrance entrance = begin(from, also);
   IMPRINT_TRY(const auto person, people_.find_by_badge(badge));
-  if (pin) return with_pin(person, badge, *pin, from);
+  if (pin) return with_pin(person, badge, *pin, entrance);
   // Badges can be guessed, too: slowed down the same way.
   const std::string subject = person ? std::to_string(person->id) : std::string(kUnknown) + badge;
   if (!person) {
     IMPRINT_CHECK(limiter_.begin(subject, from));
     return people::fail("people.pin-wrong");
   }
-  return enter(*person, false, from);
+  return enter(*person, false, entrance);
 }
 
 core::Result<SignedIn> SignIns::resume(std::string_view token) {
@@ -192,16 +217,15 @@ core::Result<bool> SignIns::is_last_manager(db::OperatorId person) const {
   return true;
 }
 
-core::Status SignIns::sign_out(std::string_view token, const std::string& why) {
-  db::SessionId session = 0;
-  {
-    const std::scoped_lock lock(mutex_);
-    const auto found = entries_.find(token);
-    if (found == entries_.end()) return fail("people.session-ended");
-    session = found->second.who.session;
-    entries_.erase(found);
-  }
-  return people_.close_session(session, why);
+core::Status SignIns::sign_out(std::string_view token, const std::string& why, const Also& also) {
+  IMPRINT_TRY(const SignedIn who, look(token));
+  IMPRINT_CHECK(db::together(records_, [&]() -> core::Status {
+    IMPRINT_CHECK(people_.close_session(who.session, why));
+    return also ? also(who) : core::Status{};
+  }));
+  const std::scoped_lock lock(mutex_);
+  entries_.erase(who.token);
+  return {};
 }
 
 std::size_t SignIns::end_idle() {
@@ -227,6 +251,7 @@ void SignIns::end_all_of(db::OperatorId person, const std::string& why) {
   std::vector<db::SessionId> ended;
   {
     const std::scoped_lock lock(mutex_);
+    ended_[person] = ++endings_;
     for (auto entry = entries_.begin(); entry != entries_.end();) {
       if (entry->second.who.person != person) {
         ++entry;
@@ -239,7 +264,7 @@ void SignIns::end_all_of(db::OperatorId person, const std::string& why) {
   for (const db::SessionId session : ended) static_cast<void>(people_.close_session(session, why));
 }
 
-core::Result<db::OperatorId> SignIns::make_first(const std::string& name, const trust::Secret& pin) {
+core::Result<db::OperatorId> SignIns::make_first(const std::string& name, const trust::Secret& pin, const Also& also) {
   const std::scoped_lock lock(first_mutex_);
   IMPRINT_TRY(const auto all, people_.list());
   // Somebody without a PIN is left of a call that failed half way.
@@ -250,23 +275,31 @@ core::Result<db::OperatorId> SignIns::make_first(const std::string& name, const 
   IMPRINT_CHECK(people::check_pin(pin, rules_.pin));
   IMPRINT_TRY(const std::string hash, people::hash_pin(pin));
   IMPRINT_TRY(const auto former, people_.find_by_name(name));
-  db::OperatorId person = former ? former->id : 0;
-  if (!former) {
-    IMPRINT_TRY(person, people_.add(std::string(people::to_string(people::Role::engineer)), name, "", {}));
-  }
-  if (former) {
+  SignedIn who;
+  who.person = former ? former->id : 0;
+  IMPRINT_CHECK(db::together(records_, [&]() -> core::Status {
     const std::string role(people::to_string(people::Role::engineer));
-    IMPRINT_CHECK(people_.set_role(person, role, "the first engineer", {}));
-    IMPRINT_CHECK(people_.set_active(person, true, "the first engineer", {}));
-  }
-  IMPRINT_CHECK(people_.set_credential(person, hash));
-  return person;
+    if (former) {
+      IMPRINT_CHECK(people_.set_role(who.person, role, "the first engineer", {}));
+      IMPRINT_CHECK(people_.set_active(who.person, true, "the first engineer", {}));
+    } else {
+      IMPRINT_TRY(who.person, people_.add(role, name, "", {}));
+    }
+    IMPRINT_CHECK(people_.set_credential(who.person, hash));
+    return also ? also(who) : core::Status{};
+  }));
+  return who.person;
 }
 
-core::Status SignIns::set_pin(db::OperatorId person, const trust::Secret& pin) {
+core::Status SignIns::set_pin(db::OperatorId person, const trust::Secret& pin, const Also& also) {
   IMPRINT_CHECK(people::check_pin(pin, rules_.pin));
   IMPRINT_TRY(const std::string hash, people::hash_pin(pin));
-  IMPRINT_CHECK(people_.set_credential(person, hash));
+  SignedIn who;
+  who.person = person;
+  IMPRINT_CHECK(db::together(records_, [&]() -> core::Status {
+    IMPRINT_CHECK(people_.set_credential(person, hash));
+    return also ? also(who) : core::Status{};
+  }));
   end_all_of(person, "another PIN");
   limiter_.unlock(std::to_string(person));
   return {};

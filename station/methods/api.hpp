@@ -2,9 +2,12 @@
 // The station behind its API: a conversation for each connection, in which methods are called.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -17,6 +20,7 @@
 #include "station/line/line.hpp"
 #include "station/line/sign_ins.hpp"
 #include "station/methods/method_table.hpp"
+#include "station/ports/port_view.hpp"
 #include "station/service/server.hpp"
 #include "station/training/training_bench.hpp"
 
@@ -48,19 +52,34 @@ struct StationParts {
   db::Signer sign_head;                         // empty: the station has no key
   std::function<KeyState()> key_state{};        // empty: the same
   training::TrainingBench* training = nullptr;  // nothing in production
-  std::function<void()> stop;                   // asked for by station.stop; returns at once
-  std::stop_token stopping;                     // long methods end soon after
+  std::function<ports::PortView(SlotMap)> look_at_ports = ports::look_at_usb;
+  std::function<void()> stop;  // asked for by station.stop; returns at once
+  std::stop_token stopping;    // long methods end soon after
   [[nodiscard]] KeyState key() const { return key_state ? key_state() : KeyState(); }
+};
+
+// Which refusals are worth a row. Whoever asks over and over again is written down once in a while, and all together
+// not more often than the disk bears. Thread-safe.
+class RefusalLog {
+ public:
+  [[nodiscard]] bool is_news(const std::string& what);
+
+ private:
+  static constexpr std::chrono::minutes kQuiet{10};
+  static constexpr std::size_t kMost = 1000;
+  std::mutex mutex_;
+  std::map<std::string, std::chrono::steady_clock::time_point> told_;
 };
 
 // Thread-safe.
 class Api {
  public:
-  explicit Api(StationParts station) : station_(std::move(station)) {}
+  explicit Api(StationParts station) : station_(std::move(station)), refusals_(std::make_unique<RefusalLog>()) {}
   [[nodiscard]] std::unique_ptr<service::Conversation> begin(const service::Peer& peer) const;
 
  private:
   StationParts station_;
+  std::unique_ptr<RefusalLog> refusals_;
 };
 
 }  // namespace imprint::station::methods

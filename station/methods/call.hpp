@@ -5,9 +5,11 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <functional>
 #include <optional>
 #include <string>
 
+#include "db/audit.hpp"
 #include "station/api/rpc.hpp"
 #include "station/line/sign_ins.hpp"
 #include "station/methods/api.hpp"
@@ -47,11 +49,22 @@ class Call {
 
   // For the audit row: what the method did it to, and what else is worth keeping. No names of people, no secrets.
   void about(std::string subject, json::object detail = {});
-  [[nodiscard]] core::Status audit() const;
-
- private:
+  // Runs `work`, and adds the row, in one transaction of the records: both are kept, or neither. What changes the
+  // records is changed in here, or by who calls add_row() within a transaction of its own. `work` takes no lock.
+  [[nodiscard]] core::Status change(const std::function<core::Status()>& work = {});
+  [[nodiscard]] core::Status add_row();
+  // Before anything is changed that is not in the records: files, what is armed. How it ended is a row of its own, by
+  // change() for what has rows beside it, by end_badly(), or else by the dispatcher.
+  [[nodiscard]] core::Status begin();
+  [[nodiscard]] core::Status end_badly(const core::Error& why, const std::function<core::Status()>& work = {});
+  // From here on: whoever has just signed in.
   void remember(const line::SignedIn& who);
 
+  // For the dispatcher, once the method has ended.
+  [[nodiscard]] core::Status finish_audit(const core::Error* why);
+  [[nodiscard]] db::NewAudit row() const;
+
+ private:
   const StationParts& station_;
   Caller& caller_;
   const Method& method_;
@@ -61,6 +74,9 @@ class Call {
   std::optional<people::Standing> standing_;
   std::string subject_;
   json::object detail_;
+  std::optional<db::AuditId> begun_;
+  bool audited_ = false;
+  bool half_done_ = false;  // what is beyond the records was changed, and its row is not kept
 };
 
 using Handler = core::Result<json::value> (*)(Call&);
@@ -72,6 +88,7 @@ using Handler = core::Result<json::value> (*)(Call&);
 [[nodiscard]] Handler image_handler(std::string_view method);
 [[nodiscard]] Handler record_handler(std::string_view method);
 [[nodiscard]] Handler report_handler(std::string_view method);
+[[nodiscard]] Handler device_handler(std::string_view method);
 
 // A name and its function, for the tables of the groups.
 struct NamedHandler {

@@ -27,6 +27,12 @@ json::object object_of(const images::ImageRecord& record) {
   return out;
 }
 
+core::Status add(const Call& call, const db::NewAdmission& row) {
+  IMPRINT_TRY(const auto id, db::Admissions(call.station().records).add(row));
+  static_cast<void>(id);
+  return {};
+}
+
 core::Status note(const Call& call, const images::ImageRecord& record, std::string decision, std::string detail) {
   db::NewAdmission row;
   row.sha256 = record.digest;
@@ -37,9 +43,29 @@ core::Status note(const Call& call, const images::ImageRecord& record, std::stri
   row.sealed_by = record.sealed_by == images::SealedBy::fs_verity ? "fs-verity" : "read-only";
   row.detail = std::move(detail);
   row.by = call.actor();
-  IMPRINT_TRY(const auto id, db::Admissions(call.station().records).add(row));
-  static_cast<void>(id);
-  return {};
+  return add(call, row);
+}
+
+// What is wrong with the image decided; what kept the station from deciding did not.
+bool is_decision(const core::Error& why) {
+  return why.row().fault == core::FaultClass::image || why.id() == "store.image-withdrawn";
+}
+
+// A decision is one either way. Without an identity nobody can say what was refused but by the name of its file, and
+// that stands in the audit log.
+core::Status note_refusal(Call& call, const images::ImageStore::Seen& seen, trust::Policy policy,
+                          const core::Error& why) {
+  if (seen.digest.empty() || !is_decision(why)) return {};
+  db::NewAdmission row;
+  row.sha256 = seen.digest;
+  row.size = seen.size;
+  row.signer = seen.signer;
+  row.policy = trust::to_string(policy);
+  row.decision = "refused";
+  row.error_id = why.id();
+  row.detail = why.message();
+  row.by = call.actor();
+  return call.end_badly(why, [&] { return add(call, row); });
 }
 
 core::Result<json::value> list(Call& call) {
@@ -75,11 +101,20 @@ core::Result<json::value> admit(Call& call) {
                            {"bytes_done", done},
                            {"bytes_due", total}});
   };
-  IMPRINT_TRY(const auto record, call.station().images.admit({file, *policy, call.station().clock.now()}, trust_store,
-                                                             tell, call.station().stopping));
-  call.about(record.digest, {{"name", record.name}, {"policy", trust::to_string(*policy)}});
-  IMPRINT_CHECK(note(call, record, "admitted", record.name));
-  return object_of(record);
+  const std::string name = core::printable(std::filesystem::path(file).filename().native());
+  call.about(name, {{"policy", trust::to_string(*policy)}});
+  IMPRINT_CHECK(call.begin());
+  images::ImageStore::Seen seen;
+  const auto record = call.station().images.admit({file, *policy, call.station().clock.now()}, trust_store, tell,
+                                                  call.station().stopping, &seen);
+  if (!seen.digest.empty()) call.about(seen.digest, {{"name", name}, {"policy", trust::to_string(*policy)}});
+  if (!record) {
+    // Where the row cannot be written, the dispatcher tries once more to say how it ended.
+    static_cast<void>(note_refusal(call, seen, *policy, record.error()));
+    return std::unexpected(record.error());
+  }
+  IMPRINT_CHECK(call.change([&] { return note(call, *record, "admitted", record->name); }));
+  return object_of(*record);
 }
 
 core::Result<json::value> withdraw(Call& call) {
@@ -88,13 +123,14 @@ core::Result<json::value> withdraw(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto record, call.station().images.find(digest));
   call.about(record.digest, {{"reason", reason}});
+  IMPRINT_CHECK(call.begin());
   // Whoever is in the middle of it has it still: no further device gets it, whatever else fails.
   core::Status disarmed;
   if (call.station().line.is_armed() && call.station().line.image() == record.digest)
     disarmed = call.station().line.disarm("its image was withdrawn", call.actor());
   const std::string by = "person " + std::to_string(call.actor().operator_id.value_or(0));
   IMPRINT_CHECK(call.station().images.withdraw(record.digest, by, reason, call.station().clock.now()));
-  IMPRINT_CHECK(note(call, record, "withdrawn", reason));
+  IMPRINT_CHECK(call.change([&] { return note(call, record, "withdrawn", reason); }));
   IMPRINT_CHECK(disarmed);
   return true;
 }
@@ -105,8 +141,9 @@ core::Result<json::value> reinstate(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto record, call.station().images.find(digest));
   call.about(record.digest, {{"reason", reason}});
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().images.reinstate(record.digest));
-  IMPRINT_CHECK(note(call, record, "admitted", "reinstated: " + reason));
+  IMPRINT_CHECK(call.change([&] { return note(call, record, "admitted", "reinstated: " + reason); }));
   return true;
 }
 
@@ -118,6 +155,7 @@ core::Result<json::value> remove(Call& call) {
   if (call.station().line.image() == record.digest)
     return line::fail("line.busy", "it is armed, or being flashed").with("digest", record.digest);
   call.about(record.digest, {{"reason", reason}});
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().images.remove(record.digest));
   return true;
 }

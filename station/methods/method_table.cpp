@@ -201,11 +201,20 @@ constexpr auto kAuditVerify = std::to_array<Parameter>({
 constexpr auto kTrainingPlug = std::to_array<Parameter>({
     {"slot", "string", true, ""},
     {"number", "number", false, "which device, 1 unless told: the same number is the same device"},
-    {"fault", "string", false, "as `imprint virtual-device serve --fault`"},
+    {"protocol", "string", false, "`simple-io` (unless told) or `ufp`"},
+    {"serial", "string", false, "a GUID; by its number unless told"},
+    {"platform", "string", false, "its platform id; the armed image's unless told"},
+    {"disk_bytes", "number", false, "of its disk; as many as the armed image needs unless told"},
+    {"sector_bytes", "number", false, "512 or 4096; the armed image's unless told"},
+    {"faults", "strings", false, "each as `imprint virtual-device serve --fault`"},
     {"bytes_per_second", "number", false, "of its link"},
+    {"latency_ms", "number", false, "of each transfer"},
 });
 constexpr auto kTrainingUnplug = std::to_array<Parameter>({
     {"slot", "string", true, ""},
+});
+constexpr auto kDevicesWhy = std::to_array<Parameter>({
+    {"port", "string", true, "such as `1-2.4`"},
 });
 constexpr auto kFindingsRevoke = std::to_array<Parameter>({
     {"waiver", "number", true, "of `findings.waivers`"},
@@ -273,7 +282,7 @@ constexpr auto kMethods = std::to_array<Method>({
      "A label: for the device that waits for one, or the next that is plugged in. `scan`, or `type-serial` where it "
      "was typed.",
      kLineScan, "`slot` that took it; null: it waits"},
-    {"line.clear_scan", Access::by_action, Action::scan, false, "Takes the scan that waits away.", kNone, "`true`"},
+    {"line.clear_scan", Access::by_action, Action::scan, true, "Takes the scan that waits away.", kNone, "`true`"},
     {"products.list", Access::anybody, std::nullopt, false, "The products of the configuration.", kNone,
      "`products`: `name`, `description`, `image`, `policy`, `serial_source`"},
     {"products.reload", Access::by_action, Action::change_recipes, true,
@@ -358,7 +367,10 @@ constexpr auto kMethods = std::to_array<Method>({
      "page; null: that was all)",
      true},
     {"audit.list", Access::by_action, Action::see_reports, false, "What was changed, by whom, from where.", kAuditList,
-     "`entries`: `entry`, `at`, `person`, `session`, `from`, `action`, `subject`, `detail`"},
+     "`entries`: `entry`, `at`, `person`, `session`, `from`, `action`, `subject`, `detail`, `outcome` (`done`; "
+     "`begun`, "
+     "with an entry of its own for the end; `failed`, `refused` and `unknown`, with `error`), `begun` (the entry that "
+     "this one ends)"},
     {"audit.head", Access::by_action, Action::export_records, true,
      "The head of the chain, to be kept outside of the station.", kAuditHead,
      "`head` (text), `signature` (Base64; empty where the station has no key), `signed`, `fingerprint` of the key, "
@@ -372,8 +384,22 @@ constexpr auto kMethods = std::to_array<Method>({
      kAuditVerify, "`good`, `entries`, `rows`, `retired`, `head`, `broken`", true},
     {"records.backup", Access::by_action, Action::backup, true,
      "A checked copy of the records, while the station goes on.", kNone, "`file`, `bytes`, `head`", true},
+    {"devices.list", Access::anybody, std::nullopt, false,
+     "What is at each port, which slot that is, and whether it would be opened; what `imprint devices` shows.", kNone,
+     "`devices`: `port`, `state` (`ready`, `busy`, `refused`, `not ours`, `empty`, `no such port`), `slot`, `error`, "
+     "`reason`, `remedy`, `at_station` (`phase`, `serial`, `words` of what the slot does, null where it is empty); of "
+     "a "
+     "device that is there `vendor_id`, `product_id`, `product`, `serial`, `protocol`, `speed_mbit_s`, "
+     "`possible_mbit_s`, `slower_than_possible`, `simulated`, `disks`"},
+    {"devices.why", Access::anybody, std::nullopt, false, "Why the device at a port cannot be used, or that it can.",
+     kDevicesWhy,
+     "`port`, `slot`, `state`, `good`, `simulated`, `error`, `explanation`, `remedy`, `node`, `mode`, `owner`, "
+     "`group`, "
+     "`drivers`, `at_station`"},
     {"training.plug", Access::by_action, Action::arm, false,
-     "A simulated device into a slot; a station for training only.", kTrainingPlug, "`serial`"},
+     "A simulated device into a slot; a station for training only. While nothing is armed, `platform` and `disk_bytes` "
+     "have to be told.",
+     kTrainingPlug, "`serial`"},
     {"training.unplug", Access::by_action, Action::arm, false, "Takes it out again.", kTrainingUnplug, "`true`"},
     {"station.stop", Access::by_action, Action::shut_down, true,
      "Stops the station; its service manager may start it again.", kNone, "`true`"},

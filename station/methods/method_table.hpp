@@ -14,7 +14,7 @@ namespace imprint::station::methods {
 
 struct Parameter {
   std::string_view name;
-  std::string_view kind;  // "string", "number", "boolean"
+  std::string_view kind;  // "string", "number", "boolean", "strings": a list of them
   bool required = false;
   std::string_view text;
 };

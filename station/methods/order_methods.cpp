@@ -41,8 +41,11 @@ core::Result<json::value> create(Call& call) {
     return line::fail("line.product-unknown").with("product", order.product);
   order.by = call.actor();
   call.about(order.number, {{"product", order.product}, {"quantity", order.quantity}, {"due", due}});
-  IMPRINT_TRY(const auto id, db::Orders(call.station().records).create(order));
-  static_cast<void>(id);
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    IMPRINT_TRY(const auto id, db::Orders(call.station().records).create(order));
+    static_cast<void>(id);
+    return {};
+  }));
   return json::object{{"number", order.number}};
 }
 
@@ -55,8 +58,10 @@ core::Result<json::value> change(Call& call) {
   IMPRINT_TRY(const auto due, time_of(due_text, "due"));
   IMPRINT_TRY(const db::OrderRow order, order_of(call, number));
   call.about(number, {{"quantity", quantity}, {"due", due_text}, {"reason", reason}});
-  IMPRINT_CHECK(db::Orders(call.station().records)
-                    .change(order.id, static_cast<std::uint64_t>(quantity), due, reason, call.actor()));
+  IMPRINT_CHECK(call.change([&] {
+    return db::Orders(call.station().records)
+        .change(order.id, static_cast<std::uint64_t>(quantity), due, reason, call.actor());
+  }));
   return true;
 }
 
@@ -66,7 +71,7 @@ core::Result<json::value> close(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const db::OrderRow order, order_of(call, number));
   call.about(number, {{"reason", reason}});
-  IMPRINT_CHECK(db::Orders(call.station().records).close(order.id, reason, call.actor()));
+  IMPRINT_CHECK(call.change([&] { return db::Orders(call.station().records).close(order.id, reason, call.actor()); }));
   if (call.station().line.armed_order() == order.id)
     IMPRINT_CHECK(call.station().line.disarm("its order was closed", call.actor()));
   return true;

@@ -37,14 +37,16 @@ core::Result<json::value> sign_in(Call& call) {
   if (!name.empty() && !secret) return api::fail("api.params-invalid", "a name needs a PIN").with("parameter", "pin");
   // By user and not by process: another process is another try of the same hands.
   const std::string from = "uid " + std::to_string(call.caller().peer.uid);
-  IMPRINT_TRY(const line::SignedIn who,
-              name.empty() ? sign_ins.by_badge(badge, secret, from) : sign_ins.by_name(name, *secret, from));
+  const auto also = [&](const line::SignedIn& person) {
+    call.remember(person);
+    call.about(std::to_string(person.person), {{"gave_pin", person.standing.gave_pin}});
+    return call.add_row();
+  };
+  IMPRINT_TRY(const line::SignedIn who, name.empty() ? sign_ins.by_badge(badge, secret, from, also)
+                                                     : sign_ins.by_name(name, *secret, from, also));
   // The connection was somebody else's before: that sign-in is over here.
   if (!call.caller().token.empty()) static_cast<void>(sign_ins.sign_out(call.caller().token, "somebody else"));
   call.caller().token = who.token;
-  IMPRINT_TRY(const auto person, call.person());
-  static_cast<void>(person);
-  call.about(std::to_string(who.person), {{"gave_pin", who.standing.gave_pin}});
   json::object out = to_json(who);
   out["token"] = who.token;
   return out;
@@ -58,10 +60,14 @@ core::Result<json::value> resume(Call& call) {
   return to_json(who);
 }
 
+line::SignIns::Also adds_row(Call& call) {
+  return [&call](const line::SignedIn& /*who*/) { return call.add_row(); };
+}
+
 core::Result<json::value> sign_out(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   call.about(std::to_string(call.actor().operator_id.value_or(0)));
-  IMPRINT_CHECK(call.station().sign_ins.sign_out(call.caller().token, "signed out"));
+  IMPRINT_CHECK(call.station().sign_ins.sign_out(call.caller().token, "signed out", adds_row(call)));
   call.caller().token.clear();
   return true;
 }
@@ -79,8 +85,11 @@ core::Result<json::value> first(Call& call) {
   // Whoever owns the machine or the station's files could write the records anyway.
   const uid_t uid = call.caller().peer.uid;
   if (uid != 0 && uid != ::geteuid()) return line::fail("people.first-refused");
-  IMPRINT_TRY(const auto person, call.station().sign_ins.make_first(name, trust::Secret::take(std::move(pin))));
-  call.about(std::to_string(person));
+  const auto also = [&call](const line::SignedIn& made) {
+    call.about(std::to_string(made.person));
+    return call.add_row();
+  };
+  IMPRINT_TRY(const auto person, call.station().sign_ins.make_first(name, trust::Secret::take(std::move(pin)), also));
   return json::object{{"person", person}};
 }
 
@@ -132,8 +141,12 @@ core::Result<json::value> add(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const std::string role, role_of(role_text));
   IMPRINT_CHECK(may_manage(call, 0, role));
-  IMPRINT_TRY(const auto person, db::People(call.station().records).add(role, name, badge, call.actor()));
-  call.about(std::to_string(person), {{"role", role}});
+  db::OperatorId person = 0;
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    IMPRINT_TRY(person, db::People(call.station().records).add(role, name, badge, call.actor()));
+    call.about(std::to_string(person), {{"role", role}});
+    return {};
+  }));
   return json::object{{"person", person}};
 }
 
@@ -145,7 +158,7 @@ core::Result<json::value> set_pin(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(may_manage(call, person));
   call.about(std::to_string(person));
-  IMPRINT_CHECK(call.station().sign_ins.set_pin(person, trust::Secret::take(std::move(pin))));
+  IMPRINT_CHECK(call.station().sign_ins.set_pin(person, trust::Secret::take(std::move(pin)), adds_row(call)));
   return true;
 }
 
@@ -156,7 +169,7 @@ core::Result<json::value> set_name(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(may_manage(call, person));
   call.about(std::to_string(person));
-  IMPRINT_CHECK(db::People(call.station().records).set_name(person, name, badge));
+  IMPRINT_CHECK(call.change([&] { return db::People(call.station().records).set_name(person, name, badge); }));
   return true;
 }
 
@@ -168,9 +181,12 @@ core::Result<json::value> set_role(Call& call) {
   IMPRINT_TRY(const std::string role, role_of(role_text));
   IMPRINT_CHECK(may_manage(call, person, role));
   if (call.actor().operator_id == person) return line::fail("people.own-role");
-  if (!people::may(*people::parse_role(role), people::Action::manage_people)) IMPRINT_CHECK(not_the_last(call, person));
   call.about(std::to_string(person), {{"role", role}, {"reason", reason}});
-  IMPRINT_CHECK(db::People(call.station().records).set_role(person, role, reason, call.actor()));
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    if (!people::may(*people::parse_role(role), people::Action::manage_people))
+      IMPRINT_CHECK(not_the_last(call, person));
+    return db::People(call.station().records).set_role(person, role, reason, call.actor());
+  }));
   call.station().sign_ins.end_all_of(person, "another role");
   return true;
 }
@@ -181,9 +197,11 @@ core::Result<json::value> set_active(Call& call) {
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(may_manage(call, person));
-  if (!active) IMPRINT_CHECK(not_the_last(call, person));
   call.about(std::to_string(person), {{"active", active}, {"reason", reason}});
-  IMPRINT_CHECK(db::People(call.station().records).set_active(person, active, reason, call.actor()));
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    if (!active) IMPRINT_CHECK(not_the_last(call, person));
+    return db::People(call.station().records).set_active(person, active, reason, call.actor());
+  }));
   if (!active) call.station().sign_ins.end_all_of(person, "disabled");
   return true;
 }
@@ -193,14 +211,15 @@ core::Result<json::value> erase(Call& call) {
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(may_manage(call, person));
-  IMPRINT_CHECK(not_the_last(call, person));
   call.about(std::to_string(person), {{"reason", reason}});
-  const auto erased = db::People(call.station().records).erase(person, reason, call.actor());
+  const db::People people(call.station().records);
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    IMPRINT_CHECK(not_the_last(call, person));
+    return people.erase(person, reason, call.actor());
+  }));
+  call.station().sign_ins.end_all_of(person, "erased");
   // Gone from the tables in both cases; a reader may keep the log that still has it.
-  const bool pending = !erased && erased.error().id() == "records.erase-pending";
-  if (erased || pending) call.station().sign_ins.end_all_of(person, "erased");
-  if (!erased && !pending) return std::unexpected(erased.error());
-  return json::object{{"pending", pending}};
+  return json::object{{"pending", !people.finish_erasure(person)}};
 }
 
 // One's own, with the old one: whoever set it for somebody else knew it.
@@ -212,7 +231,7 @@ core::Result<json::value> change_pin(Call& call) {
   call.about(std::to_string(who.person));
   const std::string from = "uid " + std::to_string(call.caller().peer.uid);
   IMPRINT_CHECK(call.station().sign_ins.change_pin(who.person, trust::Secret::take(std::move(old_pin)),
-                                                   trust::Secret::take(std::move(pin)), from));
+                                                   trust::Secret::take(std::move(pin)), from, adds_row(call)));
   call.caller().token.clear();
   return true;
 }
@@ -224,6 +243,7 @@ core::Result<json::value> unlock(Call& call) {
   if (call.caller().peer.uid != 0 || call.standing())
     IMPRINT_CHECK(call.require(people::Action::unlock_person, reason));
   call.about(std::to_string(person), {{"reason", reason}});
+  IMPRINT_CHECK(call.change());
   call.station().sign_ins.unlock(person);
   return true;
 }

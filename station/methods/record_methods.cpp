@@ -111,7 +111,11 @@ core::Result<json::value> correct(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   correction.by = call.actor();
   call.about(std::to_string(*correction.attempt), {{"text", correction.text}, {"reason", correction.reason}});
-  IMPRINT_TRY(const auto id, db::Rulings(call.station().records).correct(correction));
+  db::CorrectionId id = 0;
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    IMPRINT_TRY(id, db::Rulings(call.station().records).correct(correction));
+    return {};
+  }));
   return json::object{{"correction", id}};
 }
 
@@ -132,6 +136,9 @@ core::Result<json::value> audit(Call& call) {
     const db::Actor& by = row.entry.by;
     entry["person"] = by.operator_id ? json::value(*by.operator_id) : json::value(nullptr);
     entry["session"] = by.session ? json::value(*by.session) : json::value(nullptr);
+    entry["outcome"] = db::to_string(row.entry.outcome);
+    entry["error"] = text_or_null(row.entry.error_id);
+    entry["begun"] = row.entry.begun ? json::value(*row.entry.begun) : json::value(nullptr);
     out.push_back(std::move(entry));
   }
   return json::object{{"entries", std::move(out)}};
@@ -155,8 +162,10 @@ core::Result<json::value> head(Call& call) {
       return std::string();
     };
   }
-  IMPRINT_TRY(const auto exported,
-              db::Chain(call.station().records).export_head(configuration->station.id, purpose, sign, call.actor()));
+  // Signed before anything is written: a token takes its time, and the line's attempts wait for the records.
+  const db::Chain chain(call.station().records);
+  IMPRINT_TRY(const auto exported, chain.signed_head(configuration->station.id, sign));
+  IMPRINT_CHECK(call.change([&] { return chain.record(exported, purpose, call.actor()); }));
   const KeyState state = call.station().key();
   return json::object{{"head", exported.text},
                       {"signature", exported.signature},
@@ -206,6 +215,7 @@ core::Result<json::value> backup(Call& call) {
   std::filesystem::create_directories(folder, error);
   const std::filesystem::path file = backup_name(folder, call.station().records_file, call.station().clock.now());
   call.about(file.filename().native());
+  IMPRINT_CHECK(call.begin());
   IMPRINT_TRY(const auto made,
               db::Backup(call.station().records).run(file, {.progress = [&](std::uint64_t, std::uint64_t) {
                                                        return !call.station().stopping.stop_requested();

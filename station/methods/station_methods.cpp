@@ -10,6 +10,8 @@
 namespace imprint::station::methods {
 namespace {
 
+constexpr std::int64_t kMostDiskBytes = std::int64_t{1} << 40;  // of a simulated device
+
 core::Result<json::value> hello(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   const auto configuration = call.station().line.configuration();
@@ -55,6 +57,7 @@ core::Result<json::value> arm(Call& call) {
   const std::string order = call.params().text_or("order", {});
   IMPRINT_CHECK(call.params().finish());
   call.about(product, {{"order", order}});
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().line.arm(product, order, call.actor()));
   return status_of(call);
 }
@@ -63,6 +66,7 @@ core::Result<json::value> disarm(Call& call) {
   const std::string reason = call.params().text_or("reason", "disarmed");
   IMPRINT_CHECK(call.params().finish());
   call.about("", {{"reason", reason}});
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().line.disarm(reason, call.actor()));
   return true;
 }
@@ -71,6 +75,7 @@ core::Result<json::value> cancel(Call& call) {
   const std::string slot = call.params().text_or("slot", {});
   IMPRINT_CHECK(call.params().finish());
   call.about(slot);
+  IMPRINT_CHECK(call.begin());
   IMPRINT_CHECK(call.station().line.cancel(slot));
   return true;
 }
@@ -82,12 +87,14 @@ core::Result<json::value> scan(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_CHECK(call.require(typed ? people::Action::type_serial : people::Action::scan, {}));
   call.about(core::printable(text), {{"typed", typed}, {"slot", slot}});
-  IMPRINT_TRY(const auto taken, call.station().line.scan(text, typed, slot, call.person_name()));
+  IMPRINT_TRY(const auto taken,
+              call.station().line.scan(text, typed, slot, call.person_name(), [&call] { return call.change(); }));
   return json::object{{"slot", taken ? json::value(*taken) : json::value(nullptr)}};
 }
 
 core::Result<json::value> clear_scan(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(call.change());
   call.station().line.clear_scan();
   return true;
 }
@@ -107,6 +114,7 @@ core::Result<json::value> products(Call& call) {
 
 core::Result<json::value> reload(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(call.begin());
   IMPRINT_TRY(auto configuration, call.station().load_configuration());
   const std::size_t count = configuration.products.size();
   IMPRINT_CHECK(call.station().line.reload(std::move(configuration)));
@@ -123,12 +131,17 @@ core::Result<json::value> plug(Call& call) {
   training::TrainingDevice device;
   device.slot = call.params().text("slot");
   device.number = static_cast<std::uint64_t>(call.params().number_or("number", 1, 1, 1'000'000));
-  const std::string fault = call.params().text_or("fault", {});
+  device.protocol = call.params().text_or("protocol", "simple-io");
+  device.serial = call.params().text_or("serial", {});
+  device.platform_id = call.params().text_or("platform", {});
+  device.disk_bytes = static_cast<std::uint64_t>(call.params().number_or("disk_bytes", 0, 0, kMostDiskBytes));
+  device.sector_size = static_cast<std::uint32_t>(call.params().number_or("sector_bytes", 0, 0, 4096));
+  device.faults = call.params().texts_or_none("faults");
   device.bytes_per_second =
       static_cast<std::uint64_t>(call.params().number_or("bytes_per_second", 0, 0, 10'000'000'000));
+  device.latency = std::chrono::milliseconds(call.params().number_or("latency_ms", 0, 0, 60'000));
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(training::TrainingBench* const bench, bench_of(call));
-  if (!fault.empty()) device.faults.push_back(fault);
   IMPRINT_TRY(const std::string serial, bench->plug(device));
   return json::object{{"serial", serial}};
 }
@@ -143,6 +156,7 @@ core::Result<json::value> unplug(Call& call) {
 
 core::Result<json::value> stop(Call& call) {
   IMPRINT_CHECK(call.params().finish());
+  IMPRINT_CHECK(call.change());
   call.station().stop();
   return true;
 }

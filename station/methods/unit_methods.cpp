@@ -67,6 +67,7 @@ core::Result<json::value> allow(Call& call) {
   IMPRINT_CHECK(call.require(action, reason));
   const std::string_view name = people::to_string(action);
   call.about(product + " " + serial, {{"as", name}, {"reason", reason}, {"other_device", other_device}});
+  IMPRINT_CHECK(call.change());
   call.station().line.leaves().give(product, serial,
                                     {.leave = {.may_have_passed = passed, .reason = std::string(name) + ": " + reason},
                                      .other_device = other_device,
@@ -81,7 +82,7 @@ core::Result<json::value> scrap(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const db::UnitRow unit, unit_of(call, product, serial));
   call.about(product + " " + serial, {{"reason", reason}});
-  IMPRINT_CHECK(db::Units(call.station().records).scrap(unit.id, reason, call.actor()));
+  IMPRINT_CHECK(call.change([&] { return db::Units(call.station().records).scrap(unit.id, reason, call.actor()); }));
   return true;
 }
 
@@ -153,7 +154,11 @@ core::Result<json::value> add_quarantine(Call& call) {
     IMPRINT_CHECK(call.require(entry.add, reason));
     call.about(kind + " " + subject, {{"reason", reason}});
     IMPRINT_TRY(subject, subject_of(call, entry.kind, subject, product));
-    IMPRINT_TRY(const auto id, db::Quarantines(call.station().records).add(entry.kind, subject, reason, call.actor()));
+    db::QuarantineId id = 0;
+    IMPRINT_CHECK(call.change([&]() -> core::Status {
+      IMPRINT_TRY(id, db::Quarantines(call.station().records).add(entry.kind, subject, reason, call.actor()));
+      return {};
+    }));
     return json::object{{"quarantine", id}};
   }
   return api::fail("api.params-invalid", "unit, slot, signer or image").with("parameter", "kind");
@@ -170,7 +175,7 @@ core::Result<json::value> lift_quarantine(Call& call) {
     for (const KindActions& entry : kKinds)
       if (entry.kind == row.kind) IMPRINT_CHECK(call.require(entry.lift, reason));
     call.about(std::string(db::to_string(row.kind)) + " " + row.subject, {{"reason", reason}});
-    IMPRINT_CHECK(all.lift(id, reason, call.actor()));
+    IMPRINT_CHECK(call.change([&] { return all.lift(id, reason, call.actor()); }));
     return true;
   }
   return api::fail("api.params-invalid", "there is no such quarantine").with("parameter", "quarantine");
@@ -201,7 +206,11 @@ core::Result<json::value> waive(Call& call) {
   waiver.role = people::to_string(call.standing()->role);
   waiver.by = call.actor();
   call.about(waiver.check, {{"product", product}, {"serial", serial}, {"expires", expires}, {"reason", waiver.reason}});
-  IMPRINT_TRY(const auto id, db::Rulings(call.station().records).waive(waiver));
+  db::WaiverId id = 0;
+  IMPRINT_CHECK(call.change([&]() -> core::Status {
+    IMPRINT_TRY(id, db::Rulings(call.station().records).waive(waiver));
+    return {};
+  }));
   return json::object{{"waiver", id}};
 }
 
@@ -227,7 +236,7 @@ core::Result<json::value> revoke(Call& call) {
   const std::string reason = call.params().text("reason");
   IMPRINT_CHECK(call.params().finish());
   call.about(std::to_string(id), {{"reason", reason}});
-  IMPRINT_CHECK(db::Rulings(call.station().records).revoke(id, reason, call.actor()));
+  IMPRINT_CHECK(call.change([&] { return db::Rulings(call.station().records).revoke(id, reason, call.actor()); }));
   return true;
 }
 

@@ -11,7 +11,8 @@ namespace imprint::station::training {
 
 inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"training.not-armed", "Nothing is armed, so nobody knows which device is wanted",
-     "Arm a product first; a simulated device is made to fit its image.", core::FaultClass::operator_},
+     "Arm a product first, whose image it is made to fit, or say what it is: --platform and --disk-size.",
+     core::FaultClass::operator_},
     {"training.slot-unknown", "No slot file has a slot of this name", "See imprint station status.",
      core::FaultClass::operator_},
     {"training.too-many-devices", "The bench has as many simulated devices as it can hold",

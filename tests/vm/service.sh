@@ -81,7 +81,24 @@ reload() {
     [ "$(show MainPID)" = "$pid" ]
 }
 flash_in_training() {
-  imprint station arm lamp >/dev/null && imprint station plug bench-1 >/dev/null && within 60 journal_has IMPRINT_SLOT=bench-1 IMPRINT_VERDICT=passed
+  imprint station arm lamp >/dev/null && imprint virtual-device plug bench-1 >/dev/null && within 60 journal_has IMPRINT_SLOT=bench-1 IMPRINT_VERDICT=passed
+}
+# A real USB device to the kernel and to the unit; that it is simulated is what a station for training asks for.
+flash_usb_in_training() {
+  local server status
+  load_modules || return
+  imprint virtual-device serve --count 1 --first 7 --listen 127.0.0.1:3241 --platform Imprint.Virtual.Board.1 --disk-size "$disk_bytes" >"$work/served-training" &
+  server=$!
+  echo "usb-* = $(cat /sys/devices/platform/vhci_hcd.0/usb*/busnum | head -n 1)-*" >/etc/imprint/slots.d/60-usb.conf
+  imprint station setup >"$work/rules-training" 2>&1 && within 20 grep -q SIMULATED "$work/served-training" &&
+    imprint station disarm >/dev/null && imprint station products reload >/dev/null && imprint station arm lamp >/dev/null &&
+    attach 1 3241 && within 90 journal_has IMPRINT_SLOT=usb-1 IMPRINT_VERDICT=passed
+  status=$?
+  [ "$status" -eq 0 ] || { imprint devices; imprint station status; journalctl -q --no-pager -u imprintd -o json | jq -r '.IMPRINT_DETAIL // .MESSAGE' | tail -n 8; }
+  usbip detach -p 00 >/dev/null 2>&1
+  kill "$server"
+  rm /etc/imprint/slots.d/60-usb.conf
+  return "$status"
 }
 comes_back_when_killed() {
   local pid
@@ -194,6 +211,7 @@ fact "an image is made, and put where the daemon sees it" make_image
 fact "the first engineer signs in, and has it admitted" admit
 fact "a reload takes the new product, and the daemon goes on" reload
 fact "a training device passes, and the journal has it by its fields" flash_in_training
+fact "so does one that vhci-hcd made a real USB device of, in a slot of the slot map" flash_usb_in_training
 fact "killed, it is back and answers" comes_back_when_killed
 fact "hung, it is started anew by the watchdog" hung_it_is_started_anew
 fact "a faulty configuration ends it once; mended, it starts" faults_end_it_once

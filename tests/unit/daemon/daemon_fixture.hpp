@@ -89,6 +89,21 @@ struct Site {
     fs::remove_all(folder / "records");
     fs::copy(folder / "template", folder / "records", fs::copy_options::recursive);
   }
+  // The same where the folder itself is a disk of its own.
+  void reset_files() const {
+    for (const auto& entry : fs::directory_iterator(folder / "records"))
+      if (entry.path().filename() != "lost+found") fs::remove_all(entry.path());
+    fs::copy(folder / "template", folder / "records", fs::copy_options::recursive);
+  }
+  // Instead of the records those that were found when the power was back.
+  void put_records(const fs::path& found) const {
+    for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+      const std::string name = records_file().filename().native() + suffix;
+      const fs::path place = records_file().parent_path() / name;
+      fs::remove(place);
+      if (fs::exists(found / name)) fs::copy_file(found / name, place);
+    }
+  }
   void keep_as_template() const {
     fs::remove_all(folder / "template");
     fs::copy(folder / "records", folder / "template", fs::copy_options::recursive);
@@ -113,15 +128,15 @@ struct Site {
 // crash_station as a process.
 class Process {
  public:
-  explicit Process(const Site& site, std::optional<std::uint64_t> kill_at = std::nullopt,
+  // `disk`: what befalls the disk under its records, as crash_station takes it.
+  explicit Process(const Site& site, const std::vector<std::string>& disk = {},
                    const std::vector<std::string>& environment = {})
       : site_(site), notify_(site.folder / ("notify-" + std::to_string(++site.processes))) {
     const char* program = std::getenv("IMPRINT_CRASH_STATION");
     REQUIRE(program != nullptr);
     const std::string config = (site.folder / "config").native();
-    const std::string nth = kill_at ? std::to_string(*kill_at) : "";
     std::vector<char*> arguments = {const_cast<char*>(program), const_cast<char*>(config.c_str())};
-    if (kill_at) arguments.push_back(const_cast<char*>(nth.c_str()));
+    for (const std::string& word : disk) arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
     std::vector<std::string> variables = notify_.environment(environment);
     posix_spawn_file_actions_t actions;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // imprintd as a process: start, stop, reload, and what it refuses.
-#include "tests/unit/daemon/daemon_fixture.hpp"
-
 #include <sys/stat.h>
 
 #include <cstring>
+
+#include "tests/unit/daemon/shift.hpp"
 
 using namespace imprint;
 using namespace imprint::daemon::test;
@@ -40,8 +40,7 @@ TEST_CASE("SIGTERM ends the daemon within its ten seconds, also while devices ar
   const auto client = daemon.client();
   REQUIRE(client);
   Calls call{*client, {}};
-  REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
-  REQUIRE(call("line.arm", {{"product", "lamp"}}));
+  REQUIRE(begin_shift(call));
   REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}, {"bytes_per_second", 20000}}));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (;;) {
@@ -114,16 +113,9 @@ TEST_CASE("the metrics socket tells verdicts and slots") {
   const auto client = daemon.client();
   REQUIRE(client);
   Calls call{*client, {}};
-  REQUIRE(call("events.subscribe"));
-  REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
-  REQUIRE(call("line.arm", {{"product", "lamp"}}));
+  REQUIRE(begin_shift(call));
   REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
-  for (;;) {
-    const auto event = client->next_event(kPatience);
-    REQUIRE(event.has_value());
-    REQUIRE(event->has_value());
-    if ((*event)->at("kind") == "attempt") break;
-  }
+  REQUIRE(next_end(*client).has_value());
   const std::string command =
       "curl -s --unix-socket " + (site.folder / "metrics.sock").native() + " http://station/metrics";
   FILE* pipe = ::popen(command.c_str(), "r");
@@ -151,7 +143,7 @@ TEST_CASE("a metrics client that says nothing keeps nobody from stopping the dae
 
 TEST_CASE("the service manager's watchdog is fed") {
   Site site;
-  Process daemon(site, std::nullopt, {"WATCHDOG_USEC=300000"});
+  Process daemon(site, {}, {"WATCHDOG_USEC=300000"});
   REQUIRE(daemon.client());
   for (int i = 0; i < 5; ++i) CHECK_FALSE(daemon.told("WATCHDOG=1").empty());
   daemon.signal(SIGTERM);
@@ -173,16 +165,9 @@ TEST_CASE("records keep times in the zone of the station's file") {
     const auto client = daemon.client();
     REQUIRE(client);
     Calls call{*client, {}};
-    REQUIRE(call("events.subscribe"));
-    REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
-    REQUIRE(call("line.arm", {{"product", "lamp"}}));
+    REQUIRE(begin_shift(call));
     REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
-    for (;;) {
-      const auto event = client->next_event(kPatience);
-      REQUIRE(event.has_value());
-      REQUIRE(event->has_value());
-      if ((*event)->at("kind") == "attempt") break;
-    }
+    REQUIRE(next_end(*client).has_value());
     daemon.signal(SIGTERM);
     CHECK(daemon.wait() == 0);
   }

@@ -58,7 +58,8 @@ TEST_CASE("a head can be computed again by what the documentation says") {
   station.clock.set("2026-11-21T10:00:00.000Z");
   good(Audit(*station.records).add({.from = "kiosk", .action = "slot.release", .subject = "1"}));
   const std::string row =
-      "id=i1:1;at=t24:2026-11-21T10:00:00.000Z;from_where=t5:kiosk;action=t12:slot.release;subject=t1:1;";
+      "id=i1:1;at=t24:2026-11-21T10:00:00.000Z;from_where=t5:kiosk;action=t12:slot.release;subject=t1:1;"
+      "outcome=t4:done;";
   const core::Sha256 digest = core::sha256(core::as_bytes(row));
   std::string entry(32, '\0');
   entry += "1\naudit\n1\n";
@@ -99,8 +100,8 @@ TEST_CASE("a row that was taken out is named") {
 TEST_CASE("a row that was put in beside the chain is named") {
   const ChainStation station;
   station.change("audit",
-                 "INSERT INTO audit (at, from_where, action, subject) "
-                 "VALUES ('2026-11-21T10:00:00.000Z', 'kiosk', 'slot.release', '3')");
+                 "INSERT INTO audit (at, from_where, action, subject, outcome) "
+                 "VALUES ('2026-11-21T10:00:00.000Z', 'kiosk', 'slot.release', '3', 'done')");
   CHECK(told(station.verify()) == "row-added audit 3");
 }
 

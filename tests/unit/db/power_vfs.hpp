@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,7 @@ enum class Survives {
   by_chance,   // each unsynced write alone, torn at a sector, in another order
 };
 
-// Registered for as long as it lives. Not thread-safe.
+// Registered for as long as it lives. Set up by one thread; SQLite may call from any.
 class PowerVfs {
  public:
   PowerVfs();
@@ -26,7 +27,8 @@ class PowerVfs {
 
   [[nodiscard]] std::string name() const;
   // The Nth write, truncation, sync or removal from now on, counted from 1, and everything after it, is not done.
-  void cut_at(std::uint64_t nth);
+  // `on_cut` is called in the middle of that one, while nobody else gets at the disk.
+  void cut_at(std::uint64_t nth, std::function<void()> on_cut = {});
   [[nodiscard]] bool is_cut() const;
   // The files of `folder` as they are found when the power is back, into `into`.
   void power_up(const std::filesystem::path& folder, const std::filesystem::path& into, Survives survives,

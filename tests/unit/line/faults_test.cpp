@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every call to the disk under the records fails in turn while four slots are flashed.
+#include <sqlite3.h>
+
 #include "db/chain.hpp"
 #include "tests/unit/db/fault_vfs.hpp"
 #include "tests/unit/line/line_fixture.hpp"
@@ -69,13 +71,20 @@ bool flash_with_fault(db::test::FaultVfs& vfs, std::uint64_t nth, db::test::Faul
   if (station.line->arm("lamp", "", {})) {
     for (const std::uint64_t number : {1, 2, 3, 4})
       REQUIRE(station.plug("A" + std::to_string(number), number).has_value());
-    station.wait_until([&] { return told_ends(station) == 4 && station.line->running() == 0; });
+    // Ended, or waiting for records that take the end.
+    station.wait_until([&] {
+      return told_ends(station) + static_cast<std::size_t>(std::ranges::count(station.line->slots(), SlotPhase::record,
+                                                                              &SlotStatus::phase)) ==
+             4;
+    });
   }
   const bool struck = vfs.failed();
   vfs.heal();
+  station.wait_until([&] { return station.line->running() == 0; });
   check_records(station);
   // Whatever it was, the station is well afterwards.
   if (!station.line->is_armed()) REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  for (const db::AttemptRow& row : station.attempts()) CHECK(row.close.has_value());
   static_cast<void>(station.bus->unplug({"1-1.1"}));
   REQUIRE(station.plug("A1", 50).has_value());
   station.wait_until([&] {
@@ -99,4 +108,59 @@ TEST_CASE("a disk that is full from any moment on costs no wrong PASS, and all i
   db::test::FaultVfs vfs;
   for (std::uint64_t nth = 1; flash_with_fault(vfs, nth, db::test::Fault::disk_full); nth += 2 * kStride) {
   }
+}
+
+namespace {
+
+// As a person with sqlite3 would, beside the station.
+void change_schema(const TestStation& station, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((station.folder / "training.db").c_str(), &database) == SQLITE_OK);
+  sqlite3_busy_timeout(database, 5000);
+  CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
+
+}  // namespace
+
+TEST_CASE("a PASS that the records do not take is not told, its slot takes no device, and it is recorded in the end") {
+  db::test::FaultVfs vfs;
+  TestStation station({.vfs = vfs.name()});
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  change_schema(station,
+                "CREATE TRIGGER refused BEFORE INSERT ON attempt_closings BEGIN SELECT RAISE(ABORT, 'no'); END");
+  REQUIRE(station.plug("A1", 1).has_value());
+  station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::record; });
+  vfs.fail_at(1, db::test::Fault::disk_full);
+  CHECK_FALSE(station.slot("A1")->verdict.has_value());
+  CHECK(station.slot("A1")->error_id == "records.write-failed");
+  CHECK(told_ends(station) == 0);
+  // Another device comes into the slot meanwhile, and other slots go on as far as they can.
+  static_cast<void>(station.bus->unplug({"1-1.1"}));
+  REQUIRE(station.plug("A1", 2).has_value());
+  change_schema(station, "DROP TRIGGER refused");
+  station.wait_until([&] { return station.slot("A1")->error_id == "io.disk-full"; });
+  CHECK(station.attempts().size() == 1);
+  CHECK_FALSE(station.line->disarm("the shift is over", {}).has_value());
+  vfs.heal();
+  const auto rows = station.finished(2);
+  REQUIRE(rows.size() == 2);
+  for (const db::AttemptRow& row : rows) CHECK(row.close->verdict == db::AttemptVerdict::passed);
+  CHECK(told_passes(station).size() == 2);
+}
+
+TEST_CASE("a station that is stopped with an end that the records do not take says interrupted at its next start") {
+  TestStation station;
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  change_schema(station,
+                "CREATE TRIGGER refused BEFORE INSERT ON attempt_closings BEGIN SELECT RAISE(ABORT, 'no'); END");
+  REQUIRE(station.plug("A1", 1).has_value());
+  station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::record; });
+  station.line->stop(std::chrono::seconds(5));
+  CHECK(told_passes(station).empty());
+  change_schema(station, "DROP TRIGGER refused");
+  station.restart();
+  const auto rows = station.attempts();
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].close->verdict == db::AttemptVerdict::interrupted);
 }

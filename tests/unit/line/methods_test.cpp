@@ -16,6 +16,7 @@ namespace {
 json::value harmless(const methods::Parameter& parameter) {
   if (parameter.kind == "number") return 999999;
   if (parameter.kind == "boolean") return false;
+  if (parameter.kind == "strings") return json::array{"nothing"};
   if (parameter.name == "pin") return "864213";
   if (parameter.name == "role") return "operator";
   return "nothing";
@@ -43,7 +44,13 @@ TEST_CASE("nobody who is not signed in changes anything, but for signing in and 
       CHECK(said.error == "people.session-needed");
     }
   }
-  CHECK(db::Audit(*station.records).newest(100)->empty());
+  const auto rows = db::Audit(*station.records).newest(1000);
+  REQUIRE(rows.has_value());
+  CHECK_FALSE(rows->empty());
+  for (const db::AuditRow& row : *rows) {
+    CAPTURE(row.entry.action);
+    CHECK(row.entry.outcome == db::AuditOutcome::refused);
+  }
 }
 
 TEST_CASE("each role may call what the table of permissions says, and nothing else") {
@@ -156,7 +163,8 @@ TEST_CASE("a whole shift through the API: order, arming, scans, a failure, scrap
   REQUIRE(bob.call("training.plug", {{"slot", "A1"}, {"number", 1}}).error.empty());
   static_cast<void>(station.finished(1));
   CHECK(bob.call("line.scan", {{"text", "L-2"}}).error.empty());
-  REQUIRE(bob.call("training.plug", {{"slot", "A2"}, {"number", 2}, {"fault", "disconnect@5000"}}).error.empty());
+  REQUIRE(bob.call("training.plug", {{"slot", "A2"}, {"number", 2}, {"faults", json::array{"disconnect@5000"}}})
+              .error.empty());
   static_cast<void>(station.finished(2));
   CHECK(quinn.call("units.allow", {{"product", "lamp"}, {"serial", "L-1"}, {"reason", "a sample"}}).result.at("as") ==
         "reflash-passed");

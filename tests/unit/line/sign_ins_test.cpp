@@ -3,8 +3,11 @@
 #include "station/line/sign_ins.hpp"
 
 #include <catch2/catch.hpp>
+#include <functional>
+#include <utility>
 
 #include "db/audit.hpp"
+#include "flash/core/errors.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
 
 using namespace imprint;
@@ -20,7 +23,11 @@ struct Door {
   core::SystemClock clock;
   std::unique_ptr<db::Records> records = db::Records::open(folder / "station.db", clock).value();
   SignIns::Clock::time_point now{};
-  SignIns sign_ins{*records, {.sign_out_after = std::chrono::minutes(30)}, [this] { return now; }};
+  std::function<void()> meanwhile;  // happens the next time that somebody looks at the clock
+  SignIns sign_ins{*records, {.sign_out_after = std::chrono::minutes(30)}, [this] {
+                     if (const auto happens = std::exchange(meanwhile, nullptr)) happens();
+                     return now;
+                   }};
 
   db::OperatorId first() { return sign_ins.make_first("Ada", pin("271828")).value(); }
 };
@@ -100,4 +107,59 @@ TEST_CASE("wrong PINs stand in the audit log, and a restart gives nobody a fresh
   CHECK(again.by_name("Ada", pin("271828"), "here").error().id() == "people.too-soon");
   door.now += std::chrono::minutes(10);
   CHECK(again.by_name("Ada", pin("271828"), "here").has_value());
+}
+
+TEST_CASE("who is disabled while they sign in is not signed in") {
+  Door door;
+  door.first();
+  const auto bob = db::People(*door.records).add("operator", "Bob", "B-7", {}).value();
+  // A badge is looked at without the clock: this comes between the session's row and the sign-in.
+  door.meanwhile = [&] {
+    REQUIRE(db::People(*door.records).set_active(bob, false, "left", {}).has_value());
+    door.sign_ins.end_all_of(bob, "disabled");
+  };
+  CHECK(door.sign_ins.by_badge("B-7", std::nullopt, "here").error().id() == "people.pin-wrong");
+  CHECK_FALSE(door.meanwhile);
+  CHECK(door.sign_ins.everybody().empty());
+  CHECK(db::People(*door.records).open_sessions()->empty());
+}
+
+TEST_CASE("who is given another PIN or role while they sign in with the old one is not signed in") {
+  Door door;
+  const auto ada = door.first();
+  std::size_t times = 0;
+  // Wherever the clock is looked at on the way in.
+  for (std::size_t nth = 0; nth < 8; ++nth) {
+    std::size_t looks = 0;
+    bool happened = false;
+    std::function<void()> look = [&] {
+      if (looks++ == nth) {
+        happened = true;
+        door.sign_ins.end_all_of(ada, "another role");
+        return;
+      }
+      door.meanwhile = look;
+    };
+    door.meanwhile = look;
+    const auto who = door.sign_ins.by_name("Ada", pin("271828"), "here");
+    door.meanwhile = nullptr;
+    if (!happened) break;
+    ++times;
+    CHECK_FALSE(who.has_value());
+    CHECK(door.sign_ins.everybody().empty());
+  }
+  CHECK(times > 0);
+}
+
+TEST_CASE("a sign-in whose row cannot be written is none, and neither is its session") {
+  Door door;
+  door.first();
+  const auto refuse = [](const SignedIn&) -> core::Status { return core::fail("io.disk-full"); };
+  CHECK(door.sign_ins.by_name("Ada", pin("271828"), "here", refuse).error().id() == "io.disk-full");
+  CHECK(door.sign_ins.everybody().empty());
+  CHECK(db::People(*door.records).open_sessions()->empty());
+  const auto who = door.sign_ins.by_name("Ada", pin("271828"), "here").value();
+  CHECK(door.sign_ins.sign_out(who.token, "home", refuse).error().id() == "io.disk-full");
+  CHECK(door.sign_ins.look(who.token).has_value());
+  CHECK(db::People(*door.records).open_sessions()->size() == 1);
 }

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "devices/protocol/simple_io.hpp"
-#include "station/cli/flash_waiting.hpp"
+#include "station/flash_waiting.hpp"
 #include "tests/unit/station/station_fixture.hpp"
 
 using namespace imprint;
@@ -346,7 +346,7 @@ TEST_CASE("who waits for all slots does not wait for a device that left before i
   REQUIRE(line.bus.plug(VirtualBus::port(1), line.device(1)).has_value());
   const auto session = line.start(recipe(), 2);
   int shown = 0;
-  const auto results = cli::wait_for_all(*session, 2, [&](const auto&) { ++shown; }, {}, std::chrono::milliseconds(50));
+  const auto results = wait_for_all(*session, 2, [&](const auto&) { ++shown; }, {}, std::chrono::milliseconds(50));
   REQUIRE(results.size() == 2);
   CHECK(results[0].slot == "1");
   CHECK(results[0].verdict == db::AttemptVerdict::passed);
@@ -365,7 +365,7 @@ TEST_CASE("who waits for all slots is done when a stop has ended them, and nothi
   const auto stop_in_write = [&](const std::vector<SlotStatus>& slots) {
     if (slots.at(0).phase == SlotPhase::write) stop.request_stop();
   };
-  const auto results = cli::wait_for_all(*session, 2, stop_in_write, stop.get_token(), std::chrono::minutes(1));
+  const auto results = wait_for_all(*session, 2, stop_in_write, stop.get_token(), std::chrono::minutes(1));
   REQUIRE(results.size() == 2);
   for (const AttemptResult& result : results) CHECK(result.verdict != db::AttemptVerdict::passed);
   CHECK(results[0].error->id() == "job.cancelled");

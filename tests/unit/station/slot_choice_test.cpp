@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // From the names of slots, or from all that is plugged in, to one port each.
-#include "station/cli/slot_choice.hpp"
+#include "station/slot_choice.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace imprint;
 using station::SlotMap;
-using station::cli::choose_slots;
+using station::choose_slots;
 
 namespace {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What `imprint devices` says of each port.
-#include "station/cli/device_list.hpp"
+#include "station/ports/port_list.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -8,7 +8,7 @@
 using namespace imprint;
 using Problem = usb::PortDiagnosis::Problem;
 using station::SlotMap;
-using station::cli::PortRow;
+using station::ports::PortRow;
 using usb::TopologyNode;
 using State = PortRow::State;
 using Kind = TopologyNode::Kind;
@@ -39,16 +39,17 @@ struct Computer {
     topology = {node("usb1", Kind::controller, ports)};
     auto map = SlotMap::parse(slots, "slots.conf");
     REQUIRE(map);
-    return station::cli::list_ports(topology, *map, [this](const devices::PortPath& port, devices::DisksAllowed disks) {
-      asked.push_back(port.text + (disks == devices::DisksAllowed::removable ? " disk" : ""));
-      usb::PortDiagnosis out;
-      out.port = port;
-      const auto found = problems.find(port.text);
-      out.problem = found == problems.end() ? Problem::none : found->second;
-      out.explanation = "explained";
-      if (out.problem == Problem::refused) out.error_id = "device.disk-in-use";
-      return out;
-    });
+    return station::ports::list_ports(
+        topology, *map, [this](const devices::PortPath& port, devices::DisksAllowed disks) {
+          asked.push_back(port.text + (disks == devices::DisksAllowed::removable ? " disk" : ""));
+          usb::PortDiagnosis out;
+          out.port = port;
+          const auto found = problems.find(port.text);
+          out.problem = found == problems.end() ? Problem::none : found->second;
+          out.explanation = "explained";
+          if (out.problem == Problem::refused) out.error_id = "device.disk-in-use";
+          return out;
+        });
   }
   // "1-2 slot state, ..."
   std::string text() {
@@ -130,5 +131,5 @@ TEST_CASE("a computer with nothing but empty ports holds no device") {
   Computer computer{.ports = {node("1-1", Kind::empty)}, .slots = "1 = 1-1\n", .problems = {}};
   const auto rows = computer.list();
   REQUIRE(rows.size() == 1);
-  CHECK_FALSE(station::cli::holds_a_device(rows[0]));
+  CHECK_FALSE(station::ports::holds_a_device(rows[0]));
 }

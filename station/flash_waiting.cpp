@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Results as they come, and who is not waited for.
-#include "station/cli/flash_waiting.hpp"
+#include "station/flash_waiting.hpp"
 
 #include <algorithm>
 #include <set>
@@ -9,7 +9,7 @@
 #include "devices/protocol/errors.hpp"
 #include "flash/core/errors.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station {
 namespace {
 
 constexpr auto kRedraw = std::chrono::milliseconds(200);
@@ -57,4 +57,4 @@ std::vector<AttemptResult> wait_for_all(Session& session, std::size_t expected,
   return results;
 }
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station

@@ -10,7 +10,7 @@
 
 #include "station/session.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station {
 
 // Until `expected` slots of the session have each finished once: the first result of each, in the order in which they
 // ended. A slot whose device left before anything was begun with it never finishes: once nothing has happened in any
@@ -21,4 +21,4 @@ namespace imprint::station::cli {
                                                       const std::stop_token& stop,
                                                       std::chrono::milliseconds quiet_limit = std::chrono::seconds(10));
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station

@@ -8,7 +8,7 @@
 #include "station/session.hpp"
 #include "station/slot_map.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station {
 
 // The slots of these names, or with none named all that hold a device. `occupied`: the ports that hold one now.
 // `usage.invalid` for a name that no slot file gives, `device.not-present` for a slot that is empty, or where all are;
@@ -18,4 +18,4 @@ namespace imprint::station::cli {
                                                                  const std::vector<std::string>& names,
                                                                  const std::vector<devices::PortPath>& occupied);
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Brings the tree of ports and the slot map together.
-#include "station/cli/device_list.hpp"
+#include "station/ports/port_list.hpp"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
-namespace imprint::station::cli {
+namespace imprint::station::ports {
 namespace {
 
 using usb::PortDiagnosis;
@@ -19,19 +19,6 @@ std::string protocol_text(const TopologyNode& node) {
   if (const auto protocol = devices::protocol_of(node.identity)) return std::string(devices::to_string(*protocol));
   if (node.identity.interface_class == kMassStorageClass || !node.disks.empty()) return "mass-storage";
   return {};
-}
-
-State state_of(PortDiagnosis::Problem problem) {
-  switch (problem) {
-    case PortDiagnosis::Problem::none:
-      return State::ready;
-    case PortDiagnosis::Problem::empty:
-      return State::empty;
-    case PortDiagnosis::Problem::no_such_port:
-      return State::no_such_port;
-    default:
-      return State::refused;
-  }
 }
 
 std::string hints(const TopologyNode& node) {
@@ -125,6 +112,19 @@ class Lister {
 
 }  // namespace
 
+State state_of(PortDiagnosis::Problem problem) {
+  switch (problem) {
+    case PortDiagnosis::Problem::none:
+      return State::ready;
+    case PortDiagnosis::Problem::empty:
+      return State::empty;
+    case PortDiagnosis::Problem::no_such_port:
+      return State::no_such_port;
+    default:
+      return State::refused;
+  }
+}
+
 std::string_view to_string(State state) {
   switch (state) {
     case State::ready:
@@ -137,6 +137,8 @@ std::string_view to_string(State state) {
       return "empty";
     case State::no_such_port:
       return "no such port";
+    case State::busy:
+      return "busy";
   }
   return "refused";
 }
@@ -148,4 +150,4 @@ std::vector<PortRow> list_ports(const std::vector<TopologyNode>& topology, const
 
 bool holds_a_device(const PortRow& row) { return row.node != nullptr && row.node->kind == TopologyNode::Kind::device; }
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station::ports

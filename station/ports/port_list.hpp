@@ -13,10 +13,11 @@
 #include "devices/usb/usb_topology.hpp"
 #include "station/slot_map.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station::ports {
 
 struct PortRow {
-  enum class State : std::uint8_t { ready, refused, not_ours, empty, no_such_port };
+  // busy: the station that lists works with it.
+  enum class State : std::uint8_t { ready, refused, not_ours, empty, no_such_port, busy };
   devices::PortPath port;
   const usb::TopologyNode* node = nullptr;  // of the topology that was listed; null where the port is not there
   std::optional<SlotOfPort> slot;
@@ -27,8 +28,9 @@ struct PortRow {
   std::string remedy;
 };
 
-// "ready", "refused", "not ours", "empty", "no such port".
+// "ready", "refused", "not ours", "empty", "no such port", "busy".
 [[nodiscard]] std::string_view to_string(PortRow::State state);
+[[nodiscard]] PortRow::State state_of(usb::PortDiagnosis::Problem problem);
 
 // usb::check_port(), or a test's.
 using PortCheck = std::function<usb::PortDiagnosis(const devices::PortPath&, devices::DisksAllowed)>;
@@ -44,4 +46,4 @@ using PortCheck = std::function<usb::PortDiagnosis(const devices::PortPath&, dev
 // What --training has to do with a simulated device.
 inline constexpr std::string_view kSimulatedHint = "only --training takes it";
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station::ports

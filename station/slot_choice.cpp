@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Goes from names to ports, or from ports to names.
-#include "station/cli/slot_choice.hpp"
+#include "station/slot_choice.hpp"
 
 #include <algorithm>
 
 #include "devices/protocol/errors.hpp"
 #include "station/errors.hpp"
 
-namespace imprint::station::cli {
+namespace imprint::station {
 namespace {
 
 core::Failure two_devices(const std::string& slot, const devices::PortPath& one, const devices::PortPath& other) {
@@ -61,4 +61,4 @@ core::Result<std::vector<SlotConfig>> choose_slots(const SlotMap& map, const std
   return slots;
 }
 
-}  // namespace imprint::station::cli
+}  // namespace imprint::station

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Nothing is changed without its row in the audit log, and no row says what did not happen, whatever call to the disk
+// fails.
+#include "db/audit.hpp"
+#include "db/admissions.hpp"
+#include "db/chain.hpp"
+#include "db/people.hpp"
+#include "tests/unit/db/fault_vfs.hpp"
+#include "tests/unit/line/line_fixture.hpp"
+
+using namespace imprint;
+using namespace imprint::station;
+using namespace imprint::station::test;
+
+namespace {
+
+std::vector<db::AuditRow> audit_of(const TestStation& station) {
+  return db::Audit(*station.records).newest(100000).value();
+}
+
+struct Bench {
+  db::test::FaultVfs vfs;
+  TestStation station{{.serial = "source = \"scanned\"\n", .vfs = vfs.name()}};
+  Crew crew{station};
+  Caller quinn = crew.add(station, "qa", "Quinn");
+  db::OperatorId bob = 0;
+  db::AttemptId attempt = 0;
+  int made = 0;
+
+  Bench() {
+    bob = ok("people.add", {{"name", "Bob"}, {"role", "operator"}, {"badge", "B-1"}}).at("person").as_int64();
+    make_unit("L-0");
+  }
+  json::value ok(std::string_view method, const json::object& params = {}) {
+    const auto said = who_may(method).call(method, params);
+    CAPTURE(method, said.error, said.message);
+    REQUIRE(said.error.empty());
+    return said.result;
+  }
+  Caller& who_may(std::string_view method) {
+    const bool is_for_qa = method.starts_with("findings.") || method == "images.reinstate";
+    return is_for_qa ? quinn : crew.engineer;
+  }
+  std::string next(const std::string& prefix) { return prefix + std::to_string(++made); }
+  void make_unit(const std::string& serial) {
+    attempt = station.records->open_attempt({.product = "lamp", .slot = "A1", .image_sha256 = "ab", .training = true})
+                  .value();
+    REQUIRE(station.records->identify(attempt, {.serial = serial}).has_value());
+    REQUIRE(station.records
+                ->close_attempt(attempt, {db::AttemptVerdict::failed, db::ProofLevel::none, "device.gone", "unit", ""})
+                .has_value());
+  }
+  [[nodiscard]] std::size_t rows(std::string_view action, db::AuditOutcome outcome) const {
+    std::size_t count = 0;
+    for (const db::AuditRow& row : audit_of(station))
+      count += row.entry.action == action && row.entry.outcome == outcome ? 1 : 0;
+    return count;
+  }
+  [[nodiscard]] std::string listed(std::string_view method, const json::object& params = {}) {
+    return json::serialize(ok(method, params));
+  }
+};
+
+// One method: with which parameters it would change something now, and what tells whether it did.
+struct Change {
+  std::string method;
+  std::function<json::object(Bench&)> prepare;
+  std::function<std::string(Bench&)> state;
+  bool beyond_records = false;
+  std::uint64_t stride = 1;  // where each call takes long
+};
+
+std::int64_t quarantine(Bench& bench) {
+  return bench.ok("quarantine.add", {{"kind", "slot"}, {"subject", "A2"}, {"reason", "a cable"}})
+      .at("quarantine")
+      .as_int64();
+}
+
+json::object waiver() {
+  const auto until = core::to_iso8601(core::SystemClock().now() + std::chrono::hours(24));
+  return {{"check", "layout.gpt-backup"}, {"product", "lamp"}, {"expires", until}, {"reason", "known"}};
+}
+
+std::vector<Change> people_changes() {
+  const auto people = [](Bench& bench) { return bench.listed("people.list"); };
+  return {
+      {"people.add", [](Bench& bench) { return json::object{{"name", bench.next("P")}, {"role", "operator"}}; },
+       people},
+      {"people.set_name", [](Bench& bench) { return json::object{{"person", bench.bob}, {"name", bench.next("Bob")}}; },
+       people},
+      {"people.set_role",
+       [](Bench& bench) {
+         const bool is_qa = db::People(*bench.station.records).get(bench.bob)->role == "qa";
+         return json::object{{"person", bench.bob}, {"role", is_qa ? "operator" : "qa"}, {"reason", "moved"}};
+       },
+       people},
+      {"people.set_active",
+       [](Bench& bench) {
+         const bool active = db::People(*bench.station.records).get(bench.bob)->active;
+         return json::object{{"person", bench.bob}, {"active", !active}, {"reason", "moved"}};
+       },
+       people},
+      {"people.set_pin", [](Bench& bench) { return json::object{{"person", bench.bob}, {"pin", "314159"}}; },
+       [](Bench& bench) { return db::People(*bench.station.records).credential(bench.bob)->value_or("none"); }, false,
+       5},
+      {"people.erase",
+       [](Bench& bench) {
+         const auto made = bench.ok("people.add", {{"name", bench.next("E")}, {"role", "operator"}});
+         return json::object{{"person", made.at("person")}, {"reason", "asked for"}};
+       },
+       people},
+  };
+}
+
+std::vector<Change> order_changes() {
+  const auto orders = [](Bench& bench) { return bench.listed("orders.list", {{"closed", true}}); };
+  const auto make = [](Bench& bench) {
+    const std::string number = bench.next("WO-");
+    bench.ok("orders.create", {{"number", number}, {"product", "lamp"}, {"quantity", 5}});
+    return number;
+  };
+  return {
+      {"orders.create",
+       [](Bench& bench) { return json::object{{"number", bench.next("WO-")}, {"product", "lamp"}, {"quantity", 5}}; },
+       orders},
+      {"orders.change",
+       [make](Bench& bench) { return json::object{{"number", make(bench)}, {"quantity", 7}, {"reason", "more"}}; },
+       orders},
+      {"orders.close", [make](Bench& bench) { return json::object{{"number", make(bench)}, {"reason", "done"}}; },
+       orders},
+      {"audit.head", [](Bench&) { return json::object{{"purpose", "a test"}}; },
+       [](Bench& bench) { return std::to_string(db::Chain(*bench.station.records).exported()->size()); }},
+      {"attempts.correct",
+       [](Bench& bench) {
+         return json::object{{"attempt", bench.attempt}, {"text", bench.next("t")}, {"reason", "wrong"}};
+       },
+       [](Bench& bench) { return bench.listed("attempts.show", {{"attempt", bench.attempt}}); }},
+  };
+}
+
+std::vector<Change> unit_changes() {
+  const auto quarantines = [](Bench& bench) { return bench.listed("quarantine.list", {{"lifted", true}}); };
+  const auto waivers = [](Bench& bench) { return bench.listed("findings.waivers"); };
+  return {
+      {"units.allow",
+       [](Bench& bench) {
+         return json::object{
+             {"product", "lamp"}, {"serial", bench.next("S")}, {"reason", "a sample"}, {"other_device", true}};
+       },
+       [](Bench& bench) {
+         const std::string serial = "S" + std::to_string(bench.made);
+         return serial + (bench.station.line->leaves().forgives_device("lamp", serial) ? " given" : "");
+       }},
+      {"units.scrap",
+       [](Bench& bench) {
+         bench.make_unit(bench.next("L-"));
+         return json::object{{"product", "lamp"}, {"serial", "L-" + std::to_string(bench.made)}, {"reason", "broken"}};
+       },
+       [](Bench& bench) {
+         return bench.listed("units.history", {{"product", "lamp"}, {"serial", "L-" + std::to_string(bench.made)}});
+       }},
+      {"quarantine.add",
+       [](Bench&) { return json::object{{"kind", "slot"}, {"subject", "A1"}, {"reason", "a cable"}}; }, quarantines},
+      {"quarantine.lift",
+       [](Bench& bench) { return json::object{{"quarantine", quarantine(bench)}, {"reason", "a new cable"}}; },
+       quarantines},
+      {"findings.waive", [](Bench&) { return waiver(); }, waivers},
+      {"findings.revoke",
+       [](Bench& bench) {
+         return json::object{{"waiver", bench.ok("findings.waive", waiver()).at("waiver")}, {"reason", "over"}};
+       },
+       waivers},
+  };
+}
+
+std::vector<Change> line_changes() {
+  const auto scan = [](Bench& bench) {
+    const auto status = bench.ok("station.status");
+    const json::value* waiting = status.as_object().if_contains("scan");
+    return waiting != nullptr ? std::string(waiting->at("text").as_string()) : std::string("none");
+  };
+  const auto armed = [](Bench& bench) { return std::string(bench.station.line->is_armed() ? "armed" : "not armed"); };
+  const auto arm = [](Bench& bench) {
+    if (!bench.station.line->is_armed()) bench.ok("line.arm", {{"product", "lamp"}});
+  };
+  return {
+      {"line.arm",
+       [](Bench& bench) {
+         if (bench.station.line->is_armed()) bench.ok("line.disarm");
+         return json::object{{"product", "lamp"}};
+       },
+       armed, true},
+      {"line.scan",
+       [arm](Bench& bench) {
+         arm(bench);
+         return json::object{{"text", bench.next("T-")}};
+       },
+       scan},
+      {"line.clear_scan",
+       [arm](Bench& bench) {
+         arm(bench);
+         bench.ok("line.scan", {{"text", bench.next("T-")}});
+         return json::object{};
+       },
+       scan},
+      {"line.disarm",
+       [arm](Bench& bench) {
+         arm(bench);
+         return json::object{};
+       },
+       armed, true},
+  };
+}
+
+std::vector<Change> image_changes() {
+  const auto images = [](Bench& bench) { return bench.listed("images.list"); };
+  return {
+      {"images.withdraw",
+       [](Bench& bench) {
+         static_cast<void>(bench.station.store->reinstate(bench.station.digest));
+         return json::object{{"digest", bench.station.digest}, {"reason", "a fault in it"}};
+       },
+       images, true},
+      {"images.reinstate",
+       [](Bench& bench) {
+         static_cast<void>(
+             bench.station.store->withdraw(bench.station.digest, "somebody", "why", bench.station.clock.now()));
+         return json::object{{"digest", bench.station.digest}, {"reason", "it was not"}};
+       },
+       images, true},
+      {"images.remove",
+       [](Bench& bench) {
+         static_cast<void>(bench.station.store->reinstate(bench.station.digest));
+         if (bench.station.store->list()->empty())
+           bench.ok("images.admit", {{"file", (bench.station.folder / "image.ffu").native()}, {"policy", "none"}});
+         return json::object{{"digest", bench.station.digest}, {"reason", "old"}};
+       },
+       images, true},
+      {"images.admit",
+       [](Bench& bench) {
+         static_cast<void>(bench.station.store->remove(bench.station.digest));
+         return json::object{{"file", (bench.station.folder / "image.ffu").native()}, {"policy", "none"}};
+       },
+       images, true},
+  };
+}
+
+// The method with its Nth call to the disk failing; whether it came to that.
+bool call_with_fault(Bench& bench, const Change& change, std::uint64_t nth) {
+  CAPTURE(change.method, nth);
+  const json::object params = change.prepare(bench);
+  const std::string before = change.state(bench);
+  const std::size_t done = bench.rows(change.method, db::AuditOutcome::done);
+  const std::size_t begun = bench.rows(change.method, db::AuditOutcome::begun);
+  bench.vfs.fail_at(nth, db::test::Fault::once);
+  const auto said = bench.who_may(change.method).call(change.method, params);
+  const bool struck = bench.vfs.failed();
+  bench.vfs.heal();
+  const bool changed = change.state(bench) != before;
+  const bool has_row = bench.rows(change.method, db::AuditOutcome::done) == done + 1;
+  CAPTURE(said.error, said.message);
+  if (!struck) REQUIRE(said.error.empty());
+  if (said.error.empty()) CHECK((changed && has_row));
+  if (has_row) CHECK(changed);
+  if (changed)
+    CHECK((has_row || (change.beyond_records && bench.rows(change.method, db::AuditOutcome::begun) == begun + 1)));
+  return struck;
+}
+
+void call_with_every_fault(const std::vector<Change>& changes) {
+  Bench bench;
+  for (const Change& change : changes) {
+    std::uint64_t faults = 0;
+    for (std::uint64_t nth = 1; call_with_fault(bench, change, nth); nth += change.stride) ++faults;
+    CAPTURE(change.method);
+    CHECK(faults > 0);
+  }
+  CHECK_FALSE(db::Chain(*bench.station.records).verify()->broken.has_value());
+  CHECK(bench.station.records->check_integrity().has_value());
+}
+
+}  // namespace
+
+TEST_CASE("whatever call to the disk fails, people are changed with their audit row or not at all") {
+  call_with_every_fault(people_changes());
+}
+
+TEST_CASE(
+    "whatever call to the disk fails, orders, heads and corrections are made with their audit row or not at all") {
+  call_with_every_fault(order_changes());
+}
+
+TEST_CASE("whatever call to the disk fails, units, quarantines and waivers change with their audit row or not at all") {
+  call_with_every_fault(unit_changes());
+}
+
+TEST_CASE("whatever call to the disk fails, the line changes only after the audit log says so") {
+  call_with_every_fault(line_changes());
+}
+
+TEST_CASE("whatever call to the disk fails, the image store changes only after the audit log says so") {
+  call_with_every_fault(image_changes());
+}
+
+TEST_CASE("whatever call to the disk fails, whoever is signed in has a session and an audit row, and no one else has") {
+  Bench bench;
+  bool struck = true;
+  for (std::uint64_t nth = 1; struck; ++nth) {
+    CAPTURE(nth);
+    const std::size_t done = bench.rows("people.sign_in", db::AuditOutcome::done);
+    const std::size_t sessions = db::People(*bench.station.records).open_sessions()->size();
+    Caller bob(bench.station);
+    bench.vfs.fail_at(nth, db::test::Fault::once);
+    const bool signed_in = bob.call("people.sign_in", {{"badge", "B-1"}}).error.empty();
+    struck = bench.vfs.failed();
+    bench.vfs.heal();
+    CHECK(bench.rows("people.sign_in", db::AuditOutcome::done) == done + (signed_in ? 1 : 0));
+    CHECK(db::People(*bench.station.records).open_sessions()->size() == sessions + (signed_in ? 1 : 0));
+    CHECK(bench.station.sign_ins->everybody().size() == sessions + (signed_in ? 1 : 0));
+  }
+}
+
+TEST_CASE("the first engineer is there with PIN and audit row or not at all") {
+  db::test::FaultVfs vfs;
+  TestStation station({.vfs = vfs.name()});
+  Caller root(station, {0, 0, 1});
+  bool made = false;
+  for (std::uint64_t nth = 1; !made; nth += 5) {
+    CAPTURE(nth);
+    vfs.fail_at(nth, db::test::Fault::once);
+    made = root.call("people.first", {{"name", "Ada"}, {"pin", "271828"}}).error.empty();
+    vfs.heal();
+    CHECK(db::People(*station.records).list()->size() == (made ? 1 : 0));
+    CHECK(db::Audit(*station.records).newest(9)->size() == (made ? 1 : 0));
+  }
+}
+
+TEST_CASE("who asks for a change that they may not make is in the audit log, once in a while") {
+  TestStation station;
+  Crew crew(station);
+  Caller bob = crew.add(station, "operator", "Bob");
+  const json::object order{{"number", "WO-7"}, {"product", "lamp"}, {"quantity", 5}};
+  for (int i = 0; i < 3; ++i) CHECK(bob.call("orders.create", order).error == "people.not-allowed");
+  std::vector<db::AuditRow> refused;
+  for (const db::AuditRow& row : audit_of(station))
+    if (row.entry.outcome == db::AuditOutcome::refused) refused.push_back(row);
+  REQUIRE(refused.size() == 1);
+  CHECK(refused[0].entry.action == "orders.create");
+  CHECK(refused[0].entry.error_id == "people.not-allowed");
+  CHECK(refused[0].entry.by.operator_id.has_value());
+  CHECK(refused[0].entry.from == "uid 1000, pid 42");
+}
+
+TEST_CASE("an image that is refused is a decision with its reason, who asked for it and under which policy") {
+  TestStation station;
+  Crew crew(station);
+  // A chunk that is not what the hash table says.
+  {
+    std::fstream file(station.folder / "image.ffu", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-100, std::ios::end);
+    file.put('\x5a');
+    file.put('\xa5');
+  }
+  const json::object params{{"file", (station.folder / "image.ffu").native()}, {"policy", "none"}};
+  CHECK(crew.engineer.call("images.admit", params).error == "image.hash-mismatch");
+  const auto rows = db::Admissions(*station.records).list().value();
+  REQUIRE(rows.size() == 1);
+  CHECK(rows[0].admission.decision == "refused");
+  CHECK(rows[0].admission.error_id == "image.hash-mismatch");
+  CHECK(rows[0].admission.sha256 == station.digest);
+  CHECK(rows[0].admission.policy == "none");
+  CHECK(rows[0].admission.sealed_by.empty());
+  CHECK(rows[0].admission.by.operator_id.has_value());
+  const auto audit = db::Audit(*station.records).newest(2).value();
+  REQUIRE(audit.size() == 2);
+  CHECK(audit[0].entry.outcome == db::AuditOutcome::begun);
+  CHECK(audit[1].entry.outcome == db::AuditOutcome::failed);
+  CHECK(audit[1].entry.begun == audit[0].id);
+}
+
+TEST_CASE("a withdrawn image that somebody admits again is refused in the records, and a missing file is no decision") {
+  TestStation station;
+  Crew crew(station);
+  REQUIRE(
+      crew.engineer.call("images.withdraw", {{"digest", station.digest}, {"reason", "a fault in it"}}).error.empty());
+  const json::object params{{"file", (station.folder / "image.ffu").native()}, {"policy", "none"}};
+  CHECK(crew.engineer.call("images.admit", params).error == "store.image-withdrawn");
+  CHECK(db::Admissions(*station.records).last(station.digest).value()->admission.decision == "refused");
+  const std::size_t before = db::Admissions(*station.records).list()->size();
+  CHECK(crew.engineer.call("images.admit", {{"file", "/nowhere.ffu"}, {"policy", "none"}}).error == "io.not-found");
+  CHECK(db::Admissions(*station.records).list()->size() == before);
+}
