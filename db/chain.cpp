@@ -205,28 +205,36 @@ core::Result<ChainHead> Chain::head(const std::string& station) const {
       [&](SQLite::Database& database) -> core::Result<ChainHead> { return head_of(database, station, at); });
 }
 
-core::Result<ExportedHead> Chain::export_head(const std::string& station, const std::string& purpose,
-                                              const Signer& sign, const Actor& by) const {
+core::Result<ExportedHead> Chain::signed_head(const std::string& station, const Signer& sign) const {
   ExportedHead out;
   IMPRINT_TRY(out.head, head(station));
   out.text = to_text(out.head);
   if (sign) {
     IMPRINT_TRY(out.signature, sign(out.text));
   }
-  Records::Connection& connection = records_.connection();
-  IMPRINT_CHECK(connection.write<void>([&](SQLite::Database& database) -> core::Status {
+  return out;
+}
+
+core::Status Chain::record(const ExportedHead& exported, const std::string& purpose, const Actor& by) const {
+  return records_.connection().write<void>([&](SQLite::Database& database) -> core::Status {
     Query(database,
           "INSERT INTO exported_heads (head_text, signature, purpose, exported_at, operator_id, session_id) "
           "VALUES (?, ?, ?, ?, ?, ?)")
-        .text(out.text)
-        .text(out.signature)
+        .text(exported.text)
+        .text(exported.signature)
         .text(purpose)
-        .time(out.head.at)
+        .time(exported.head.at)
         .number_or_null(by.operator_id)
         .number_or_null(by.session)
         .run();
     return {};
-  }));
+  });
+}
+
+core::Result<ExportedHead> Chain::export_head(const std::string& station, const std::string& purpose,
+                                              const Signer& sign, const Actor& by) const {
+  IMPRINT_TRY(auto out, signed_head(station, sign));
+  IMPRINT_CHECK(record(out, purpose, by));
   return out;
 }
 

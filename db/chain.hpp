@@ -52,8 +52,12 @@ class Chain {
   explicit Chain(const Records& records) : records_(records) {}
 
   [[nodiscard]] core::Result<ChainHead> head(const std::string& station) const;
-  // The head as it is, signed outside of any transaction, then recorded with its signature and purpose ("shift
-  // report"). `records.value-unusable` for a station's name that the text cannot hold.
+  // The head as it is, signed outside of any transaction. `records.value-unusable` for a station's name that the text
+  // cannot hold.
+  [[nodiscard]] core::Result<ExportedHead> signed_head(const std::string& station, const Signer& sign) const;
+  // Records one with its signature and purpose ("shift report").
+  [[nodiscard]] core::Status record(const ExportedHead& exported, const std::string& purpose, const Actor& by) const;
+  // Both.
   [[nodiscard]] core::Result<ExportedHead> export_head(const std::string& station, const std::string& purpose,
                                                        const Signer& sign, const Actor& by) const;
   // Oldest first.

@@ -67,6 +67,10 @@ core::Result<config::StationFile> station_of(const ReportOptions& options) {
   return station;
 }
 
+reports::Station as_told(const config::StationFile& station) {
+  return {.id = station.id, .shifts = station.shifts, .now = core::SystemClock().now(), .training = station.training};
+}
+
 // As after the way through a socket: numbers with a point are read back with an error in their last place, and both
 // ways have to show the same.
 json::object as_received(const json::object& report) { return json::parse(json::serialize(report)).as_object(); }
@@ -74,9 +78,7 @@ json::object as_received(const json::object& report) { return json::parse(json::
 core::Result<json::object> report_of_file(const ReportOptions& options, const reports::Request& request) {
   IMPRINT_TRY(const auto station, station_of(options));
   IMPRINT_TRY(const auto records, db::Records::open_read_only(options.database));
-  const core::SystemClock clock;
-  IMPRINT_TRY(auto report, reports::make_report(*records, request,
-                                                {.id = station.id, .shifts = station.shifts, .now = clock.now()}));
+  IMPRINT_TRY(auto report, reports::make_report(*records, request, as_told(station)));
   if (request.kind == Kind::shift) {
     IMPRINT_TRY(const auto head, db::Chain(*records).head(station.id));
     IMPRINT_CHECK(
@@ -169,7 +171,7 @@ core::Result<std::uint64_t> units_of_file(const ReportOptions& options, reports:
   IMPRINT_TRY(const auto records, db::Records::open_read_only(options.database));
   std::uint64_t attempts = 0;
   for (std::optional<db::ExportPlace> place = db::ExportPlace{}; place;) {
-    IMPRINT_TRY(const auto page, reports::units_page(*records, period, form, station.id, *place));
+    IMPRINT_TRY(const auto page, reports::units_page(*records, period, form, as_told(station), *place));
     print(page.text);
     attempts += page.attempts;
     place = page.next;

@@ -162,12 +162,10 @@ core::Result<json::value> head(Call& call) {
       return std::string();
     };
   }
-  db::ExportedHead exported;
-  IMPRINT_CHECK(call.change([&]() -> core::Status {
-    IMPRINT_TRY(exported,
-                db::Chain(call.station().records).export_head(configuration->station.id, purpose, sign, call.actor()));
-    return {};
-  }));
+  // Signed before anything is written: a token takes its time, and the line's attempts wait for the records.
+  const db::Chain chain(call.station().records);
+  IMPRINT_TRY(const auto exported, chain.signed_head(configuration->station.id, sign));
+  IMPRINT_CHECK(call.change([&] { return chain.record(exported, purpose, call.actor()); }));
   const KeyState state = call.station().key();
   return json::object{{"head", exported.text},
                       {"signature", exported.signature},

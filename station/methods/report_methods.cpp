@@ -11,15 +11,24 @@ namespace {
 // What the reports call wrong usage is a parameter here.
 core::Error as_parameter(core::Error error) {
   if (error.id() != "usage.invalid") return error;
-  return api::fail("api.params-invalid", error.message()).error();
+  core::Error out = api::fail("api.params-invalid", error.detail()).error();
+  for (const std::string_view key : {"shifts", "value", "by"})
+    if (const std::string_view value = error.context_value(key); !value.empty())
+      out.add_context(std::string(key), std::string(value));
+  return out;
+}
+
+reports::Station station_of(const Call& call, const config::Configuration& configuration) {
+  return {.id = configuration.station.id,
+          .shifts = configuration.station.shifts,
+          .now = call.station().clock.now(),
+          .training = configuration.station.training};
 }
 
 core::Result<json::value> report(Call& call, const reports::Request& request) {
   IMPRINT_TRY(const auto reader, db::Records::open_read_only(call.station().records_file));
   const auto configuration = call.station().line.configuration();
-  auto made = reports::make_report(
-      *reader, request,
-      {.id = configuration->station.id, .shifts = configuration->station.shifts, .now = call.station().clock.now()});
+  auto made = reports::make_report(*reader, request, station_of(call, *configuration));
   if (!made) return std::unexpected(as_parameter(std::move(made).error()));
   return json::value(std::move(*made));
 }
@@ -74,7 +83,7 @@ core::Result<json::value> units(Call& call) {
   if (!form) return api::fail("api.params-invalid", "table, csv, json, jsonl or openhtf").with("parameter", "format");
   IMPRINT_TRY(const auto reader, db::Records::open_read_only(call.station().records_file));
   const auto configuration = call.station().line.configuration();
-  IMPRINT_TRY(auto page, reports::units_page(*reader, *period, *form, configuration->station.id, place));
+  IMPRINT_TRY(auto page, reports::units_page(*reader, *period, *form, station_of(call, *configuration), place));
   json::object out{{"text", std::move(page.text)}, {"attempts", page.attempts}};
   out["next"] = nullptr;
   if (page.next) out["next"] = json::object{{"after", page.next->after}, {"last", page.next->last}};

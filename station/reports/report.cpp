@@ -34,7 +34,7 @@ core::Result<json::object> heading(const db::Records& records, const char* name,
   IMPRINT_TRY(const bool training, records.has_attempts(true));
   return json::object{{"report", name},
                       {"station", core::printable(station.id)},
-                      {"training", training},
+                      {"training", training || station.training},
                       {"from", time_or_null(period.from)},
                       {"to", time_or_null(period.to)}};
 }
@@ -154,7 +154,7 @@ core::Status add_head(json::object& report, const SignedHead& head) {
                                 {"error", core::printable(head.error)},
                                 {"entry", parsed.seq},
                                 {"hash", parsed.head},
-                                {"at", time_text(parsed.at)}};
+                                {"at", core::to_iso8601(parsed.at)}};
   return {};
 }
 

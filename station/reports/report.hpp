@@ -33,6 +33,7 @@ struct Station {
   std::string id = "station";
   std::span<const config::Shift> shifts{};
   core::UtcTime now{};
+  bool training = false;  // also where its records have no attempt yet that says so
 };
 
 // `usage.invalid` for what cannot be understood, `records.*`.
@@ -62,6 +63,6 @@ struct UnitsPage {
 };
 // About half a MiB of text, and the records are held for a few hundred attempts only.
 [[nodiscard]] core::Result<UnitsPage> units_page(const db::Records& records, const db::Period& period, UnitsForm form,
-                                                 std::string_view station, const db::ExportPlace& place);
+                                                 const Station& station, const db::ExportPlace& place);
 
 }  // namespace imprint::station::reports

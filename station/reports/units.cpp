@@ -49,10 +49,10 @@ std::string table_line(const db::AttemptRow& row) {
                  row.close ? std::string(db::to_string(row.close->verdict)) : std::string("open"), last);
 }
 
-core::Result<std::string> table_head(const db::Records& records, std::string_view station) {
+core::Result<std::string> table_head(const db::Records& records, const Station& station) {
   IMPRINT_TRY(const bool training, records.has_attempts(true));
-  std::string text = fmt::format("Attempts at station {}\n", core::printable(station));
-  if (training) text += std::string(kTrainingLine) + "\n";
+  std::string text = fmt::format("Attempts at station {}\n", core::printable(station.id));
+  if (training || station.training) text += std::string(kTrainingLine) + "\n";
   text += "\n" + line_of("Attempt", "Opened", "Slot", "Serial", "Verdict", "Proof or error");
   return text + line_of("-------", std::string(25, '-'), "----", std::string(12, '-'), std::string(11, '-'),
                         std::string(16, '-'));
@@ -65,9 +65,9 @@ struct Piece {
 };
 
 core::Result<Piece> piece_of(const db::Records& records, const db::Period& period, UnitsForm form,
-                             std::string_view station, const db::ExportPlace& place) {
+                             const Station& station, const db::ExportPlace& place) {
   if (form != UnitsForm::table && form != UnitsForm::json) {
-    IMPRINT_TRY(auto piece, db::units_piece(records, period, format_of(form), station, place));
+    IMPRINT_TRY(auto piece, db::units_piece(records, period, format_of(form), station.id, place));
     return Piece{std::move(piece.text), piece.attempts, piece.next};
   }
   IMPRINT_TRY(const auto rows, db::attempts_piece(records, period, place));
@@ -99,7 +99,7 @@ std::optional<UnitsForm> parse_units_form(std::string_view text) {
 }
 
 core::Result<UnitsPage> units_page(const db::Records& records, const db::Period& period, UnitsForm form,
-                                   std::string_view station, const db::ExportPlace& place) {
+                                   const Station& station, const db::ExportPlace& place) {
   UnitsPage page;
   page.next = place;
   while (page.next && page.text.size() < kPageBytes) {

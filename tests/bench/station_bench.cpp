@@ -29,8 +29,9 @@ void measure_all() {
   bench::Report report("station");
   report.text("cpu", bench::cpu_says("model name"));
   report.count("cores", std::max(1U, std::thread::hardware_concurrency()));
-  bench::measure_records(folder.path(), report);
+  const auto million = bench::measure_records(folder.path(), report);
   bench::measure_daemon(folder.path(), report);
+  bench::measure_reports(folder.path() / "reports", million, report);
   bench::measure_block_targets(folder.path(), report);
   report.print();
 }

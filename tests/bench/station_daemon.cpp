@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <boost/json.hpp>
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -112,6 +114,51 @@ void measure_daemon(const fs::path& folder, Report& report) {
   const double used = daemon.processor_seconds() - before;
   report.number("daemon_idle_percent_of_a_core", 100 * used / static_cast<double>(kIdle.count()), at_most(0.5));
   report.number("daemon_idle_resident_MiB", daemon.resident_mib(), at_most(40));
+}
+
+void measure_reports(const fs::path& folder, const fs::path& records, Report& report) {
+  write_configuration(folder);
+  fs::create_directories(folder / "records");
+  fs::rename(records, folder / "records/training.db");
+  const Daemon daemon(folder);
+  const auto client = std::move(*api::Client::connect(folder / "api.sock"));
+  const auto call = [&](std::string_view method, const boost::json::object& params) {
+    const auto answer = client->call(method, params, std::chrono::minutes(10));
+    const auto* value = answer ? std::get_if<boost::json::value>(&*answer) : nullptr;
+    if (value == nullptr || !value->is_object()) stop("imprintd refuses " + std::string(method));
+    return value->get_object();
+  };
+  static_cast<void>(call("people.first", {{"name", "Ada"}, {"pin", "271828"}}));
+  static_cast<void>(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
+  for (const char* format : {"csv", "jsonl"}) {
+    const double before = daemon.resident_mib();
+    double most = before;
+    const auto start = Clock::now();
+    std::uint64_t attempts = 0;
+    std::size_t longest = 0;
+    boost::json::object params{{"format", format}};
+    for (bool more = true; more;) {
+      const auto page = call("reports.units", params);
+      attempts += page.at("attempts").to_number<std::uint64_t>();
+      longest = std::max(longest, page.at("text").as_string().size());
+      most = std::max(most, daemon.resident_mib());
+      more = page.at("next").is_object();
+      if (more)
+        for (const auto& [name, value] : page.at("next").as_object()) params[name] = value;
+    }
+    if (attempts < 1'000'000) stop("attempts are missing from the export");
+    const std::string name = std::string("daemon_export_of_1000000_attempts_") + format;
+    report.number(name + "_s", std::chrono::duration<double>(Clock::now() - start).count());
+    report.number(name + "_more_MiB", most - before, at_most(32));
+    report.number(name + "_longest_page_MiB", static_cast<double>(longest) / (1U << 20), at_most(4));
+  }
+  for (const char* kind : {"failures", "slots", "shift"}) {
+    const auto start = Clock::now();
+    static_cast<void>(call("reports." + std::string(kind), {{"from", "2000-01-01T00:00:00Z"}}));
+    report.number(std::string("daemon_report_of_1000000_attempts_") + kind + "_s",
+                  std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  report.number("daemon_resident_after_reports_MiB", daemon.resident_mib(), at_most(96));
 }
 
 }  // namespace imprint::bench

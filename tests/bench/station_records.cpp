@@ -76,12 +76,15 @@ double attempt_milliseconds(const std::filesystem::path& folder) {
   return median(times);
 }
 
-// Straight into the tables: 900,000 units, every tenth of which came twice, over two years.
+// Straight into the tables, as of training, so that a daemon without devices takes them: 900,000 units, every tenth of
+// which came twice, over two years.
 void fill(const std::filesystem::path& file) {
   {
     const core::SystemClock clock;
     const auto records = must(db::Records::open(file, clock));
-    const auto id = must(records->open_attempt(opening()));
+    auto first = opening();
+    first.training = true;
+    const auto id = must(records->open_attempt(first));
     must(records->close_attempt(id, {.verdict = db::AttemptVerdict::refused, .error_id = "x", .error_class = "unit"}));
   }
   SQLite::Database database(file.native(), SQLite::OPEN_READWRITE);
@@ -97,7 +100,7 @@ void fill(const std::filesystem::path& file) {
   database.exec(source +
                 "INSERT INTO attempt_openings (id, product_id, image_id, slot, port_path, recipe_digest, trust_digest, "
                 "program_version, training, opened_at, utc_offset_minutes, local_day) SELECT i, 1, 1, 'A' || (i % 16), "
-                "'1-1.' || (i % 16), '', '', 'bench', 0, " +
+                "'1-1.' || (i % 16), '', '', 'bench', 1, " +
                 time("") + ", 0, substr(" + time("") + ", 1, 10) FROM n");
   database.exec(source +
                 "INSERT INTO attempt_identities (attempt_id, unit_id, device_unique_id, platform_id, protocol, "
@@ -130,7 +133,7 @@ double yield_milliseconds(const std::filesystem::path& file, const db::Period& p
 
 }  // namespace
 
-void measure_records(const std::filesystem::path& folder, Report& report) {
+std::filesystem::path measure_records(const std::filesystem::path& folder, Report& report) {
   report.number("records_fdatasync_ms", fsync_milliseconds(folder));
   report.number("records_attempt_with_12_steps_ms", attempt_milliseconds(folder));
   const auto file = folder / "million.db";
@@ -139,6 +142,7 @@ void measure_records(const std::filesystem::path& folder, Report& report) {
   const core::UtcTime from = std::chrono::sys_days(std::chrono::year(2025) / 6 / 1);
   report.number("records_yield_of_a_week_of_them_ms", yield_milliseconds(file, {from, from + std::chrono::days(7)}));
   report.count("records_bytes_of_1000000_attempts", std::filesystem::file_size(file));
+  return file;
 }
 
 }  // namespace imprint::bench

@@ -87,3 +87,21 @@ TEST_CASE("records from which the end was cut off do not prove against the head 
   }
   CHECK(kept.prove(kept.head, false) == ExitStatus::not_good);
 }
+
+TEST_CASE("a head that was typed off a printed sheet is the head with its signature") {
+  const Kept kept;
+  const std::string typed = kept.head.substr(0, 60) + "\n  " + kept.head.substr(60) + "\n" +
+                            kept.signature.substr(0, 40) + " \n" + kept.signature.substr(40) + "\n";
+  const auto read = read_head(typed);
+  REQUIRE(read.has_value());
+  CHECK(read->text == kept.head);
+  CHECK(read->signature == kept.signature);
+  CHECK(kept.prove(typed) == ExitStatus::good);
+}
+
+TEST_CASE("a shift report in JSON is a kept head, too") {
+  const auto read = read_head(R"({"report":"shift","head":{"head":"the text","signature":"the signature"}})");
+  REQUIRE(read.has_value());
+  CHECK(read->text == "the text");
+  CHECK(read->signature == "the signature");
+}

@@ -258,3 +258,38 @@ TEST_CASE("the configuration that is shipped has no fault, and its settings are 
   CHECK(shipped.backup_hours == usual.backup_hours);
   CHECK(shipped.scan_hold == usual.scan_hold);
 }
+
+TEST_CASE("shifts have names and times by the clock on the wall, and may go over midnight") {
+  const StationFile station = good(std::string(kStation) +
+                                   "[[shift]]\nname = \"early\"\nstart = \"06:00\"\nend = \"14:30\"\n"
+                                   "[[shift]]\nname = \"night\"\nstart = \"22:00\"\nend = \"06:00\"\n"
+                                   "[[shift]]\nname = \"day\"\nstart = \"00:00\"\nend = \"24:00\"\n");
+  REQUIRE(station.shifts.size() == 3);
+  CHECK(station.shifts[0].name == "early");
+  CHECK(station.shifts[0].end == 14 * 60 + 30);
+  CHECK(station.shifts[1].start == 22 * 60);
+  CHECK(station.shifts[2].end == 24 * 60);
+}
+
+TEST_CASE("each fault of a shift is told by its line") {
+  const std::string early = "[[shift]]\nname = \"early\"\nstart = \"06:00\"\nend = \"14:00\"\n";
+  CHECK(fault(early + early) == "config.value-invalid");
+  CHECK(fault("[[shift]]\nstart = \"06:00\"\nend = \"14:00\"\n") == "config.key-missing");
+  CHECK(fault("[[shift]]\nname = \"a\"\nend = \"14:00\"\n") == "config.key-missing");
+  CHECK(fault("[[shift]]\nname = \"a\"\nstart = \"06:00\"\nend = \"06:00\"\n") == "config.conflict");
+  CHECK(fault("[[shift]]\nname = \"a\"\nstart = \"24:00\"\nend = \"06:00\"\n") == "config.value-invalid");
+  CHECK(fault("[[shift]]\nname = \"a\"\nstart = \"06:00\"\nend = \"14:00\"\nbegin = \"x\"\n") == "config.key-unknown");
+  CHECK(fault("[shift]\nname = \"a\"\n") == "config.value-invalid");
+  for (const char* time : {"6:00", "06:60", "25:00", "24:01", "06-00", "0600", "aa:bb"})
+    CHECK(fault("[[shift]]\nname = \"a\"\nstart = \"05:00\"\nend = \"" + std::string(time) + "\"\n") ==
+          "config.value-invalid");
+}
+
+TEST_CASE("the key is a file or on a token, whose PIN is in a file and nowhere else") {
+  CHECK(good(std::string(kStation) + "[records]\nkey = \"heads.key\"\n").key == "/etc/imprint/heads.key");
+  const std::string uri = "pkcs11:token=line;object=heads?pin-source=file:/etc/imprint/pin";
+  CHECK(good(std::string(kStation) + "[records]\nkey = \"" + uri + "\"\n").key == uri);
+  CHECK(fault("[records]\nkey = \"pkcs11:token=line\"\n") == "config.value-invalid");
+  CHECK(fault("[records]\nkey = \"pkcs11:nonsense\"\n") == "sign.uri-malformed");
+  CHECK(fault("[records]\nkey = \"pkcs11:token=a?pin-value=1234\"\n") == "sign.pin-in-uri");
+}
