@@ -195,6 +195,11 @@ core::Status Call::begin() {
   return {};
 }
 
+void Call::begin_stopping() {
+  const core::Status begun = begin();
+  if (!begun) begun_.reset();
+}
+
 core::Status Call::end_badly(const core::Error& why, const std::function<core::Status()>& work) {
   core::Status kept = db::together(station_.records, [&]() -> core::Status {
     if (work) IMPRINT_CHECK(work());

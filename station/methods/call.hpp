@@ -56,6 +56,9 @@ class Call {
   // Before anything is changed that is not in the records: files, what is armed. How it ended is a row of its own, by
   // change() for what has rows beside it, by end_badly(), or else by the dispatcher.
   [[nodiscard]] core::Status begin();
+  // The same before something is stopped, which nobody is refused for want of a row: on a full disk, say. Whoever asked
+  // is told of the row that is missing once it is done.
+  void begin_stopping();
   [[nodiscard]] core::Status end_badly(const core::Error& why, const std::function<core::Status()>& work = {});
   // From here on: whoever has just signed in.
   void remember(const line::SignedIn& who);

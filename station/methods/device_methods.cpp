@@ -109,6 +109,7 @@ core::Result<json::value> flash(Call& call) {
                           {"read_back", config::to_string(what.product.read_back)},
                           {"after_pass", config::to_string(what.product.after_pass)}};
   call.about(record.digest, parameters);
+  IMPRINT_CHECK(call.begin());
   const bool training = line.configuration()->station.training;
   const trust::Policy policy = what.product.policy;
   jobs::JobQueue::Request request{.kind = db::JobKind::flash,

@@ -114,6 +114,8 @@ core::Result<std::optional<std::filesystem::path>> file_of(const Call& call, con
 
 core::Result<json::value> submit(Call& call, jobs::JobKind kind, const std::string& title, const json::object& what,
                                  jobs::JobQueue::Body body) {
+  call.about(title, what);
+  IMPRINT_CHECK(call.begin());
   IMPRINT_TRY(const auto id,
               call.station().jobs.submit({kind, title, json::serialize(what), call.actor()}, std::move(body)));
   call.about("job " + std::to_string(id), what);
@@ -189,8 +191,9 @@ core::Result<json::value> cancel(Call& call) {
   IMPRINT_TRY(const auto job, call.station().jobs.find(id));
   const bool is_own = job.by.operator_id && job.by.operator_id == call.actor().operator_id;
   if (!is_own) IMPRINT_CHECK(call.require(people::Action::cancel_job, {}));
-  IMPRINT_CHECK(call.station().jobs.cancel(id, call.actor()));
   call.about("job " + std::to_string(id));
+  call.begin_stopping();
+  IMPRINT_CHECK(call.station().jobs.cancel(id, call.actor()));
   return true;
 }
 

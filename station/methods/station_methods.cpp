@@ -66,7 +66,7 @@ core::Result<json::value> disarm(Call& call) {
   const std::string reason = call.params().text_or("reason", "disarmed");
   IMPRINT_CHECK(call.params().finish());
   call.about("", {{"reason", reason}});
-  IMPRINT_CHECK(call.begin());
+  call.begin_stopping();
   IMPRINT_CHECK(call.station().line.disarm(reason, call.actor()));
   return true;
 }
@@ -75,7 +75,7 @@ core::Result<json::value> cancel(Call& call) {
   const std::string slot = call.params().text_or("slot", {});
   IMPRINT_CHECK(call.params().finish());
   call.about(slot);
-  IMPRINT_CHECK(call.begin());
+  call.begin_stopping();
   IMPRINT_CHECK(call.station().line.cancel(slot));
   return true;
 }
@@ -156,8 +156,9 @@ core::Result<json::value> unplug(Call& call) {
 
 core::Result<json::value> stop(Call& call) {
   IMPRINT_CHECK(call.params().finish());
-  IMPRINT_CHECK(call.change());
-  call.station().stop();
+  const core::Status noted = call.change();
+  call.station().stop();  // also where it could not be written down: a full disk keeps nobody from stopping
+  IMPRINT_CHECK(noted);
   return true;
 }
 

@@ -117,6 +117,8 @@ TEST_CASE("a head is signed with the key's fingerprint, and one of a key that is
                           .records = *here.station.records,
                           .images = *here.station.store,
                           .events = *here.station.events,
+                          .jobs = *here.station.jobs,
+                          .job_site = *here.station.job_site,
                           .clock = here.station.clock,
                           .records_file = here.station.folder / "training.db",
                           .load_configuration = [&] { return here.station.load(); },
