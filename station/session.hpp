@@ -55,8 +55,9 @@ struct SessionConfig {
   capture::Recorder* recorder = nullptr;  // outlives the session
   bool once = false;                      // a slot takes one device, and no other after it
   AttemptRules* rules = nullptr;          // of the line; outlives the session
-  SessionObserver* observer = nullptr;    // outlives the session; with one, next_finished() only gives what was asked for once
-  std::vector<LatchedSlot> latched{};     // by units that passed in an earlier session
+  SessionObserver* observer =
+      nullptr;  // outlives the session; with one, next_finished() only gives what was asked for once
+  std::vector<LatchedSlot> latched{};  // by units that passed in an earlier session
   // pattern are made then, up to kMostSlots. Not given: there are none.
   std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
 };

@@ -197,9 +197,10 @@ void check_job_folder(TableReader& table, const StationFile& station, const std:
   };
   const std::filesystem::path place = folder.lexically_normal();
   for (const auto* const own : {&station.records, &station.images, &station.backups, &station.trust, &station.jobs}) {
-    if (holds(place, own->lexically_normal()) || holds(own->lexically_normal(), place))
-      table.conflict("folders", "the station keeps its own files in " + own->native(),
-                     "give clients a folder of their own, such as \"/srv/images\"");
+    if (!holds(place, own->lexically_normal()) && !holds(own->lexically_normal(), place)) continue;
+    table.conflict("folders", "the station keeps its own files in " + own->native(),
+                   "give clients a folder of their own, such as \"/srv/images\"");
+    return;
   }
 }
 

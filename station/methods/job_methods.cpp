@@ -36,9 +36,11 @@ json::object object_of(const db::JobRow& row) {
   return out;
 }
 
-// What the queue knows of a job that has not ended is newer than its row.
-void add_live(json::object& out, const jobs::Job& job) {
-  if (job.ended) return;
+// What the queue knows of a job that has not ended is newer than its row. Asked before the row is read, for the end is
+// in the records before the queue says so.
+void add_live(json::object& out, const db::JobRow& row, const core::Result<jobs::Job>& live) {
+  if (row.end || !live || live->ended) return;
+  const jobs::Job& job = *live;
   out["state"] = jobs::to_string(job.state);
   out["started"] = time_or_null(job.started);
   out["confinement"] = or_null(job.confinement);
@@ -50,11 +52,18 @@ void add_live(json::object& out, const jobs::Job& job) {
 core::Result<json::value> list(Call& call) {
   const auto limit = call.params().number_or("limit", 50, 1, kMostListed);
   IMPRINT_CHECK(call.params().finish());
-  IMPRINT_TRY(const auto rows, db::Jobs(call.station().records).newest(static_cast<std::size_t>(limit)));
+  const db::Jobs all(call.station().records);
+  IMPRINT_TRY(const auto rows, all.newest(static_cast<std::size_t>(limit)));
   json::array out;
   for (const db::JobRow& row : rows) {
-    json::object object = object_of(row);
-    if (const auto live = call.station().jobs.find(row.id)) add_live(object, *live);
+    if (row.end) {
+      out.push_back(object_of(row));
+      continue;
+    }
+    const auto live = call.station().jobs.find(row.id);
+    IMPRINT_TRY(const auto now, all.find(row.id));
+    json::object object = object_of(now);
+    add_live(object, now, live);
     out.push_back(std::move(object));
   }
   return json::object{{"jobs", std::move(out)}};
@@ -83,13 +92,14 @@ json::value result_of(const Call& call, const db::JobRow& row) {
 core::Result<json::value> show(Call& call) {
   const auto id = call.params().number("job", 1, INT64_MAX);
   IMPRINT_CHECK(call.params().finish());
+  const auto live = call.station().jobs.find(id);
   auto row = db::Jobs(call.station().records).find(id);
   if (!row) {
     if (row.error().id() == "records.unknown") return jobs::fail("job.unknown").with("job", id);
     return std::unexpected(std::move(row).error());
   }
   json::object out = object_of(*row);
-  if (const auto live = call.station().jobs.find(id)) add_live(out, *live);
+  add_live(out, *row, live);
   out["parameters"] = parsed(row->what.parameters);
   out["detail"] = row->end ? or_null(row->end->detail) : json::value(nullptr);
   out["result"] = result_of(call, *row);

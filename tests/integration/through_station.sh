@@ -94,7 +94,7 @@ step_flash() {
     "$imprint" flash "$digest" --slot A1 --name Ada --pin-file pin --json "${station[@]}"
   says 1 people.session-needed "$imprint" flash "$digest" --slot A1 "${station[@]}"
   holds "signing in" "$imprint" station sign-in --name Ada --pin-file pin "${station[@]}"
-  in_json '[.entries[] | select(.action == "flash.start")] | length == 3' "$imprint" station audit list --json "${station[@]}"
+  in_json '[.entries[] | select(.action == "flash.start" and .outcome == "done")] | length == 3' "$imprint" station audit list --json "${station[@]}"
   in_json '.armed == false' "$imprint" station status --json "${station[@]}"
 }
 

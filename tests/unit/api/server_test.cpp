@@ -2,10 +2,8 @@
 // The server over real sockets: answers, events, and clients that misbehave.
 #include "station/service/server.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -458,45 +456,4 @@ TEST_CASE("a station may take shorter requests only") {
   const RawClient client(station.path());
   client.send(std::string(5000, 'x'));
   CHECK(client.all().find("api.request-too-large") != std::string::npos);
-}
-
-TEST_CASE("a socket file that nobody answers on is replaced, one that somebody answers on is not") {
-  const core::test::ScratchFolder folder;
-  const auto path = folder / "socket";
-  {
-    // Left by a daemon that was killed: bound, and nobody listens.
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    ::close(fd);
-  }
-  const auto first = Listener::bind(path, "");
-  REQUIRE(first.has_value());
-  struct stat status{};
-  REQUIRE(::stat(path.c_str(), &status) == 0);
-  CHECK((status.st_mode & 0777U) == 0600U);
-  const auto second = Listener::bind(path, "");
-  REQUIRE_FALSE(second.has_value());
-  CHECK(second.error().id() == "service.socket-in-use");
-}
-
-TEST_CASE("a file that is no socket is not replaced") {
-  const core::test::ScratchFolder folder;
-  const auto path = folder / "file";
-  const int fd = ::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-  REQUIRE(fd >= 0);
-  ::close(fd);
-  const auto refused = Listener::bind(path, "");
-  REQUIRE_FALSE(refused.has_value());
-  CHECK(refused.error().id() == "service.socket-failed");
-  CHECK(std::filesystem::exists(path));
-}
-
-TEST_CASE("where no station answers, a client is told so") {
-  const core::test::ScratchFolder folder;
-  const auto refused = api::Client::connect(folder / "nobody");
-  REQUIRE_FALSE(refused.has_value());
-  CHECK(refused.error().id() == "api.not-running");
 }

@@ -141,7 +141,13 @@ TEST_CASE("a station file's faults are said with their place") {
   CHECK(fault("[people]\nfirst-delay = \"10 min\"") == "config.conflict");
   CHECK(fault("[people]\npin-length = 4\nlock-after = 0") == "config.conflict");
   CHECK(fault("[people]\npin-length = 3") == "config.value-invalid");
-  CHECK(fault("[jobs]\nflash = 4") == "config.key-unknown");
+  CHECK(fault("[work]\nflash = 4") == "config.key-unknown");
+  CHECK(fault("[jobs]\nflash = 0") == "config.value-invalid");
+  CHECK(fault("[jobs]\nscan = 1") == "config.key-unknown");
+  CHECK(fault("[jobs]\nmemory-limit = \"1 MiB\"") == "config.value-invalid");
+  CHECK(fault("[jobs]\nfolders = [\"images\"]") == "config.value-invalid");
+  CHECK(fault("[jobs]\nfolders = [\"/var/lib/imprint/records/x\"]") == "config.conflict");
+  CHECK(fault("[jobs]\nfolders = [\"/var\"]") == "config.conflict");
   const auto no_id = parse_station_file("", "station.toml");
   REQUIRE(no_id.complaints.size() == 1);
   CHECK(no_id.complaints[0].error.id() == "config.key-missing");

@@ -34,6 +34,9 @@ withdraw-signer         .q.e PR
 remove-image            ...e PR
 build-image             ...e P
 inspect-device          oq.e
+flash-once              ...e P
+inspect-image           .q.e
+cancel-job              ...e
 manage-people           ..me P
 unlock-person           ..me PR
 see-status              oqme

@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 
 using namespace imprint;
-using station::SlotMap;
 using station::choose_slots;
+using station::SlotMap;
 
 namespace {
 
