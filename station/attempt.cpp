@@ -59,8 +59,7 @@ class AttemptRun {
         // The records have it: what went wrong behind that changes nothing.
         result_.note = std::string("afterwards: ") + exception.what();
       } else {
-        result_.error = fail("station.internal-error", exception.what()).error();
-        if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+        close_after(exception);
       }
       disk_.reset();
       target_.reset();
@@ -77,6 +76,18 @@ class AttemptRun {
   }
 
  private:
+  // Else it would stay open until the next start. What that throws is thrown away: there is nothing left to do.
+  void close_after(const std::exception& exception) {
+    const core::Status failed = fail("station.internal-error", exception.what());
+    try {
+      if (result_.id) close(failed);
+    } catch (const std::exception&) {
+      result_.verdict = db::AttemptVerdict::incomplete;
+    }
+    result_.error = failed.error();
+    if (result_.verdict == db::AttemptVerdict::passed) result_.verdict = db::AttemptVerdict::incomplete;
+  }
+
   AttemptResult run_to_the_end() {
     auto opened = context_.records.open_attempt(opening_of(context_, result_.slot, port_));
     if (!opened) {
@@ -151,7 +162,9 @@ class AttemptRun {
 
   // The tries of an attempt are shared by all of its phases, and each that failed has a row.
   [[nodiscard]] bool may_try_again(const core::Error& error) {
-    if (tries_left_ == 0 || stop_.stop_requested() || !policy_.retries.is_worth_one(error)) return false;
+    // After a deadline nothing more is asked of the device.
+    if (tries_left_ == 0 || stop_.stop_requested() || job_.stop_requested() || !policy_.retries.is_worth_one(error))
+      return false;
     --tries_left_;
     return true;
   }
@@ -246,6 +259,7 @@ class AttemptRun {
       row.detail = status.error().message() + (notes.detail.empty() ? "" : "\n" + notes.detail);
     }
     auto recorded = context_.records.add_step(*result_.id, row);
+    if (!recorded) unrecorded_.push_back(row);
     if (status) IMPRINT_CHECK(parts);
     if (status && !recorded) return recorded;
     return status;
@@ -254,15 +268,18 @@ class AttemptRun {
   // A try that failed has the step's name; the step's own row is that of the last.
   core::Status record_parts(const StepNotes& notes, db::Step& row, std::chrono::steady_clock::time_point start) {
     const core::UtcTime started = row.started;
+    core::Status kept;
     for (const engine::WritePart& part : notes.parts) {
       const db::Step own = row_of(part, started, start);
       if (part.kind == engine::WritePart::Kind::failed_try) {
         row.duration -= own.started + own.duration - row.started;
         row.started = own.started + own.duration;
       }
-      IMPRINT_CHECK(context_.records.add_step(*result_.id, own));
+      core::Status recorded = context_.records.add_step(*result_.id, own);
+      if (!recorded) unrecorded_.push_back(own);
+      if (!recorded && kept) kept = std::move(recorded);
     }
-    return {};
+    return kept;
   }
 
   core::Status identify(StepNotes& notes) {
@@ -440,8 +457,9 @@ class AttemptRun {
       close.detail = status.error().message();
       if (status.error().id() == "unit.serial-duplicate") note_earlier();
     }
-    auto closed = record_end(context_.records, *result_.id, close,
-                             [this](const core::Error& why) { return observer_.on_unrecorded(why); });
+    auto closed = record_end(
+        context_.records, *result_.id, close, [this](const core::Error& why) { return observer_.on_unrecorded(why); },
+        unrecorded_);
     is_closed_ = closed.has_value();
     if (closed) return;
     if (!result_.error) result_.error = closed.error();
@@ -469,6 +487,7 @@ class AttemptRun {
   std::optional<db::UnitId> unit_id_;  // set by admission
   bool rules_told_ = false;            // how it ended
   bool is_closed_ = false;             // in the records
+  std::vector<db::Step> unrecorded_;   // rows that the records did not take when their steps ended
   std::shared_ptr<const core::BlockSource> disk_;
   std::shared_ptr<const engine::WritePlan> plan_;  // set by admission, shared with the other slots
   std::uint64_t read_back_due_ = 0;

@@ -2,11 +2,25 @@
 // Tries, and what may be otherwise in a moment.
 #include "station/recorded_end.hpp"
 
+#include "db/together.hpp"
+
 namespace imprint::station {
 namespace {
 
-core::Status try_once(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close) {
-  auto closed = records.close_attempt(attempt, close);
+// A row of a step that the records would never take, whatever the disk does, must not keep the attempt open.
+core::Status close_with(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
+                        std::span<const db::Step> missing) {
+  if (missing.empty()) return records.close_attempt(attempt, close);
+  auto closed = db::together(records, [&]() -> core::Status {
+    for (const db::Step& step : missing) IMPRINT_CHECK(records.add_step(attempt, step));
+    return records.close_attempt(attempt, close);
+  });
+  return closed ? closed : records.close_attempt(attempt, close);
+}
+
+core::Status try_once(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
+                      std::span<const db::Step> missing) {
+  auto closed = close_with(records, attempt, close, missing);
   if (closed || closed.error().id() != "records.attempt-closed") return closed;
   // A commit that the disk reported as failed may have been kept for all that.
   const auto row = records.attempt(attempt);
@@ -23,10 +37,11 @@ bool may_pass(const core::Error& error) {
 }  // namespace
 
 core::Status record_end(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
-                        const std::function<bool(const core::Error& why)>& again) {
-  core::Status closed = try_once(records, attempt, close);
-  if (!closed) closed = try_once(records, attempt, close);
-  while (!closed && may_pass(closed.error()) && again(closed.error())) closed = try_once(records, attempt, close);
+                        const std::function<bool(const core::Error& why)>& again, std::span<const db::Step> missing) {
+  core::Status closed = try_once(records, attempt, close, missing);
+  if (!closed) closed = try_once(records, attempt, close, missing);
+  while (!closed && may_pass(closed.error()) && again(closed.error()))
+    closed = try_once(records, attempt, close, missing);
   return closed;
 }
 

@@ -119,6 +119,8 @@ class Session::Slot final : public AttemptObserver {
 
   void on_phase(SlotPhase phase, std::uint64_t due) override {
     const std::scoped_lock lock(mutex_);
+    // It left while its name was being written down: the next label is not for it.
+    if (phase == SlotPhase::claim && departed_) attempt_stop_.request_stop();
     status_.phase = phase;
     status_.done = 0;
     status_.due = due;

@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kLongestAdmission = std::chrono::hours(4);
 constexpr std::chrono::milliseconds kRedraw{200};
+constexpr std::chrono::minutes kTouch{1};
 constexpr unsigned kLooksWithoutEvents = 10;  // then the job is asked for: its event may have been missed
 
 // An error that was told already, by its exit status.
@@ -239,6 +240,7 @@ class StationFlash {
       if (slot.is_string()) slots_[std::string(slot.get_string())].slot = core::printable(slot.get_string());
     bool cancelled = false;
     unsigned quiet = 0;
+    auto touched = std::chrono::steady_clock::now();
     while (!has_ended_) {
       IMPRINT_TRY(const auto event, client_.next_event(kRedraw));
       if (event) {
@@ -251,8 +253,15 @@ class StationFlash {
         has_ended_ = state != "queued" && state != "running";
       }
       show();
+      if (std::chrono::steady_clock::now() - touched > kTouch) {
+        static_cast<void>(client_.call("people.who", {}));  // somebody is here: the sign-in must not end meanwhile
+        touched = std::chrono::steady_clock::now();
+      }
       if (!signals.token().stop_requested() || std::exchange(cancelled, true)) continue;
-      static_cast<void>(client_.call("jobs.cancel", {{"job", job}}));  // what it says, its end says better
+      IMPRINT_TRY(const auto answer, client_.call("jobs.cancel", {{"job", job}}));
+      // Refused, it goes on, and whoever wants it stopped has to know.
+      const auto* refused = std::get_if<api::RemoteError>(&answer);
+      if (refused != nullptr && refused->id != "job.ended") return report_remote(*refused, options_.json);
     }
     return tell_end(job);
   }

@@ -192,7 +192,6 @@ class Daemon {
     if (station.key.empty() && !fs::exists(usual)) return {};
     if (trust::is_pkcs11_uri(station.key)) {
       IMPRINT_TRY(head_key_, HeadKey::on_token(station.key));
-      look_at_key();
     } else {
       auto key = HeadKey::load(station.key.empty() ? usual : fs::path(station.key));
       if (!key && station.key.empty()) return std::unexpected(std::move(key).error());
@@ -293,7 +292,12 @@ class Daemon {
       line_->tick();
       sign_ins_->end_idle();
     });
-    server.every(kKeyLook, [this] { look_at_key(); });
+    // At once, and not before the station is ready: a token may take long to answer.
+    server.every(kTick, [this, next = std::chrono::steady_clock::time_point()]() mutable {
+      if (std::chrono::steady_clock::now() < next) return;
+      look_at_key();
+      next = std::chrono::steady_clock::now() + kKeyLook;
+    });
     if (const auto period = ServiceManager::watchdog()) watch(server, *period);
     // These return at once, and have to get through where threads stand still.
     for (const int signal : {SIGTERM, SIGINT}) {

@@ -105,7 +105,8 @@ struct HeadKey::Parts {
   std::shared_ptr<EVP_PKEY> key;  // in memory, where it is not on a token
   std::string uri{};
   std::filesystem::path pin_file{};
-  std::mutex mutex{};  // of everything below, and of the token
+  std::mutex mutex{};        // of the token, which may take long or for ever, and of what was refused
+  std::mutex state_mutex{};  // of the state only: whoever asks for it waits for no token
   HeadKeyState state{};
   std::optional<core::Error> refused{};  // the PIN was
   std::filesystem::file_time_type refused_with{};
@@ -128,13 +129,17 @@ struct HeadKey::Parts {
       }
       return std::unexpected(std::move(token).error());
     }
-    describe(token->key(), state);
+    {
+      const std::lock_guard guard(state_mutex);
+      describe(token->key(), state);
+    }
     return work(token->key());
   }
 
   core::Status with_key(const std::function<core::Status(EVP_PKEY*)>& work) {
     const std::lock_guard guard(mutex);
     const core::Status done = key ? work(key.get()) : with_token(work);
+    const std::lock_guard state_guard(state_mutex);
     state.good = done.has_value();
     state.error = done ? std::string() : std::string(done.error().id()) + ": " + done.error().message();
     return done;
@@ -179,7 +184,7 @@ core::Status HeadKey::check() const {
 }
 
 HeadKeyState HeadKey::state() const {
-  const std::lock_guard guard(parts_->mutex);
+  const std::lock_guard guard(parts_->state_mutex);
   return parts_->state;
 }
 

@@ -90,26 +90,31 @@ core::Status Line::disarm(const std::string& reason, const db::Actor& by) {
     const std::scoped_lock lock(mutex_);
     if (!is_armed_ || !armament_) return fail("line.not-armed");
   }
-  // The row first: if it cannot be written, the line stays as it is said to be.
-  IMPRINT_TRY(const bool was_armed, db::Armings(parts_.records).disarm(reason, by));
-  static_cast<void>(was_armed);
   std::string order;
+  bool is_once = false;
   {
     const std::scoped_lock lock(mutex_);
     is_armed_ = false;
     // A stop may have taken it away meanwhile.
     if (armament_) {
       order = armament_->order_number;
+      is_once = armament_->once;
       armament_->rules.close();
       armament_->session->take_no_more();
     }
   }
-  note_loaded(order);
+  // The line first: on a full disk, too, nothing more is begun with. What the records then say, a restart says as well.
+  core::Status recorded;
+  if (!is_once) {
+    const auto was_armed = db::Armings(parts_.records).disarm(reason, by);
+    if (!was_armed) recorded = std::unexpected(was_armed.error());
+    note_loaded(order);
+  }
   desk_.clear();
   // Nobody is going to scan for them.
   for (const std::string& slot : desk_.slots_that_ask()) static_cast<void>(cancel(slot));
   publish_station("disarmed");
-  return {};
+  return recorded;
 }
 
 core::Status Line::cancel(const std::string& slot) {

@@ -50,7 +50,7 @@ core::Result<std::shared_ptr<Line::Armament>> Line::start_once(const Once& what)
 
 void Line::end_once(const std::shared_ptr<Armament>& armament) {
   armament->rules.close();
-  armament->session->take_no_more();
+  armament->session->cancel_all();  // what was plugged in at the last moment, too
   {
     const std::scoped_lock lock(mutex_);
     if (armament_ != armament) return;
@@ -63,11 +63,11 @@ void Line::end_once(const std::shared_ptr<Armament>& armament) {
 core::Result<std::vector<AttemptResult>> Line::flash_once(const Once& what, const ShowSlots& show,
                                                           const std::stop_token& stop) {
   IMPRINT_TRY(const auto armament, start_once(what));
+  // However it ends: the line is nobody's afterwards.
+  const std::shared_ptr<void> end(nullptr, [this, &armament](void*) { end_once(armament); });
   publish_station("flashing");
   const std::size_t expected = armament->session->snapshot().size();
-  auto results = wait_for_all(*armament->session, expected, show, stop);
-  end_once(armament);
-  return results;
+  return wait_for_all(*armament->session, expected, show, stop);
 }
 
 }  // namespace imprint::station::line

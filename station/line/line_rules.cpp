@@ -126,7 +126,7 @@ core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::
   IMPRINT_TRY(const bool has_place, take_place(slot));
   // A full order takes units of its own again, where somebody gave leave for one.
   if (!has_place && !leaves_.has_any(armed_.product.name)) return fail("order.quantity-reached");
-  IMPRINT_TRY(UnitClaim claim, claim_serial(slot, identity, stop));
+  IMPRINT_TRY(UnitClaim claim, claim_serial(slot, identity, stop, has_place));
   IMPRINT_TRY(const bool counts_already, this->counts_already(claim.serial));
   if (counts_already) {
     const std::scoped_lock lock(mutex_);
@@ -138,7 +138,7 @@ core::Result<UnitClaim> LineRules::claim(const std::string& slot, const engine::
 }
 
 core::Result<UnitClaim> LineRules::claim_serial(const std::string& slot, const engine::DeviceIdentity& identity,
-                                                const std::stop_token& stop) {
+                                                const std::stop_token& stop, bool may_be_new) {
   const admission::SerialRule& rule = armed_.product.serial;
   const admission::DeviceNames device{identity.serial, identity.platform_id};
   UnitClaim claim;
@@ -149,7 +149,7 @@ core::Result<UnitClaim> LineRules::claim_serial(const std::string& slot, const e
       IMPRINT_CHECK(admission::check_serial(rule, claim.serial, false));
       return claim;
     case admission::SerialSource::allocated: {
-      IMPRINT_TRY(claim.serial, allocated_serial(identity));
+      IMPRINT_TRY(claim.serial, allocated_serial(identity, may_be_new));
       return claim;
     }
     case admission::SerialSource::scanned:
@@ -166,7 +166,7 @@ core::Result<UnitClaim> LineRules::claim_serial(const std::string& slot, const e
 }
 
 // A device that had a serial before keeps it; numbers are for new ones.
-core::Result<std::string> LineRules::allocated_serial(const engine::DeviceIdentity& identity) {
+core::Result<std::string> LineRules::allocated_serial(const engine::DeviceIdentity& identity, bool may_be_new) {
   const db::Units units(records_);
   if (!identity.unique_id.empty() || !identity.serial.empty()) {
     const bool by_id = !identity.unique_id.empty();
@@ -176,6 +176,7 @@ core::Result<std::string> LineRules::allocated_serial(const engine::DeviceIdenti
     for (const db::UnitRow& unit : known)
       if (unit.product == armed_.product.name) return unit.serial;
   }
+  if (!may_be_new) return fail("order.quantity-reached");  // a number would be gone, and again at each plug-in
   if (!armed_.product.serial.range) return admission::fail("serial.range-invalid", "the product's file has none");
   return admission::allot_serial(*armed_.product.serial.range,
                                  [this](const admission::SerialRange&) -> core::Result<std::optional<std::uint64_t>> {
@@ -197,8 +198,7 @@ core::Status LineRules::check_device_of_unit(const UnitClaim& claim, const engin
   return {};
 }
 
-core::Status LineRules::check_names(const UnitClaim& claim, const engine::DeviceIdentity& identity) const {
-  IMPRINT_CHECK(check_device_of_unit(claim, identity));
+core::Status LineRules::check_mac(const UnitClaim& claim) const {
   if (claim.mac.empty()) return {};
   // An address is one device's in the world, whatever the product.
   IMPRINT_TRY(const auto known, db::Units(records_).find_by(db::IdentityKind::mac, claim.mac));
@@ -217,7 +217,8 @@ core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClai
     return fail("quarantine.image", decision->admission.detail).with("image", armed_.image);
   const db::Units units(records_);
   IMPRINT_TRY(const auto unit, units.find(armed_.product.name, claim.serial));
-  const core::Status right_device = check_names(claim, identity);
+  IMPRINT_CHECK(check_mac(claim));  // which no leave for another device forgives
+  const core::Status right_device = check_device_of_unit(claim, identity);
   if (!unit && right_device) return Leave{};  // a new one
   // A leave is for a unit: that another device carries its label is forgiven only where that was meant.
   if (!right_device && !leaves_.forgives_device(armed_.product.name, claim.serial))

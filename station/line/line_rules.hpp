@@ -98,10 +98,10 @@ class LineRules final : public AttemptRules {
   [[nodiscard]] core::Status check_quarantine(db::QuarantineKind kind, const std::string& subject) const;
   [[nodiscard]] core::Result<bool> take_place(const std::string& slot);
   [[nodiscard]] core::Result<bool> counts_already(const std::string& serial) const;
-  [[nodiscard]] core::Status check_names(const UnitClaim& claim, const engine::DeviceIdentity& identity) const;
+  [[nodiscard]] core::Status check_mac(const UnitClaim& claim) const;
   [[nodiscard]] core::Result<UnitClaim> claim_serial(const std::string& slot, const engine::DeviceIdentity& identity,
-                                                     const std::stop_token& stop);
-  [[nodiscard]] core::Result<std::string> allocated_serial(const engine::DeviceIdentity& identity);
+                                                     const std::stop_token& stop, bool may_be_new);
+  [[nodiscard]] core::Result<std::string> allocated_serial(const engine::DeviceIdentity& identity, bool may_be_new);
   [[nodiscard]] core::Status check_device_of_unit(const UnitClaim& claim, const engine::DeviceIdentity& identity) const;
   [[nodiscard]] core::Result<Leave> leave_or(const UnitClaim& claim, std::optional<core::Error> refusal);
   void judge_unit(const AttemptResult& result, db::UnitId unit);

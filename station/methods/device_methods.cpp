@@ -91,6 +91,10 @@ core::Result<json::value> flash(Call& call) {
   IMPRINT_TRY(config::ProductFile product, bench_product(call));
   IMPRINT_CHECK(call.params().finish());
   line::Line& line = call.station().line;
+  // A product's PASS means that product's rules, which this is not.
+  for (const config::ProductFile& other : line.configuration()->products)
+    if (other.name == product.name)
+      return api::fail("api.params-invalid", "a product of the station has this name").with("parameter", "product");
   IMPRINT_TRY(const auto record, call.station().images.find(image));
   product.image_digest = record.digest;
   line::Line::Once what{.product = std::move(product), .slots = names, .by = call.actor()};

@@ -123,7 +123,7 @@ core::Result<json::value> withdraw(Call& call) {
   IMPRINT_CHECK(call.params().finish());
   IMPRINT_TRY(const auto record, call.station().images.find(digest));
   call.about(record.digest, {{"reason", reason}});
-  IMPRINT_CHECK(call.begin());
+  call.begin_stopping();
   // Whoever is in the middle of it has it still: no further device gets it, whatever else fails.
   core::Status disarmed;
   if (call.station().line.is_armed() && call.station().line.image() == record.digest)

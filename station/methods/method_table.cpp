@@ -418,7 +418,8 @@ constexpr auto kMethods = std::to_array<Method>({
     {"audit.head", Access::by_action, Action::export_records, true,
      "The head of the chain, to be kept outside of the station.", kAuditHead,
      "`head` (text), `signature` (Base64; empty where the station has no key), `signed`, `fingerprint` of the key, "
-     "`error` (why it is not signed)"},
+     "`error` (why it is not signed)",
+     true},
     {"audit.key", Access::anybody, std::nullopt, false,
      "The public key by which heads are proved, and whether it works.", kNone,
      "`kind` (`file`, `token` or `none`), `good`, `fingerprint` (SHA-256 of the public key), `public_key` (PEM), "

@@ -141,12 +141,16 @@ TEST_CASE("a PASS that the records do not take is not told, its slot takes no de
   change_schema(station, "DROP TRIGGER refused");
   station.wait_until([&] { return station.slot("A1")->error_id == "io.disk-full"; });
   CHECK(station.attempts().size() == 1);
-  CHECK_FALSE(station.line->disarm("the shift is over", {}).has_value());
   vfs.heal();
   const auto rows = station.finished(2);
   REQUIRE(rows.size() == 2);
   for (const db::AttemptRow& row : rows) CHECK(row.close->verdict == db::AttemptVerdict::passed);
   CHECK(told_passes(station).size() == 2);
+  // A full disk keeps nobody from disarming, but it is told that the records do not say so.
+  vfs.fail_at(1, db::test::Fault::disk_full);
+  CHECK_FALSE(station.line->disarm("the shift is over", {}).has_value());
+  CHECK_FALSE(station.line->is_armed());
+  vfs.heal();
 }
 
 TEST_CASE("a station that is stopped with an end that the records do not take says interrupted at its next start") {
