@@ -58,6 +58,28 @@ TEST_CASE("a full order is armed again only where somebody gave a leave for a un
   CHECK(station.line->arm("lamp", "WO-1", {}).has_value());
 }
 
+TEST_CASE("a full order takes no numbers from the range, whoever has leave for a unit of its own") {
+  TestStation station(
+      {.serial = "source = \"allocated\"\nrange = { prefix = \"K-\", first = 1, last = 3, width = 1 }\n"});
+  static_cast<void>(order_for(station, 1));
+  REQUIRE(station.line->arm("lamp", "WO-1", {}).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  CHECK(station.finished(1)[0].identity.serial == "K-1");
+  station.line->leaves().give("lamp", "K-1", {.leave = {.may_have_passed = true, .reason = "a sample"}, .by = {}});
+  for (std::size_t attempts = 2; attempts <= 5; ++attempts) {
+    static_cast<void>(station.bus->unplug({"1-1.2"}));
+    REQUIRE(station.plug("A2", 2).has_value());
+    CHECK(station.finished(attempts).back().close->error_id == "order.quantity-reached");
+  }
+  REQUIRE(station.line->disarm("done", {}).has_value());
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  static_cast<void>(station.bus->unplug({"1-1.2"}));
+  REQUIRE(station.plug("A2", 2).has_value());
+  const auto rows = station.finished(6);
+  CHECK(rows.back().close->verdict == db::AttemptVerdict::passed);
+  CHECK(rows.back().identity.serial == "K-2");
+}
+
 TEST_CASE("an address on a label is its unit's, and no other unit passes with it") {
   TestStation station({.serial = "source = \"scanned\"\npattern = 'SN:(?<serial>L-\\d);MAC:(?<mac>.+)'\n"});
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
@@ -73,6 +95,12 @@ TEST_CASE("an address on a label is its unit's, and no other unit passes with it
   const auto second = station.finished(2)[1];
   CHECK(second.close->verdict == db::AttemptVerdict::refused);
   CHECK(second.close->error_id == "unit.mac-duplicate");
+  // A leave for another device behind the label is none for an address that is somebody's.
+  station.line->leaves().give("lamp", "L-2", {.leave = {.reason = "a new board"}, .other_device = true, .by = {}});
+  static_cast<void>(station.bus->unplug({"1-1.2"}));
+  REQUIRE(station.line->scan("SN:L-2;MAC:001A2B3C4D5E", false, "", "Ada").has_value());
+  REQUIRE(station.plug("A2", 1).has_value());
+  CHECK(station.finished(3)[2].close->error_id == "unit.mac-duplicate");
 }
 
 TEST_CASE("a slot with a duplicate tells clients when, where and how the unit's earlier attempts ended") {
