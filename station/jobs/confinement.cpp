@@ -270,7 +270,9 @@ void deny_values(FilterBuilder& filter, int call, unsigned argument, std::initia
 
 int landlock_version() {
   const long version = ::syscall(landlock::kCreate, nullptr, 0, landlock::kAskVersion);
-  return version > 0 ? static_cast<int>(version) : 0;
+  if (version > 0) return static_cast<int>(version);
+  // A filter that this process was put under answers EPERM, say: no reason to run a job without Landlock.
+  return version < 0 && errno != ENOSYS && errno != EOPNOTSUPP ? -errno : 0;
 }
 
 Ruleset::~Ruleset() {
@@ -279,6 +281,7 @@ Ruleset::~Ruleset() {
 
 core::Result<Ruleset> Ruleset::make(const ConfinedPaths& paths) {
   const int version = landlock_version();
+  if (version < 0) return unstartable(-version, "Landlock");
   if (version == 0) return Ruleset(-1);
   const std::uint64_t handled = handled_by(version);
   const landlock::RulesetAttributes attributes{handled, version >= 4 ? landlock::kNetwork : 0,
@@ -345,6 +348,7 @@ std::vector<sock_filter> system_call_filter() {
 
 std::string confinement_text() {
   const int version = landlock_version();
+  if (version < 0) return "NO jobs: " + std::generic_category().message(-version) + " when asking for Landlock";
   return version > 0 ? fmt::format("Landlock version {}, system call filter, limits", version)
                      : std::string("NO Landlock on this kernel: system call filter and limits only");
 }

@@ -3,12 +3,17 @@
 #include "station/jobs/confined_process.hpp"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <fstream>
 #include <thread>
 
@@ -71,6 +76,17 @@ bool runs(pid_t pid) {
   std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
   return std::getline(stat, text) && text.find(") Z") == std::string::npos;
+}
+
+// Of this thread and what it starts, as an older unit's SystemCallFilter answers what it does not know.
+bool answer_landlock_with(int error) {
+  std::array<sock_filter, 4> statements{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 444, 0, 1),
+                                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+                                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog program{statements.size(), statements.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
 }
 
 constexpr const char* kDenied = "Permission denied\n";
@@ -244,6 +260,20 @@ TEST_CASE("a link in the place of an input opens nothing") {
   fs::remove(place.input);
   fs::create_symlink(place.secret, place.input);
   CHECK(id_of(place.run("read", place.secret)).starts_with("io."));
+}
+
+TEST_CASE("no job is run where the station may not ask the kernel for Landlock") {
+  const Place place;
+  std::string refused;
+  std::string without;
+  std::jthread([&] {
+    refused = answer_landlock_with(EPERM) ? id_of(place.run("read", place.input)) : "no filter";
+  }).join();
+  std::jthread([&] {
+    without = answer_landlock_with(EOPNOTSUPP) ? place.answer("read", place.input) : "no filter";
+  }).join();
+  CHECK(refused == "job.process-unstartable");
+  CHECK(without == "done\n");
 }
 
 TEST_CASE("a program that is not there is said with the step") {
