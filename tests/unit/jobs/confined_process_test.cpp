@@ -118,6 +118,15 @@ TEST_CASE("what Landlock's first versions let through is closed by the filter") 
   CHECK(fs::file_size(place.input) == 8);
 }
 
+TEST_CASE("calls of later kernels do not do what the filter denies by its older number") {
+  const Place place;
+  const auto mode = fs::status(place.secret).permissions();
+  for (const int call : {451, 452, 463, 466, 467, 469, 600})
+    CHECK(place.answer("newer-call", std::to_string(call)) == "Function not implemented\n");
+  CHECK(place.answer("fchmodat2", place.secret) == "Function not implemented\n");
+  CHECK(fs::status(place.secret).permissions() == mode);
+}
+
 TEST_CASE("a confined process gets no socket of any kind") {
   const Place place;
   for (const int family : {AF_UNIX, AF_INET, AF_NETLINK})
