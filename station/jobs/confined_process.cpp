@@ -25,18 +25,17 @@
 #include "flash/core/text.hpp"
 #include "station/jobs/confinement.hpp"
 #include "station/jobs/errors.hpp"
+#include "station/jobs/job_tree.hpp"
 
 namespace imprint::station::jobs {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr int kFirstOwn = 10;  // ours lie above those that the child gets
 constexpr milliseconds kLook{50};
 constexpr milliseconds kMeasure{500};
 constexpr milliseconds kGroupPatience{1000};
-constexpr std::size_t kMostEntries = 20'000;
 
 class Descriptor {
  public:
@@ -187,19 +186,6 @@ void confine(ChildPlan& plan) {
   give_up(plan, "exec");
 }
 
-// What the process wrote into its folder, as the disk has it; nothing more than a look, for it writes meanwhile.
-std::uint64_t bytes_in(const fs::path& folder) {
-  std::uint64_t bytes = 0;
-  std::size_t entries = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error), end;
-       !error && entry != end && entries < kMostEntries; entry.increment(error), ++entries) {
-    struct stat info{};
-    if (::lstat(entry->path().c_str(), &info) == 0) bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
-  }
-  return bytes;
-}
-
 // The parent's side of one process. One thread.
 class Running {
  public:
@@ -331,7 +317,7 @@ core::Status Running::look(const std::stop_token& stop) {
   if (stop.stop_requested()) return core::fail("job.cancelled");
   if (deadline_.passed()) return fail("job.out-of-time").with("limit_ms", request_.limits.wall.count());
   if (!measure_.passed()) return {};
-  const std::uint64_t bytes = bytes_in(request_.folder);
+  IMPRINT_TRY(const std::uint64_t bytes, bytes_in(request_.folder));
   measure_ = core::Deadline::after(kMeasure);
   if (bytes > request_.limits.folder_bytes)
     return fail("job.output-too-large", "its folder").with("limit", request_.limits.folder_bytes);
