@@ -111,6 +111,25 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   return out;
 }
 
+// Processes and threads of the station's user, all of which its limit counts. The station itself may be hidden from its
+// user as the owner (it is not dumpable), so it is counted by its own name.
+std::uint64_t tasks_of_user() {
+  const auto threads = [](const std::string& process) {
+    struct stat info{};
+    return ::stat(("/proc/" + process + "/task").c_str(), &info) == 0 && info.st_nlink > 2 ? info.st_nlink - 2 : 0;
+  };
+  const std::string own = std::to_string(::getpid());
+  std::uint64_t tasks = threads(own);
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().native();
+    struct stat info{};
+    if (name.find_first_not_of("0123456789") != std::string::npos || name == own) continue;
+    if (::stat(entry->path().c_str(), &info) == 0 && info.st_uid == ::getuid()) tasks += threads(name);
+  }
+  return tasks;
+}
+
 rlimit both(std::uint64_t value) { return {value == 0 ? RLIM_INFINITY : value, value == 0 ? RLIM_INFINITY : value}; }
 
 void fill_plan(ChildPlan& plan, const ConfinedRequest& request) {
@@ -126,7 +145,7 @@ void fill_plan(ChildPlan& plan, const ConfinedRequest& request) {
   const ProcessLimits& limits = request.limits;
   plan.limits = {{{RLIMIT_AS, both(limits.memory_bytes)},
                   {RLIMIT_FSIZE, both(limits.file_bytes)},
-                  {RLIMIT_NPROC, both(limits.processes)},
+                  {RLIMIT_NPROC, both(limits.processes == 0 ? 0 : limits.processes + tasks_of_user())},
                   {RLIMIT_NOFILE, both(limits.descriptors)},
                   {RLIMIT_CPU, both(static_cast<std::uint64_t>(limits.cpu.count()))},
                   {RLIMIT_CORE, {0, 0}}}};

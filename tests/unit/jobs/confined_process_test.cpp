@@ -15,6 +15,7 @@
 #include <catch2/catch.hpp>
 #include <cstddef>
 #include <fstream>
+#include <latch>
 #include <thread>
 
 #include "station/jobs/confinement.hpp"
@@ -283,6 +284,19 @@ TEST_CASE("no job is run where the station may not ask the kernel for Landlock")
   }).join();
   CHECK(refused == "job.process-unstartable");
   CHECK(without == "done\n");
+}
+
+TEST_CASE("what the station runs itself does not count against the processes of a job") {
+  Place place;
+  place.limits.processes = 10;
+  const auto limit = [&] { return std::stoul(place.answer("process-limit", "-")); };
+  const auto alone = limit();
+  CHECK(alone >= 11);
+  std::latch over(1);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 50; ++i) threads.emplace_back([&] { over.wait(); });
+  CHECK(limit() >= 10 + 51);
+  over.count_down();
 }
 
 TEST_CASE("a program that is not there is said with the step") {
