@@ -238,6 +238,8 @@ class Daemon {
 
   core::Status open_jobs(const StationFile& station) {
     IMPRINT_TRY(auto folders, station::jobs::JobFolders::open(station.jobs, station.jobs_kept));
+    if (folders.left_behind())
+      journal_.log(Level::error, "a folder of an interrupted job cannot be removed", *folders.left_behind());
     station::jobs::ProcessLimits limits;
     limits.memory_bytes = station.job_memory;
     limits.file_bytes = station.job_disk;

@@ -25,18 +25,17 @@
 #include "flash/core/text.hpp"
 #include "station/jobs/confinement.hpp"
 #include "station/jobs/errors.hpp"
+#include "station/jobs/job_tree.hpp"
 
 namespace imprint::station::jobs {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr int kFirstOwn = 10;  // ours lie above those that the child gets
 constexpr milliseconds kLook{50};
 constexpr milliseconds kMeasure{500};
 constexpr milliseconds kGroupPatience{1000};
-constexpr std::size_t kMostEntries = 20'000;
 
 class Descriptor {
  public:
@@ -112,6 +111,25 @@ std::vector<char*> pointers_to(std::vector<std::string>& strings) {
   return out;
 }
 
+// Processes and threads of the station's user, all of which its limit counts. The station itself may be hidden from its
+// user as the owner (it is not dumpable), so it is counted by its own name.
+std::uint64_t tasks_of_user() {
+  const auto threads = [](const std::string& process) {
+    struct stat info{};
+    return ::stat(("/proc/" + process + "/task").c_str(), &info) == 0 && info.st_nlink > 2 ? info.st_nlink - 2 : 0;
+  };
+  const std::string own = std::to_string(::getpid());
+  std::uint64_t tasks = threads(own);
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().native();
+    struct stat info{};
+    if (name.find_first_not_of("0123456789") != std::string::npos || name == own) continue;
+    if (::stat(entry->path().c_str(), &info) == 0 && info.st_uid == ::getuid()) tasks += threads(name);
+  }
+  return tasks;
+}
+
 rlimit both(std::uint64_t value) { return {value == 0 ? RLIM_INFINITY : value, value == 0 ? RLIM_INFINITY : value}; }
 
 void fill_plan(ChildPlan& plan, const ConfinedRequest& request) {
@@ -127,7 +145,7 @@ void fill_plan(ChildPlan& plan, const ConfinedRequest& request) {
   const ProcessLimits& limits = request.limits;
   plan.limits = {{{RLIMIT_AS, both(limits.memory_bytes)},
                   {RLIMIT_FSIZE, both(limits.file_bytes)},
-                  {RLIMIT_NPROC, both(limits.processes)},
+                  {RLIMIT_NPROC, both(limits.processes == 0 ? 0 : limits.processes + tasks_of_user())},
                   {RLIMIT_NOFILE, both(limits.descriptors)},
                   {RLIMIT_CPU, both(static_cast<std::uint64_t>(limits.cpu.count()))},
                   {RLIMIT_CORE, {0, 0}}}};
@@ -185,19 +203,6 @@ void confine(ChildPlan& plan) {
   confine(plan);
   ::execve(plan.program.c_str(), plan.argv.data(), plan.envp.data());
   give_up(plan, "exec");
-}
-
-// What the process wrote into its folder, as the disk has it; nothing more than a look, for it writes meanwhile.
-std::uint64_t bytes_in(const fs::path& folder) {
-  std::uint64_t bytes = 0;
-  std::size_t entries = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error), end;
-       !error && entry != end && entries < kMostEntries; entry.increment(error), ++entries) {
-    struct stat info{};
-    if (::lstat(entry->path().c_str(), &info) == 0) bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
-  }
-  return bytes;
 }
 
 // The parent's side of one process. One thread.
@@ -331,7 +336,7 @@ core::Status Running::look(const std::stop_token& stop) {
   if (stop.stop_requested()) return core::fail("job.cancelled");
   if (deadline_.passed()) return fail("job.out-of-time").with("limit_ms", request_.limits.wall.count());
   if (!measure_.passed()) return {};
-  const std::uint64_t bytes = bytes_in(request_.folder);
+  IMPRINT_TRY(const std::uint64_t bytes, bytes_in(request_.folder));
   measure_ = core::Deadline::after(kMeasure);
   if (bytes > request_.limits.folder_bytes)
     return fail("job.output-too-large", "its folder").with("limit", request_.limits.folder_bytes);

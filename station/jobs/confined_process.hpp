@@ -25,7 +25,8 @@ struct ProcessLimits {
   std::uint64_t memory_bytes = 4ULL << 30;    // address space of each process; 0: no limit
   std::uint64_t file_bytes = 64ULL << 30;     // of each file
   std::uint64_t folder_bytes = 128ULL << 30;  // of all that it wrote
-  std::uint64_t processes = 256;              // and threads, of the station's user (root has no such limit)
+  std::uint64_t processes =
+      256;  // and threads, besides those that the station's user has when it starts (root has no such limit)
   std::uint64_t descriptors = 256;
   std::chrono::seconds cpu = std::chrono::hours(2);
   std::chrono::milliseconds wall = std::chrono::hours(2);

@@ -218,6 +218,10 @@ constexpr int kDenied[] = {
 #endif
 };
 
+// Later kernels have calls that do what is denied above by another number (fchmodat2, setxattrat, file_setattr ...).
+// Machines share the numbers from here on. The C library takes ENOSYS for an older kernel and does without.
+constexpr std::uint32_t kFirstNewerCall = 451;  // Linux 6.5
+
 constexpr std::uint32_t kNamespaces =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr std::uint32_t kSetSignal = 10;   // F_SETSIG
@@ -270,7 +274,9 @@ void deny_values(FilterBuilder& filter, int call, unsigned argument, std::initia
 
 int landlock_version() {
   const long version = ::syscall(landlock::kCreate, nullptr, 0, landlock::kAskVersion);
-  return version > 0 ? static_cast<int>(version) : 0;
+  if (version > 0) return static_cast<int>(version);
+  // A filter that this process was put under answers EPERM, say: no reason to run a job without Landlock.
+  return version < 0 && errno != ENOSYS && errno != EOPNOTSUPP ? -errno : 0;
 }
 
 Ruleset::~Ruleset() {
@@ -279,6 +285,7 @@ Ruleset::~Ruleset() {
 
 core::Result<Ruleset> Ruleset::make(const ConfinedPaths& paths) {
   const int version = landlock_version();
+  if (version < 0) return unstartable(-version, "Landlock");
   if (version == 0) return Ruleset(-1);
   const std::uint64_t handled = handled_by(version);
   const landlock::RulesetAttributes attributes{handled, version >= 4 ? landlock::kNetwork : 0,
@@ -304,6 +311,8 @@ std::vector<sock_filter> system_call_filter() {
   filter.where_at_least(0x40000000, 1);  // the calls of x32 have numbers of their own
   filter.answer(SECCOMP_RET_KILL_PROCESS);
 #endif
+  filter.where_at_least(kFirstNewerCall, 1);
+  filter.answer_error(ENOSYS);
   for (const int call : kDenied) {
     filter.where_equal(static_cast<std::uint32_t>(call), 1);
     filter.answer_error(EPERM);
@@ -345,6 +354,7 @@ std::vector<sock_filter> system_call_filter() {
 
 std::string confinement_text() {
   const int version = landlock_version();
+  if (version < 0) return "NO jobs: " + std::generic_category().message(-version) + " when asking for Landlock";
   return version > 0 ? fmt::format("Landlock version {}, system call filter, limits", version)
                      : std::string("NO Landlock on this kernel: system call filter and limits only");
 }

@@ -16,7 +16,8 @@
 
 namespace imprint::station::jobs {
 
-// 0: the kernel has no Landlock, or not switched on.
+// 0: the kernel has no Landlock, or not switched on. Below 0: it may have one, and this process may not ask for it; the
+// error's number, negative.
 [[nodiscard]] int landlock_version();
 
 struct ConfinedPaths {
@@ -29,7 +30,8 @@ struct ConfinedPaths {
 // A ruleset of Landlock, or nothing where the kernel has none.
 class Ruleset {
  public:
-  // `io.*` for an input or a folder that cannot be opened; `job.process-unstartable`.
+  // `io.*` for an input or a folder that cannot be opened; `job.process-unstartable`, also where nobody can tell
+  // whether the kernel has Landlock.
   [[nodiscard]] static core::Result<Ruleset> make(const ConfinedPaths& paths);
   Ruleset(Ruleset&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
   Ruleset& operator=(Ruleset&&) = delete;
@@ -47,8 +49,9 @@ class Ruleset {
 inline constexpr std::uint32_t kOwnProcess = 0xFFFFFFF1;
 
 // System calls that a job's process has no use for: sockets, signals to others, ptrace, mounts, modules, keys, BPF,
-// clocks, owners and modes of files ... The setting of process groups is answered with success and not done, so that
-// everything that it starts dies with its group.
+// clocks, owners and modes of files ... Calls of kernels later than Linux 6.4 are answered as those kernels' elders do,
+// for they can do the same by other numbers. The setting of process groups is answered with success and not done, so
+// that everything that it starts dies with its group.
 [[nodiscard]] std::vector<sock_filter> system_call_filter();
 
 // In a few words, for records and screens.

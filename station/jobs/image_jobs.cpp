@@ -18,17 +18,28 @@ namespace json = boost::json;
 
 constexpr const char* kImageName = "image.ffu";
 
+// Also where an exception ends the body; finished() says what stays.
 class Finish {
  public:
   Finish(const JobFolders& folders, JobId job) : folders_(folders), job_(job) {}
   Finish(const Finish&) = delete;
   Finish& operator=(const Finish&) = delete;
-  ~Finish() { folders_.finish(job_); }
+  ~Finish() { static_cast<void>(folders_.finish(job_)); }
 
  private:
   const JobFolders& folders_;
   JobId job_;
 };
+
+// What stays of a job's folder fills the disk: that is said, and with it why the job failed if it did.
+core::Result<JobResult> finished(const JobSite& site, JobId job, core::Result<JobResult> result) {
+  const auto removed = site.folders.finish(job);
+  if (removed) return result;
+  if (result) return std::unexpected(removed.error());
+  core::Error error = std::move(result).error();
+  error.add_context("not_removed", removed.error().message());
+  return std::unexpected(std::move(error));
+}
 
 core::Result<ConfinedEnd> run(const JobSite& site, JobContext& context, const fs::path& folder,
                               std::vector<std::string> arguments, std::vector<fs::path> inputs) {
@@ -134,11 +145,15 @@ core::Result<fs::path> allowed_input(const JobSite& site, const std::string& fil
 }
 
 JobQueue::Body inspect_body(const JobSite& site, InspectJob job) {
-  return [&site, job = std::move(job)](JobContext& context) { return inspect(site, job, context); };
+  return [&site, job = std::move(job)](JobContext& context) {
+    return finished(site, context.id(), inspect(site, job, context));
+  };
 }
 
 JobQueue::Body build_body(const JobSite& site, BuildJob job) {
-  return [&site, job = std::move(job)](JobContext& context) { return build(site, job, context); };
+  return [&site, job = std::move(job)](JobContext& context) {
+    return finished(site, context.id(), build(site, job, context));
+  };
 }
 
 }  // namespace imprint::station::jobs

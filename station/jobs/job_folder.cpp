@@ -18,6 +18,7 @@
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
 #include "station/jobs/errors.hpp"
+#include "station/jobs/job_tree.hpp"
 
 namespace imprint::station::jobs {
 namespace {
@@ -74,16 +75,16 @@ core::Result<JobFolders> JobFolders::open(const fs::path& root, unsigned keep) {
   if (error) return io(error, root);
   const fs::path there = fs::canonical(root, error);
   if (error) return io(error, root);
+  JobFolders folders(there, keep);
   for (fs::directory_iterator entry(there, error), end; !error && entry != end; entry.increment(error)) {
-    std::error_code ignored;
-    if (entry->path().extension() == ".part") fs::remove_all(entry->path(), ignored);
+    if (entry->path().extension() != ".part") continue;
+    if (auto removed = remove_tree(entry->path()); !removed) folders.left_ = std::move(removed).error();
   }
-  return JobFolders(there, keep);
+  return folders;
 }
 
 core::Result<fs::path> JobFolders::begin(db::JobId job) const {
-  std::error_code error;
-  fs::remove_all(part(job), error);
+  IMPRINT_CHECK(remove_tree(part(job)));
   if (::mkdir(part(job).c_str(), 0700) != 0) return core::fail_errno(errno, "io.write-failed", part(job).native());
   return part(job);
 }
@@ -118,15 +119,18 @@ core::Result<std::string> JobFolders::result(db::JobId job) const {
   return core::read_text_file(kept(job) / kResultName, kMostResult);
 }
 
-void JobFolders::finish(db::JobId job) const {
+core::Status JobFolders::finish(db::JobId job) const {
+  auto removed = remove_tree(part(job));
   std::error_code error;
-  fs::remove_all(part(job), error);
   std::vector<db::JobId> ended;
   for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
     if (const auto number = number_of(entry->path().filename().native())) ended.push_back(*number);
   }
   std::ranges::sort(ended, std::greater<>());
-  for (std::size_t i = keep_; i < ended.size(); ++i) fs::remove_all(kept(ended[i]), error);
+  for (std::size_t i = keep_; i < ended.size(); ++i) {
+    if (auto old = remove_tree(kept(ended[i])); !old) removed = std::move(old);
+  }
+  return removed;
 }
 
 }  // namespace imprint::station::jobs

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -16,6 +17,9 @@ class JobFolders {
  public:
   // Makes the root where it is not there, and takes away what interrupted jobs left. `io.*`.
   [[nodiscard]] static core::Result<JobFolders> open(const std::filesystem::path& root, unsigned keep);
+
+  // What open() could not take away.
+  [[nodiscard]] const std::optional<core::Error>& left_behind() const { return left_; }
 
   // An empty folder for the job's process, without links in its path. `io.*`, `io.disk-full`.
   [[nodiscard]] core::Result<std::filesystem::path> begin(db::JobId job) const;
@@ -31,8 +35,8 @@ class JobFolders {
   [[nodiscard]] core::Status keep_result(db::JobId job, const std::string& json) const;
   // `io.*` where it is not kept any more.
   [[nodiscard]] core::Result<std::string> result(db::JobId job) const;
-  // Removes what the process left, and of ended jobs all but the newest.
-  void finish(db::JobId job) const;
+  // Removes what the process left, and of ended jobs all but the newest. `io.*` where something stays.
+  [[nodiscard]] core::Status finish(db::JobId job) const;
 
  private:
   JobFolders(std::filesystem::path root, unsigned keep) : root_(std::move(root)), keep_(keep) {}
@@ -42,6 +46,7 @@ class JobFolders {
 
   std::filesystem::path root_;  // canonical
   unsigned keep_;
+  std::optional<core::Error> left_;
 };
 
 }  // namespace imprint::station::jobs

@@ -98,6 +98,7 @@ JobQueue::JobQueue(const db::Records& records, api::EventLog& events, const core
 JobQueue::~JobQueue() {
   stop(std::chrono::milliseconds(0));
   for (std::thread& worker : workers_) worker.join();
+  write_late_ends();
 }
 
 unsigned JobQueue::limit_of(JobKind kind) const {
@@ -216,23 +217,51 @@ void JobQueue::end(const EntryPtr& entry, JobState state, std::optional<JobResul
     row.error_id = error->id();
     row.detail = error->message();
   }
-  // A job whose end is not in the records is not done: the next start would call it interrupted.
-  if (auto written = records_.end(entry->job.id, row); !written) {
+  auto written = records_.end(entry->job.id, row);
+  if (!written) written = records_.end(entry->job.id, row);
+  if (written) write_late_ends();
+  const std::scoped_lock lock(mutex_);
+  // A job whose end is not in the records is not done: the next start would call it interrupted. What clients hear now
+  // is what is written later.
+  if (!written) {
     state = JobState::failed;
     result.reset();
     error = std::move(written).error();
+    row.verdict = db::JobVerdict::failed;
+    row.result_digest.clear();
+    row.error_id = error->id();
+    row.detail = error->message();
+    row.by = {};
+    unwritten_.insert_or_assign(entry->job.id, std::move(row));
   }
-  const std::scoped_lock lock(mutex_);
   entry->job.state = state;
   entry->job.ended = clock_.now();
   entry->job.result = std::move(result);
   entry->job.error = std::move(error);
   ended_.push_back(entry->job.id);
   while (ended_.size() > kMostEnded) {
-    entries_.erase(ended_.front());
-    ended_.pop_front();
+    // Of one that is not in the records nobody else knows that it has ended.
+    const auto oldest = std::ranges::find_if(ended_, [this](JobId id) { return !unwritten_.contains(id); });
+    if (oldest == ended_.end()) break;
+    entries_.erase(*oldest);
+    ended_.erase(oldest);
   }
   tell(entry->job);
+}
+
+// Ends that could not be written when they came, as when the disk was full.
+void JobQueue::write_late_ends() {
+  std::map<JobId, db::JobEnd> late;
+  {
+    const std::scoped_lock lock(mutex_);
+    late = unwritten_;
+  }
+  for (const auto& [id, row] : late) {
+    const auto written = records_.end(id, row);
+    if (!written && written.error().id() != "records.exists") return;
+    const std::scoped_lock lock(mutex_);
+    unwritten_.erase(id);
+  }
 }
 
 core::Status JobQueue::cancel(JobId job, const db::Actor& by) {
@@ -279,6 +308,7 @@ bool JobQueue::stop(std::chrono::milliseconds patience) {
   }
   changed_.notify_all();
   for (const EntryPtr& entry : all) entry->stop.request_stop();
+  write_late_ends();
   for (const EntryPtr& entry : waiting) end(entry, JobState::cancelled, std::nullopt, fail("job.stopping").error());
   std::unique_lock lock(mutex_);
   return changed_.wait_for(

@@ -123,6 +123,7 @@ class JobQueue {
   [[nodiscard]] unsigned limit_of(JobKind kind) const;
   core::Status reserve();
   void end(const EntryPtr& entry, JobState state, std::optional<JobResult> result, std::optional<core::Error> error);
+  void write_late_ends();
   // Under the mutex, so that clients hear of a job's states in their order.
   void tell(const Job& job);
   void on_progress(Entry& entry, JobProgress progress);
@@ -133,11 +134,12 @@ class JobQueue {
   const JobLimits limits_;
   mutable std::mutex mutex_;  // of what follows; never held while the records are written
   std::condition_variable changed_;
-  std::list<EntryPtr> waiting_;          // by number
-  std::map<JobId, EntryPtr> entries_;    // all that are remembered
-  std::deque<JobId> ended_;              // oldest first
-  std::map<JobKind, unsigned> running_;  // until their ends are in the records
-  unsigned reserved_ = 0;                // places of jobs that are being written into the records
+  std::list<EntryPtr> waiting_;            // by number
+  std::map<JobId, EntryPtr> entries_;      // all that are remembered
+  std::deque<JobId> ended_;                // oldest first
+  std::map<JobId, db::JobEnd> unwritten_;  // that the records did not take yet
+  std::map<JobKind, unsigned> running_;    // until their ends are in the records
+  unsigned reserved_ = 0;                  // places of jobs that are being written into the records
   bool stopping_ = false;
   std::vector<std::thread> workers_;
 };

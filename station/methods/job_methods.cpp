@@ -36,11 +36,13 @@ json::object object_of(const db::JobRow& row) {
   return out;
 }
 
-// What the queue knows of a job that has not ended is newer than its row. Asked before the row is read, for the end is
-// in the records before the queue says so.
+// What the queue knows of a job is newer than a row without an end. Asked before the row is read, for the end is in the
+// records before the queue says so, unless they could not take it.
 void add_live(json::object& out, const db::JobRow& row, const core::Result<jobs::Job>& live) {
-  if (row.end || !live || live->ended) return;
+  if (row.end || !live) return;
   const jobs::Job& job = *live;
+  out["ended"] = time_or_null(job.ended);
+  if (job.error) out["error"] = job.error->id();
   out["state"] = jobs::to_string(job.state);
   out["started"] = time_or_null(job.started);
   out["confinement"] = or_null(job.confinement);
@@ -102,6 +104,7 @@ core::Result<json::value> show(Call& call) {
   add_live(out, *row, live);
   out["parameters"] = parsed(row->what.parameters);
   out["detail"] = row->end ? or_null(row->end->detail) : json::value(nullptr);
+  if (!row->end && live && live->error) out["detail"] = or_null(live->error->message());
   out["result"] = result_of(call, *row);
   return out;
 }

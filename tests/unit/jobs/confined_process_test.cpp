@@ -3,13 +3,19 @@
 #include "station/jobs/confined_process.hpp"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstddef>
 #include <fstream>
+#include <latch>
 #include <thread>
 
 #include "station/jobs/confinement.hpp"
@@ -73,6 +79,17 @@ bool runs(pid_t pid) {
   return std::getline(stat, text) && text.find(") Z") == std::string::npos;
 }
 
+// Of this thread and what it starts, as an older unit's SystemCallFilter answers what it does not know.
+bool answer_landlock_with(int error) {
+  std::array<sock_filter, 4> statements{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 444, 0, 1),
+                                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+                                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+  const sock_fprog program{statements.size(), statements.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
 constexpr const char* kDenied = "Permission denied\n";
 constexpr const char* kNotPermitted = "Operation not permitted\n";
 
@@ -100,6 +117,15 @@ TEST_CASE("what Landlock's first versions let through is closed by the filter") 
   CHECK(place.answer("chmod", place.secret) == kNotPermitted);
   CHECK(fs::file_size(place.secret) == 11);
   CHECK(fs::file_size(place.input) == 8);
+}
+
+TEST_CASE("calls of later kernels do not do what the filter denies by its older number") {
+  const Place place;
+  const auto mode = fs::status(place.secret).permissions();
+  for (const int call : {451, 452, 463, 466, 467, 469, 600})
+    CHECK(place.answer("newer-call", std::to_string(call)) == "Function not implemented\n");
+  CHECK(place.answer("fchmodat2", place.secret) == "Function not implemented\n");
+  CHECK(fs::status(place.secret).permissions() == mode);
 }
 
 TEST_CASE("a confined process gets no socket of any kind") {
@@ -244,6 +270,33 @@ TEST_CASE("a link in the place of an input opens nothing") {
   fs::remove(place.input);
   fs::create_symlink(place.secret, place.input);
   CHECK(id_of(place.run("read", place.secret)).starts_with("io."));
+}
+
+TEST_CASE("no job is run where the station may not ask the kernel for Landlock") {
+  const Place place;
+  std::string refused;
+  std::string without;
+  std::jthread([&] {
+    refused = answer_landlock_with(EPERM) ? id_of(place.run("read", place.input)) : "no filter";
+  }).join();
+  std::jthread([&] {
+    without = answer_landlock_with(EOPNOTSUPP) ? place.answer("read", place.input) : "no filter";
+  }).join();
+  CHECK(refused == "job.process-unstartable");
+  CHECK(without == "done\n");
+}
+
+TEST_CASE("what the station runs itself does not count against the processes of a job") {
+  Place place;
+  place.limits.processes = 10;
+  const auto limit = [&] { return std::stoul(place.answer("process-limit", "-")); };
+  const auto alone = limit();
+  CHECK(alone >= 11);
+  std::latch over(1);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 50; ++i) threads.emplace_back([&] { over.wait(); });
+  CHECK(limit() >= 10 + 51);
+  over.count_down();
 }
 
 TEST_CASE("a program that is not there is said with the step") {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,6 +61,13 @@ int take_memory() {
   return said(true);
 }
 
+int show_process_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NPROC, &limit) != 0) return said(false);
+  std::printf("%llu\n", static_cast<unsigned long long>(limit.rlim_cur));
+  return 0;
+}
+
 int show_surroundings(char** environment) {
   for (char** entry = environment; *entry != nullptr; ++entry) std::printf("%s\n", *entry);
   for (int fd = 0; fd < 256; ++fd) {
@@ -79,6 +87,9 @@ int main(int argc, char** argv, char** environment) {
   if (what == "truncate") return said(::truncate(subject, 0) == 0);
   if (what == "truncate-reading") return said(::open(subject, O_RDONLY | O_TRUNC) >= 0);
   if (what == "chmod") return said(::chmod(subject, 0) == 0);
+  if (what == "newer-call") return said(::syscall(std::atoi(subject), -1, 0, 0, 0, 0, 0) == 0);
+  if (what == "fchmodat2") return said(::syscall(452, AT_FDCWD, subject, 0, 0) == 0);
+  if (what == "process-limit") return show_process_limit();
   if (what == "unlink") return said(::unlink(subject) == 0);
   if (what == "kill") return said(::kill(std::atoi(subject), 0) == 0);
   if (what == "socket") return said(::socket(std::atoi(subject), SOCK_STREAM, 0) >= 0);

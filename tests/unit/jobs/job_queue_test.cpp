@@ -244,6 +244,38 @@ TEST_CASE("what a crash left open ends as interrupted when the queue opens, once
   CHECK(db::Jobs(*station.records).interrupt_open() == std::size_t{0});
 }
 
+TEST_CASE("an end that the records do not take is a failure, and is written once they take ends again") {
+  Station station;
+  const auto queue = station.queue();
+  SQLite::Database database(station.folder.database(), SQLite::OPEN_READWRITE);
+  database.setBusyTimeout(10'000);
+  database.exec("CREATE TRIGGER full BEFORE INSERT ON job_ends BEGIN SELECT RAISE(ABORT, 'full'); END");
+  const JobId lost = submit(*queue, JobKind::inspect, at_once);
+  REQUIRE(soon([&] { return is(*queue, lost, JobState::failed); }));
+  CHECK(queue->find(lost)->ended);
+  CHECK_FALSE(station.row(lost).end);
+  database.exec("DROP TRIGGER full");
+  const JobId next = submit(*queue, JobKind::inspect, at_once);
+  REQUIRE(soon([&] { return is(*queue, next, JobState::done); }));
+  const auto row = station.row(lost);
+  REQUIRE(row.end);
+  CHECK(row.end->verdict == db::JobVerdict::failed);
+  CHECK(row.end->error_id == queue->find(lost)->error->id());
+}
+
+TEST_CASE("stopping writes the ends that the records did not take") {
+  Station station;
+  const auto queue = station.queue();
+  SQLite::Database database(station.folder.database(), SQLite::OPEN_READWRITE);
+  database.setBusyTimeout(10'000);
+  database.exec("CREATE TRIGGER full BEFORE INSERT ON job_ends BEGIN SELECT RAISE(ABORT, 'full'); END");
+  const JobId lost = submit(*queue, JobKind::inspect, at_once);
+  REQUIRE(soon([&] { return is(*queue, lost, JobState::failed); }));
+  database.exec("DROP TRIGGER full");
+  CHECK(queue->stop(10s));
+  CHECK(station.row(lost).end);
+}
+
 TEST_CASE("the ends of jobs stand in the chain") {
   Station station;
   const auto queue = station.queue();
