@@ -13,6 +13,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
     {"job.queue-full", "As many jobs wait as the station takes",
      "Wait until one has ended, or cancel one that nobody needs; [jobs] in station.toml says how many may wait.",
      core::FaultClass::operator_},
+    {"job.must-wait", "Another job of its kind waits or runs, and by the time of its turn it would mean something else",
+     "Ask again when that one has ended; imprint station jobs list shows it.", core::FaultClass::operator_},
     {"job.unknown", "There is no such job", "See imprint station jobs list.", core::FaultClass::operator_},
     {"job.ended", "The job has ended already", "Its result is shown by imprint station jobs show.",
      core::FaultClass::operator_},

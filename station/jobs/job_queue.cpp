@@ -113,22 +113,28 @@ unsigned JobQueue::limit_of(JobKind kind) const {
   return 0;
 }
 
-core::Status JobQueue::reserve() {
+core::Status JobQueue::reserve(const Request& request) {
   const std::scoped_lock lock(mutex_);
   if (stopping_) return fail("job.stopping");
   if (waiting_.size() + reserved_ >= limits_.queued) return fail("job.queue-full").with("limit", limits_.queued);
+  const auto same =
+      std::ranges::count_if(waiting_, [&](const EntryPtr& entry) { return entry->job.kind == request.kind; });
+  const unsigned others = coming_[request.kind] + running_[request.kind] + static_cast<unsigned>(same);
+  if (!request.may_wait && others >= limit_of(request.kind)) return fail("job.must-wait");
   ++reserved_;
+  ++coming_[request.kind];
   return {};
 }
 
 core::Result<JobId> JobQueue::submit(Request request, Body body) {
-  IMPRINT_CHECK(reserve());
+  IMPRINT_CHECK(reserve(request));
   auto opened = records_.open({request.kind, request.title, request.parameters, request.by});
   auto entry = std::make_shared<Entry>();
   bool too_late = false;
   {
     const std::scoped_lock lock(mutex_);
     --reserved_;
+    --coming_[request.kind];
     if (!opened) return std::unexpected(std::move(opened).error());
     entry->job.id = *opened;
     entry->job.kind = request.kind;

@@ -99,8 +99,10 @@ class JobQueue {
     std::string title{};
     std::string parameters = "{}";  // JSON text for the records; no names of people, no secrets
     db::Actor by{};
+    bool may_wait =
+        true;  // else it is refused where others of its kind wait or run: later it would mean something else
   };
-  // In the records when it returns. `job.queue-full`, `job.stopping`, `records.*`.
+  // In the records when it returns. `job.queue-full`, `job.must-wait`, `job.stopping`, `records.*`.
   [[nodiscard]] core::Result<JobId> submit(Request request, Body body);
   // One that waits ends at once, one that runs within a second. `job.unknown`, `job.ended`.
   [[nodiscard]] core::Status cancel(JobId job, const db::Actor& by);
@@ -121,7 +123,7 @@ class JobQueue {
   void run(const EntryPtr& entry);
   [[nodiscard]] EntryPtr take_next();
   [[nodiscard]] unsigned limit_of(JobKind kind) const;
-  core::Status reserve();
+  core::Status reserve(const Request& request);
   void end(const EntryPtr& entry, JobState state, std::optional<JobResult> result, std::optional<core::Error> error);
   void write_late_ends();
   // Under the mutex, so that clients hear of a job's states in their order.
@@ -140,6 +142,7 @@ class JobQueue {
   std::map<JobId, db::JobEnd> unwritten_;  // that the records did not take yet
   std::map<JobKind, unsigned> running_;    // until their ends are in the records
   unsigned reserved_ = 0;                  // places of jobs that are being written into the records
+  std::map<JobKind, unsigned> coming_;     // the same by kind
   bool stopping_ = false;
   std::vector<std::thread> workers_;
 };

@@ -119,7 +119,8 @@ core::Result<json::value> flash(Call& call) {
   jobs::JobQueue::Request request{.kind = db::JobKind::flash,
                                   .title = fmt::format("flash {} slots", chosen.size()),
                                   .parameters = json::serialize(parameters),
-                                  .by = call.actor()};
+                                  .by = call.actor(),
+                                  .may_wait = false};  // other devices may stand in the slots by then
   IMPRINT_TRY(const auto job, call.station().jobs.submit(std::move(request), [&line, what = std::move(what),
                                                                               training](jobs::JobContext& context) {
     return run_flash(line, what, training, context);

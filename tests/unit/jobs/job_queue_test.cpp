@@ -164,6 +164,24 @@ TEST_CASE("a job that waits is cancelled without ever running") {
   CHECK(again.error().id() == "job.ended");
 }
 
+TEST_CASE("a job that must not wait is refused while another of its kind waits or runs") {
+  Station station;
+  Gate gate;  // goes after the queue, whose bodies use it
+  const auto queue = station.queue();
+  const auto submit_now = [&](JobKind kind) {
+    return queue->submit({.kind = kind, .title = "now", .may_wait = false}, gate.body());
+  };
+  const auto first = submit_now(JobKind::flash);
+  REQUIRE(first);
+  const auto second = submit_now(JobKind::flash);
+  REQUIRE_FALSE(second);
+  CHECK(second.error().id() == "job.must-wait");
+  CHECK(submit_now(JobKind::build));
+  REQUIRE(queue->cancel(*first, {}));
+  REQUIRE(soon([&] { return is(*queue, *first, JobState::cancelled); }));
+  REQUIRE(soon([&] { return submit_now(JobKind::flash).has_value(); }));
+}
+
 TEST_CASE("a job that runs is told to stop and ends as cancelled") {
   Station station;
   Gate gate;  // goes after the queue, whose bodies use it
