@@ -237,7 +237,9 @@ class Daemon {
   }
 
   core::Status open_jobs(const StationFile& station) {
-    IMPRINT_TRY(auto folders, station::jobs::JobFolders::open(station.jobs, station.jobs_kept));
+    // Jobs of training have numbers of their own, from records of their own.
+    const fs::path root = station.training ? station.jobs / "training" : station.jobs;
+    IMPRINT_TRY(auto folders, station::jobs::JobFolders::open(root, station.jobs_kept));
     if (folders.left_behind())
       journal_.log(Level::error, "a folder of an interrupted job cannot be removed", *folders.left_behind());
     station::jobs::ProcessLimits limits;

@@ -26,7 +26,7 @@ pid_t start_job(const Site& site, api::Client& client) {
   REQUIRE(call("jobs.start_inspect", {{"what", "bcd"}, {"source", site.digest}}));
   pid_t pid = 0;
   REQUIRE(soon([&] {
-    std::ifstream file(site.folder / "jobs/1.part/process");
+    std::ifstream file(site.folder / "jobs/training/1.part/process");
     return static_cast<bool>(file >> pid);
   }));
   return pid;
@@ -69,7 +69,7 @@ TEST_CASE("a daemon that is killed takes its job with it, and the next one ends 
   const auto job = row(site);
   REQUIRE(job.end);
   CHECK(job.end->verdict == db::JobVerdict::interrupted);
-  CHECK_FALSE(fs::exists(site.folder / "jobs/1.part"));
+  CHECK_FALSE(fs::exists(site.folder / "jobs/training/1.part"));
   check_records(site, {});
 }
 
