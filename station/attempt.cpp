@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The way of one device: identify, admit, write, read back, inspect, close. Whatever happens on the way, the record is
+// closed with what is known, and nothing is called passed that the record does not hold.
 // Long because: it is the way of one device from its first row to its last, and whoever looks for what leads to a PASS
 // reads it in one place.
-// closed with what is known, and nothing is called passed that the record does not hold.
 #include "station/attempt.hpp"
 
 #include <fmt/format.h>

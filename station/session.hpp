@@ -58,6 +58,7 @@ struct SessionConfig {
   SessionObserver* observer =
       nullptr;  // outlives the session; with one, next_finished() only gives what was asked for once
   std::vector<LatchedSlot> latched{};  // by units that passed in an earlier session
+  // The slot of a port that `slots` does not name, asked when a device comes there: slots whose ports follow from a
   // pattern are made then, up to kMostSlots. Not given: there are none.
   std::function<std::optional<std::string>(const devices::PortPath&)> slot_of{};
 };

@@ -65,7 +65,9 @@ void add_report(CLI::App& app, Chosen& chosen) {
                        ExitStatus (*run)(const ReportOptions&)) {
     CLI::App* command = report->add_subcommand(name, help);
     command->add_option("--db", options->database, "A file of records that is read instead of asking the station");
-    command->add_option("--socket", options->socket, "The station's socket")->capture_default_str();
+    command->add_option("--socket", options->socket, "The station's socket")
+        ->envname(kSocketVariable)
+        ->capture_default_str();
     command->add_option("--config", options->config,
                         "With --db: folder of the station's configuration, for its id, zone and shifts");
     command->add_option("--station", options->station, "With --db: the station's id");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A whole imprintd over a disk of its own that fills up, or that the kernel makes read-only, while four slots are
-// flashed. Needs the right to mount, in a mount namespace of the test: what it may not do is said, and tests/vm does
-// it.
+// flashed. Needs the right to mount, in a mount namespace of the test: what it may not do is said.
 #include <sched.h>
 #include <sys/mount.h>
 
