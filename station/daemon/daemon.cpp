@@ -249,9 +249,10 @@ class Daemon {
   core::Status open_jobs(const StationFile& station) {
     // Jobs of training have numbers of their own, from records of their own.
     const fs::path root = station.training ? station.jobs / "training" : station.jobs;
-    IMPRINT_TRY(auto folders, station::jobs::JobFolders::open(root, station.jobs_kept));
-    if (folders.left_behind())
-      journal_.log(Level::error, "a folder of an interrupted job cannot be removed", *folders.left_behind());
+    IMPRINT_TRY(auto folders,
+                station::jobs::JobFolders::open(root, station.jobs_kept, [this](const core::Error& error) {
+                  journal_.log(Level::error, "the folder of a job that has ended cannot be removed", error);
+                }));
     station::jobs::ProcessLimits limits;
     limits.memory_bytes = station.job_memory;
     limits.file_bytes = station.job_disk;

@@ -18,21 +18,16 @@ namespace json = boost::json;
 
 constexpr const char* kImageName = "image.ffu";
 
-// Also where an exception ends the body; finished() says what stays.
-class Finish {
- public:
-  Finish(const JobFolders& folders, JobId job) : folders_(folders), job_(job) {}
-  Finish(const Finish&) = delete;
-  Finish& operator=(const Finish&) = delete;
-  ~Finish() { static_cast<void>(folders_.finish(job_)); }
-
- private:
-  const JobFolders& folders_;
-  JobId job_;
-};
-
-// What stays of a job's folder fills the disk: that is said, and with it why the job failed if it did.
-core::Result<JobResult> finished(const JobSite& site, JobId job, core::Result<JobResult> result) {
+// What stays of a job's own folder fills the disk: that is said, and with it why the job failed if it did.
+template <class Work>
+core::Result<JobResult> in_its_folder(const JobSite& site, JobId job, const Work& work) {
+  core::Result<JobResult> result;
+  try {
+    result = work();
+  } catch (...) {
+    static_cast<void>(site.folders.finish(job));
+    throw;
+  }
   const auto removed = site.folders.finish(job);
   if (removed) return result;
   if (result) return std::unexpected(removed.error());
@@ -70,7 +65,6 @@ core::Result<json::object> object_of(const std::string& output) {
 }
 
 core::Result<JobResult> inspect(const JobSite& site, const InspectJob& job, JobContext& context) {
-  const Finish finish(site.folders, context.id());
   IMPRINT_TRY(const fs::path folder, site.folders.begin(context.id()));
   std::vector<std::string> arguments{"inspect", job.what, job.source.native(), "--json"};
   std::vector<fs::path> inputs{job.source};
@@ -93,7 +87,6 @@ core::Result<JobResult> inspect(const JobSite& site, const InspectJob& job, JobC
 }
 
 core::Result<JobResult> build(const JobSite& site, const BuildJob& job, JobContext& context) {
-  const Finish finish(site.folders, context.id());
   IMPRINT_TRY(const fs::path folder, site.folders.begin(context.id()));
   std::vector<std::string> arguments{"ffu",    job.what,     job.source.native(), (folder / kImageName).native(),
                                      "--json", "--compress", job.compress};
@@ -146,13 +139,13 @@ core::Result<fs::path> allowed_input(const JobSite& site, const std::string& fil
 
 JobQueue::Body inspect_body(const JobSite& site, InspectJob job) {
   return [&site, job = std::move(job)](JobContext& context) {
-    return finished(site, context.id(), inspect(site, job, context));
+    return in_its_folder(site, context.id(), [&] { return inspect(site, job, context); });
   };
 }
 
 JobQueue::Body build_body(const JobSite& site, BuildJob job) {
   return [&site, job = std::move(job)](JobContext& context) {
-    return finished(site, context.id(), build(site, job, context));
+    return in_its_folder(site, context.id(), [&] { return build(site, job, context); });
   };
 }
 

@@ -10,7 +10,10 @@
 #include <cerrno>
 #include <charconv>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "flash/core/atomic_file.hpp"
@@ -69,21 +72,35 @@ core::Result<std::string> digest_of(int fd, const fs::path& path, const std::sto
 
 }  // namespace
 
-core::Result<JobFolders> JobFolders::open(const fs::path& root, unsigned keep) {
+struct JobFolders::Shared {
+  std::mutex mutex;               // of what follows, and of removing what ended jobs left
+  std::set<db::JobId> running{};  // whose results are not complete yet
+  std::set<fs::path> told_of{};
+};
+
+JobFolders::JobFolders(fs::path root, unsigned keep, Told told)
+    : root_(std::move(root)), keep_(keep), told_(std::move(told)), shared_(std::make_shared<Shared>()) {}
+
+core::Result<JobFolders> JobFolders::open(const fs::path& root, unsigned keep, Told told) {
   std::error_code error;
   fs::create_directories(root, error);
   if (error) return io(error, root);
   const fs::path there = fs::canonical(root, error);
   if (error) return io(error, root);
-  JobFolders folders(there, keep);
+  JobFolders folders(there, keep, std::move(told));
+  const std::scoped_lock lock(folders.shared_->mutex);
   for (fs::directory_iterator entry(there, error), end; !error && entry != end; entry.increment(error)) {
-    if (entry->path().extension() != ".part") continue;
-    if (auto removed = remove_tree(entry->path()); !removed) folders.left_ = std::move(removed).error();
+    if (entry->path().extension() == ".part") folders.remove_other(entry->path());
   }
   return folders;
 }
 
 core::Result<fs::path> JobFolders::begin(db::JobId job) const {
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    shared_->running.insert(job);
+    remove_other(kept(job));
+  }
   IMPRINT_CHECK(remove_tree(part(job)));
   if (::mkdir(part(job).c_str(), 0700) != 0) return core::fail_errno(errno, "io.write-failed", part(job).native());
   return part(job);
@@ -121,16 +138,41 @@ core::Result<std::string> JobFolders::result(db::JobId job) const {
 
 core::Status JobFolders::finish(db::JobId job) const {
   auto removed = remove_tree(part(job));
-  std::error_code error;
-  std::vector<db::JobId> ended;
-  for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
-    if (const auto number = number_of(entry->path().filename().native())) ended.push_back(*number);
-  }
-  std::ranges::sort(ended, std::greater<>());
-  for (std::size_t i = keep_; i < ended.size(); ++i) {
-    if (auto old = remove_tree(kept(ended[i])); !old) removed = std::move(old);
-  }
+  remove_old(job);
   return removed;
+}
+
+void JobFolders::remove_old(db::JobId ended) const {
+  const std::scoped_lock lock(shared_->mutex);
+  shared_->running.erase(ended);
+  struct Kept {
+    fs::file_time_type ended;
+    db::JobId job;
+  };
+  std::vector<Kept> others;
+  std::error_code error;
+  auto latest = fs::file_time_type::clock::now();
+  for (fs::directory_iterator entry(root_, error), end; !error && entry != end; entry.increment(error)) {
+    const auto number = number_of(entry->path().filename().native());
+    if (!number || *number == ended || shared_->running.contains(*number)) continue;
+    std::error_code gone;
+    const auto time = fs::last_write_time(entry->path(), gone);
+    if (gone) continue;
+    others.push_back({time, *number});
+    latest = std::max(latest, time + std::chrono::nanoseconds(1));
+  }
+  // The order in which jobs ended, whatever the clock and their numbers say: both go back where a station is restored.
+  const bool is_kept = fs::exists(kept(ended), error);
+  if (is_kept) fs::last_write_time(kept(ended), latest, error);
+  std::ranges::sort(others, std::greater<>(), [](const Kept& one) { return std::tuple(one.ended, one.job); });
+  for (std::size_t i = keep_ - std::min(keep_, is_kept ? 1U : 0U); i < others.size(); ++i)
+    remove_other(kept(others[i].job));
+}
+
+// Under the mutex.
+void JobFolders::remove_other(const fs::path& folder) const {
+  const auto removed = remove_tree(folder);
+  if (!removed && shared_->told_of.insert(folder).second && told_) told_(removed.error());
 }
 
 }  // namespace imprint::station::jobs

@@ -66,7 +66,7 @@ class Removal {
   void note(bool done) {
     if (done)
       ++removed_;
-    else if (error_ == 0)
+    else if (error_ == 0 && errno != ENOENT)  // gone meanwhile
       error_ = errno;
   }
 
@@ -81,7 +81,7 @@ core::Status Removal::run() {
   struct stat info{};
   if (::lstat(tree_.c_str(), &info) != 0 && errno == ENOENT) return {};
   if (!S_ISDIR(info.st_mode)) {
-    if (::unlink(tree_.c_str()) == 0) return {};
+    if (::unlink(tree_.c_str()) == 0 || errno == ENOENT) return {};
     return core::fail_errno(errno, "io.write-failed", tree_.native());
   }
   do {
@@ -89,7 +89,7 @@ core::Status Removal::run() {
     error_ = 0;
     static_cast<void>(::chmod(tree_.c_str(), 0700));
     pass();
-    if (::rmdir(tree_.c_str()) == 0) return {};
+    if (::rmdir(tree_.c_str()) == 0 || errno == ENOENT) return {};
     if (error_ == 0) error_ = errno;
   } while (removed_ > 0);
   return core::fail_errno(error_, "io.write-failed", tree_.native());
