@@ -220,6 +220,7 @@ void read_jobs(TableReader& root, StationFile& station) {
   table->duration("time-limit", std::chrono::seconds(10), kDay, station.job_time);
   table->size("memory-limit", 512ULL << 20, 1ULL << 40, station.job_memory);
   table->size("disk-limit", 16ULL << 20, 16ULL << 40, station.job_disk);
+  table->size("disk-reserve", 16ULL << 20, 16ULL << 40, station.job_reserve);
   std::vector<std::string> folders;
   if (table->texts("folders", folders)) {
     for (const std::string& text : folders) {

@@ -63,6 +63,7 @@ struct StationFile {
   std::chrono::milliseconds job_time = std::chrono::hours(2);
   std::uint64_t job_memory = 4ULL << 30;           // bytes of each process
   std::uint64_t job_disk = 64ULL << 30;            // bytes that it may write
+  std::uint64_t job_reserve = 2ULL << 30;          // bytes that stay free beside it for the records
   std::vector<std::filesystem::path> job_folders;  // whose files clients may name
 
   unsigned retention_days = 0;  // 0: for ever

@@ -257,6 +257,7 @@ class Daemon {
     limits.memory_bytes = station.job_memory;
     limits.file_bytes = station.job_disk;
     limits.folder_bytes = station.job_disk;
+    limits.reserve_bytes = station.job_reserve;
     limits.wall = station.job_time;
     limits.cpu = std::chrono::ceil<std::chrono::seconds>(station.job_time);
     job_site_.emplace(station::jobs::program_beside_this(), std::move(folders), limits, open_folders(station));

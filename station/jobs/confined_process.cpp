@@ -35,6 +35,7 @@ using std::chrono::milliseconds;
 constexpr int kFirstOwn = 10;  // ours lie above those that the child gets
 constexpr milliseconds kLook{50};
 constexpr milliseconds kMeasure{500};
+constexpr milliseconds kMeasureRoom{20};
 constexpr milliseconds kGroupPatience{1000};
 
 class Descriptor {
@@ -205,6 +206,16 @@ void confine(ChildPlan& plan) {
   give_up(plan, "exec");
 }
 
+// Also what files take that have no name any more, which no look into the folder sees.
+core::Status leaves_room(const ConfinedRequest& request) {
+  if (request.limits.reserve_bytes == 0) return {};
+  std::error_code error;
+  const auto space = std::filesystem::space(request.folder, error);
+  if (error) return core::fail_errno(error.value(), "io.read-failed", request.folder.native());
+  if (space.available >= request.limits.reserve_bytes) return {};
+  return fail("job.disk-reserve").with("free", space.available).with("reserve", request.limits.reserve_bytes);
+}
+
 // The parent's side of one process. One thread.
 class Running {
  public:
@@ -232,6 +243,7 @@ class Running {
   const std::function<void(const JobProgress&)>& progress_;
   core::Deadline deadline_;
   core::Deadline measure_ = core::Deadline::after(kMeasure);
+  core::Deadline measure_room_ = core::Deadline::after(kMeasureRoom);
   Pipe output_;
   Pipe errors_;
   Pipe told_;
@@ -335,6 +347,10 @@ core::Status Running::watch(const std::stop_token& stop) {
 core::Status Running::look(const std::stop_token& stop) {
   if (stop.stop_requested()) return core::fail("job.cancelled");
   if (deadline_.passed()) return fail("job.out-of-time").with("limit_ms", request_.limits.wall.count());
+  if (measure_room_.passed()) {
+    IMPRINT_CHECK(leaves_room(request_));
+    measure_room_ = core::Deadline::after(kMeasureRoom);
+  }
   if (!measure_.passed()) return {};
   IMPRINT_TRY(const std::uint64_t bytes, bytes_in(request_.folder));
   measure_ = core::Deadline::after(kMeasure);
@@ -403,6 +419,7 @@ core::Error Running::with_last_words(core::Error error) const {
 core::Result<ConfinedEnd> run_confined(const ConfinedRequest& request, std::stop_token stop,
                                        const std::function<void(const JobProgress&)>& progress) {
   if (stop.stop_requested()) return core::fail("job.cancelled");
+  IMPRINT_CHECK(leaves_room(request));
   Running running(request, progress);
   IMPRINT_CHECK(running.start());
   return running.wait(stop);

@@ -25,6 +25,7 @@ struct ProcessLimits {
   std::uint64_t memory_bytes = 4ULL << 30;    // address space of each process; 0: no limit
   std::uint64_t file_bytes = 64ULL << 30;     // of each file
   std::uint64_t folder_bytes = 128ULL << 30;  // of all that it wrote
+  std::uint64_t reserve_bytes = 0;            // of its folder's file system, that stay free
   std::uint64_t processes =
       256;  // and threads, besides those that the station's user has when it starts (root has no such limit)
   std::uint64_t descriptors = 256;
@@ -52,8 +53,8 @@ struct ConfinedEnd {
 // it is left when this returns. `progress` is called on this thread.
 //
 // An exit status other than 0 is no error here. `job.cancelled`, `job.out-of-time`, `job.process-died` with the signal,
-// `job.output-too-large`, `job.progress-malformed`, `job.process-unstartable`, `io.*` of the inputs; with the last
-// lines of its standard error as context `last_words`. Thread-safe.
+// `job.output-too-large`, `job.disk-reserve`, `job.progress-malformed`, `job.process-unstartable`, `io.*` of the
+// inputs; with the last lines of its standard error as context `last_words`. Thread-safe.
 [[nodiscard]] core::Result<ConfinedEnd> run_confined(const ConfinedRequest& request, std::stop_token stop,
                                                      const std::function<void(const JobProgress&)>& progress);
 

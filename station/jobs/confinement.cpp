@@ -190,6 +190,20 @@ constexpr int kDenied[] = {
     SYS_migrate_pages,
     SYS_move_pages,
     SYS_mq_open,
+    // Memory that no limit counts, and objects that stay when the process is gone; other programs of the station's user
+    // may have some, too.
+    SYS_shmget,
+    SYS_shmat,
+    SYS_shmctl,
+    SYS_msgget,
+    SYS_msgsnd,
+    SYS_msgrcv,
+    SYS_msgctl,
+    SYS_semget,
+    SYS_semop,
+    SYS_semtimedop,
+    SYS_semctl,
+    SYS_memfd_secret,
     // Landlock does not cover these: a file of the station could be made unreadable, or look as if it had been changed.
     SYS_truncate,
     SYS_fchmodat,
@@ -226,6 +240,8 @@ constexpr std::uint32_t kNamespaces =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr std::uint32_t kSetSignal = 10;   // F_SETSIG
 constexpr std::uint32_t kSetOwnerEx = 15;  // F_SETOWN_EX
+constexpr std::uint32_t kSetLease = 1024;  // F_SETLEASE
+constexpr std::uint32_t kNotify = 1026;    // F_NOTIFY
 
 class FilterBuilder {
  public:
@@ -341,8 +357,9 @@ std::vector<sock_filter> system_call_filter() {
   filter.where_equal(kOwnProcess, 1);
   filter.answer(SECCOMP_RET_ALLOW);
   filter.answer_error(EPERM);
-  // The kernel would send signals in its name.
-  deny_values(filter, SYS_fcntl, 1, {F_SETOWN, kSetOwnerEx, kSetSignal});
+  // The kernel would send signals in its name; and whoever opens a file with a lease on it waits for the lease's
+  // holder.
+  deny_values(filter, SYS_fcntl, 1, {F_SETOWN, kSetOwnerEx, kSetSignal, kSetLease, kNotify});
   deny_values(filter, SYS_ioctl, 1, {FIOSETOWN, SIOCSPGRP, FIOASYNC, TIOCSTI});
   deny_truncating_reads(filter, SYS_openat, 2);
 #if defined(__x86_64__)

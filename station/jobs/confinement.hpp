@@ -49,9 +49,9 @@ class Ruleset {
 inline constexpr std::uint32_t kOwnProcess = 0xFFFFFFF1;
 
 // System calls that a job's process has no use for: sockets, signals to others, ptrace, mounts, modules, keys, BPF,
-// clocks, owners and modes of files ... Calls of kernels later than Linux 6.4 are answered as those kernels' elders do,
-// for they can do the same by other numbers. The setting of process groups is answered with success and not done, so
-// that everything that it starts dies with its group.
+// clocks, owners and modes of files, leases, System V's shared memory, queues and semaphores ... Calls of kernels later
+// than Linux 6.4 are answered as those kernels' elders do, for they can do the same by other numbers. The setting of
+// process groups is answered with success and not done, so that everything that it starts dies with its group.
 [[nodiscard]] std::vector<sock_filter> system_call_filter();
 
 // In a few words, for records and screens.

@@ -31,6 +31,11 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      core::FaultClass::station},
     {"job.output-too-large", "The job said or wrote more than it may",
      "Look at what it worked on; [jobs] has the limits.", core::FaultClass::station},
+    {"job.disk-reserve", "The disk has less room left than jobs leave to the station",
+     "Make room on the file system of the jobs' folder: images, backups or results that nobody needs; [jobs] "
+     "disk-reserve "
+     "in station.toml has how much stays free.",
+     core::FaultClass::station},
     {"job.progress-malformed", "The process of a job told its progress in a way that the program never does",
      "Do not trust what it worked on; tell the engineer.", core::FaultClass::station},
     {"job.result-malformed", "What the process of a job came to is no result",

@@ -63,7 +63,8 @@ make_image() {
     install -m 644 -g imprint "$work/image.ffu" $state/incoming/lamp.ffu
 }
 configure() { # the image's identity
-  sed -i 's/^policy = "retail"/policy = "none"/' /etc/imprint/station.toml
+  # The guest's disk is small.
+  sed -i 's/^policy = "retail"/policy = "none"/; s/^disk-reserve = .*/disk-reserve = "16 MiB"/' /etc/imprint/station.toml
   printf 'bench-1 = 9-1\nbench-2 = 9-2\n' >/etc/imprint/slots.d/50-bench.conf
   printf 'product = "lamp"\n[image]\ndigest = "%s"\npolicy = "none"\n[serial]\nsource = "device"\n[flash]\nread-back = "where-possible"\n' \
     "$1" >/etc/imprint/products/lamp.toml

@@ -20,6 +20,7 @@
 
 #include "station/jobs/confinement.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
+#include "tests/unit/jobs/own_mounts.hpp"
 
 using namespace imprint;
 using namespace imprint::station::jobs;
@@ -142,6 +143,18 @@ TEST_CASE("a confined process cannot signal or trace the station") {
   CHECK(place.answer("own-signals", station) == kNotPermitted);
 }
 
+TEST_CASE("a confined process shares no memory, and leaves no queue or semaphore behind") {
+  std::string refused;
+  for (int call = 0; call < 6; ++call) refused += kNotPermitted;
+  CHECK(Place().answer("share", "-") == refused);
+}
+
+TEST_CASE("a confined process holds up nobody by a lease, and asks for no signals about files") {
+  const Place place;
+  CHECK(place.answer("lease", place.input) == kNotPermitted);
+  CHECK(place.answer("watch-folder", place.folder) == kNotPermitted);
+}
+
 TEST_CASE("a confined process may signal its own threads, as abort does") {
   const Place place;
   const auto end = place.run("die", "-");
@@ -182,6 +195,30 @@ TEST_CASE("a folder that grows too large ends the job") {
   Place place;
   place.limits.folder_bytes = 2U << 20;
   CHECK(id_of(place.run("fill", place.folder / "large")) == "job.output-too-large");
+}
+
+TEST_CASE("a job that leaves less of the disk than is reserved ends, also where no name shows what it took") {
+  Place place;
+  place.limits.reserve_bytes = 4U << 20;
+  std::string ended = "not mounted";
+  std::jthread([&] {
+    if (test::mount_memory(place.folder, "size=32m"))
+      ended = id_of(place.run("fill-without-a-name", place.folder / "large"));
+  }).join();
+  if (ended == "not mounted") {
+    WARN("no right to mount: not tested here");
+    return;
+  }
+  CHECK(ended == "job.disk-reserve");
+}
+
+TEST_CASE("no job begins where the disk has less than is reserved") {
+  Place place;
+  CHECK(place.answer("write", place.folder / "out") == "done\n");
+  fs::remove(place.folder / "out");
+  place.limits.reserve_bytes = UINT64_MAX;
+  CHECK(id_of(place.run("write", place.folder / "out")) == "job.disk-reserve");
+  CHECK_FALSE(fs::exists(place.folder / "out"));
 }
 
 TEST_CASE("CPU time has an end") {

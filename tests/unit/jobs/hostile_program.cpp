@@ -2,11 +2,13 @@
 // What a job's process would do if an image had taken it over: tries one thing and says how it went.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -36,6 +38,16 @@ int write_without_end(const char* path) {
   while (::write(fd, block.data(), block.size()) > 0) {
   }
   return said(false);
+}
+
+// Until the disk is full, and stays: no name shows how much that was.
+int fill_without_a_name(const char* path) {
+  const int fd = ::open(path, O_CREAT | O_WRONLY, 0600);
+  if (fd < 0 || ::unlink(path) != 0) return said(false);
+  const std::vector<char> block(1U << 20, 'x');
+  while (::write(fd, block.data(), block.size()) > 0) {
+  }
+  for (;;) ::pause();
 }
 
 int hang(bool with_child) {
@@ -76,6 +88,16 @@ int show_surroundings(char** environment) {
   return 0;
 }
 
+// What is shared by number, and where it goes on when the process is gone; each answer on a line.
+int share() {
+  said(::syscall(SYS_shmget, IPC_PRIVATE, 4096, IPC_CREAT | 0600) >= 0);
+  said(::syscall(SYS_shmat, 0, nullptr, 0) >= 0);
+  said(::syscall(SYS_shmctl, 0, IPC_RMID, nullptr) >= 0);
+  said(::syscall(SYS_msgget, IPC_PRIVATE, IPC_CREAT | 0600) >= 0);
+  said(::syscall(SYS_semget, IPC_PRIVATE, 1, IPC_CREAT | 0600) >= 0);
+  return said(::syscall(SYS_memfd_secret, 0) >= 0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv, char** environment) {
@@ -95,10 +117,14 @@ int main(int argc, char** argv, char** environment) {
   if (what == "socket") return said(::socket(std::atoi(subject), SOCK_STREAM, 0) >= 0);
   if (what == "ptrace") return said(::ptrace(PTRACE_ATTACH, std::atoi(subject), nullptr, nullptr) == 0);
   if (what == "own-signals") return said(::fcntl(1, F_SETOWN, std::atoi(subject)) == 0);
+  if (what == "lease") return said(::fcntl(::open(subject, O_RDONLY), F_SETLEASE, F_RDLCK) == 0);
+  if (what == "watch-folder") return said(::fcntl(::open(subject, O_RDONLY), F_NOTIFY, DN_CREATE) == 0);
+  if (what == "share") return share();
   if (what == "memory") return take_memory();
   if (what == "spin") return spin();
   if (what == "hang") return hang(false);
   if (what == "hang-with-child") return hang(true);
+  if (what == "fill-without-a-name") return fill_without_a_name(subject);
   if (what == "fill") return write_without_end(subject);
   if (what == "tell") return flood(subject);
   if (what == "tell-once") return ::write(3, subject, std::strlen(subject)) > 0 ? 0 : 1;

@@ -156,6 +156,7 @@ TEST_CASE("a station file's faults are said with their place") {
   CHECK(fault("[jobs]\nflash = 0") == "config.value-invalid");
   CHECK(fault("[jobs]\nscan = 1") == "config.key-unknown");
   CHECK(fault("[jobs]\nmemory-limit = \"1 MiB\"") == "config.value-invalid");
+  CHECK(fault("[jobs]\ndisk-reserve = \"1 MiB\"") == "config.value-invalid");
   CHECK(fault("[jobs]\nfolders = [\"images\"]") == "config.value-invalid");
   CHECK(fault("[jobs]\nfolders = [\"/var/lib/imprint/records/x\"]") == "config.conflict");
   CHECK(fault("[jobs]\nfolders = [\"/var\"]") == "config.conflict");
