@@ -34,6 +34,11 @@ db::JobVerdict verdict_of(JobState state) {
   return db::JobVerdict::failed;
 }
 
+// What is wrong with all rows, and not with one of them.
+bool is_of_the_disk(const core::Error& error) {
+  return error.id().starts_with("io.") || error.id() == "records.locked" || error.id() == "records.damaged";
+}
+
 }  // namespace
 
 std::string_view to_string(JobState state) {
@@ -90,6 +95,8 @@ core::Result<std::unique_ptr<JobQueue>> JobQueue::open(const db::Records& record
 
 JobQueue::JobQueue(const db::Records& records, api::EventLog& events, const core::WallClock& clock, JobLimits limits)
     : records_(records), events_(events), clock_(clock), limits_(limits) {
+  // Before there are threads: nothing that a worker does outside of a job may throw, or it ends the station.
+  for (const JobKind kind : db::kJobKinds) running_[kind] = 0;
   // As many threads as can run at once: none ever waits for another's job to end.
   for (unsigned i = 0; i < limits_.flash + limits_.inspect + limits_.build; ++i)
     workers_.emplace_back([this] { work(); });
@@ -151,7 +158,7 @@ core::Result<JobId> JobQueue::submit(Request request, Body body) {
       tell(entry->job);
     }
   }
-  if (too_late) end(entry, JobState::cancelled, std::nullopt, fail("job.stopping").error());
+  if (too_late) end(entry, JobState::cancelled, fail("job.stopping"));
   changed_.notify_all();
   return *opened;
 }
@@ -186,87 +193,123 @@ void JobQueue::work() {
   }
 }
 
-void JobQueue::run(const EntryPtr& entry) {
-  Context context(*this, *entry);
-  const auto guarded = [&]() -> core::Result<JobResult> {
-    try {
-      return entry->body(context);
-    } catch (const std::bad_alloc&) {
-      return core::fail("io.out-of-memory");
-    } catch (const std::exception& exception) {
-      return station::fail("station.internal-error", exception.what());
-    }
-  };
-  auto result = guarded();
-  entry->body = nullptr;
-  if (result) {
-    if (result->digest.empty()) result->digest = core::to_hex(core::sha256(core::as_bytes(result->json)));
-    end(entry, JobState::done, std::move(*result), std::nullopt);
-  } else {
-    const bool cancelled = entry->stop.stop_requested();
-    end(entry, cancelled ? JobState::cancelled : JobState::failed, std::nullopt, std::move(result).error());
+core::Result<JobResult> JobQueue::result_of(Entry& entry) {
+  try {
+    Context context(*this, entry);
+    auto result = entry.body(context);
+    if (result && result->digest.empty()) result->digest = core::to_hex(core::sha256(core::as_bytes(result->json)));
+    return result;
+  } catch (const std::bad_alloc&) {
+    return core::fail("io.out-of-memory");
+  } catch (const std::exception& exception) {
+    return station::fail("station.internal-error", exception.what());
   }
 }
 
-void JobQueue::end(const EntryPtr& entry, JobState state, std::optional<JobResult> result,
-                   std::optional<core::Error> error) {
+void JobQueue::run(const EntryPtr& entry) {
+  auto result = result_of(*entry);
+  entry->body = nullptr;
+  const JobState not_done = entry->stop.stop_requested() ? JobState::cancelled : JobState::failed;
+  const JobState state = result ? JobState::done : not_done;
+  end(entry, state, std::move(result));
+}
+
+void JobQueue::end(const EntryPtr& entry, JobState state, core::Result<JobResult> result) noexcept {
+  try {
+    write_end(*entry, state, std::move(result));
+  } catch (...) {
+    keep_unwritten(*entry);
+  }
+}
+
+void JobQueue::write_end(Entry& entry, JobState state, core::Result<JobResult> result) {
   db::JobEnd row;
   row.verdict = verdict_of(state);
   {
     const std::scoped_lock lock(mutex_);
-    row.started = entry->job.started;
-    row.confinement = entry->job.confinement;
-    if (state == JobState::cancelled) row.by = entry->cancelled_by;
+    row.started = entry.job.started;
+    row.confinement = entry.job.confinement;
+    if (state == JobState::cancelled) row.by = entry.cancelled_by;
   }
-  if (result) row.result_digest = result->digest;
-  if (error) {
-    row.error_id = error->id();
-    row.detail = error->message();
+  if (result) {
+    row.result_digest = result->digest;
+  } else {
+    row.error_id = result.error().id();
+    row.detail = result.error().message();
   }
-  auto written = records_.end(entry->job.id, row);
-  if (!written) written = records_.end(entry->job.id, row);
+  const core::UtcTime now = clock_.now();
+  auto written = records_.end(entry.job.id, row);
+  if (!written) written = records_.end(entry.job.id, row);
   if (written) write_late_ends();
   const std::scoped_lock lock(mutex_);
   // A job whose end is not in the records is not done: the next start would call it interrupted. What clients hear now
   // is what is written later.
   if (!written) {
     state = JobState::failed;
-    result.reset();
-    error = std::move(written).error();
+    result = std::unexpected(std::move(written).error());
     row.verdict = db::JobVerdict::failed;
     row.result_digest.clear();
-    row.error_id = error->id();
-    row.detail = error->message();
+    row.error_id = result.error().id();
+    row.detail = result.error().message();
     row.by = {};
-    unwritten_.insert_or_assign(entry->job.id, std::move(row));
+    unwritten_.insert_or_assign(entry.job.id, std::move(row));
   }
-  entry->job.state = state;
-  entry->job.ended = clock_.now();
-  entry->job.result = std::move(result);
-  entry->job.error = std::move(error);
-  ended_.push_back(entry->job.id);
+  entry.job.state = state;
+  entry.job.ended = now;
+  if (result)
+    entry.job.result = std::move(*result);
+  else
+    entry.job.error = std::move(result).error();
+  ended_.push_back(entry.job.id);
+  forget_old_ones();
+  tell(entry.job);
+}
+
+void JobQueue::keep_unwritten(Entry& entry) noexcept {
+  try {
+    const std::scoped_lock lock(mutex_);
+    if (entry.job.ended) return;
+    entry.job.state = JobState::failed;
+    entry.job.ended = clock_.now();
+    entry.job.error = station::fail("station.internal-error", "its end could not be recorded").error();
+    unwritten_.insert_or_assign(entry.job.id, db::JobEnd{.verdict = db::JobVerdict::failed,
+                                                         .started = entry.job.started,
+                                                         .error_id = std::string(entry.job.error->id()),
+                                                         .detail = entry.job.error->message(),
+                                                         .confinement = entry.job.confinement});
+    ended_.push_back(entry.job.id);
+    tell(entry.job);
+  } catch (...) {
+    // Without memory for even that, the next start calls it interrupted.
+  }
+}
+
+void JobQueue::forget_old_ones() {
   while (ended_.size() > kMostEnded) {
     // Of one that is not in the records nobody else knows that it has ended.
     const auto oldest = std::ranges::find_if(ended_, [this](JobId id) { return !unwritten_.contains(id); });
-    if (oldest == ended_.end()) break;
+    if (oldest == ended_.end()) return;
     entries_.erase(*oldest);
     ended_.erase(oldest);
   }
-  tell(entry->job);
 }
 
-// Ends that could not be written when they came, as when the disk was full.
-void JobQueue::write_late_ends() {
-  std::map<JobId, db::JobEnd> late;
-  {
-    const std::scoped_lock lock(mutex_);
-    late = unwritten_;
-  }
-  for (const auto& [id, row] : late) {
-    const auto written = records_.end(id, row);
-    if (!written && written.error().id() != "records.exists") return;
-    const std::scoped_lock lock(mutex_);
-    unwritten_.erase(id);
+void JobQueue::write_late_ends() noexcept {
+  try {
+    std::map<JobId, db::JobEnd> late;
+    {
+      const std::scoped_lock lock(mutex_);
+      late = unwritten_;
+    }
+    for (const auto& [id, row] : late) {
+      const auto written = records_.end(id, row);
+      if (!written && is_of_the_disk(written.error())) return;
+      if (!written && written.error().id() != "records.exists") continue;
+      const std::scoped_lock lock(mutex_);
+      unwritten_.erase(id);
+    }
+  } catch (...) {
+    // They wait for the next time.
   }
 }
 
@@ -285,7 +328,7 @@ core::Status JobQueue::cancel(JobId job, const db::Actor& by) {
   }
   // Without the lock: what hears of it may ask the queue.
   entry->stop.request_stop();
-  if (waits) end(entry, JobState::cancelled, std::nullopt, core::fail("job.cancelled").error());
+  if (waits) end(entry, JobState::cancelled, core::fail("job.cancelled"));
   return {};
 }
 
@@ -315,7 +358,7 @@ bool JobQueue::stop(std::chrono::milliseconds patience) {
   changed_.notify_all();
   for (const EntryPtr& entry : all) entry->stop.request_stop();
   write_late_ends();
-  for (const EntryPtr& entry : waiting) end(entry, JobState::cancelled, std::nullopt, fail("job.stopping").error());
+  for (const EntryPtr& entry : waiting) end(entry, JobState::cancelled, fail("job.stopping"));
   std::unique_lock lock(mutex_);
   return changed_.wait_for(
       lock, patience, [&] { return std::ranges::all_of(running_, [](const auto& kind) { return kind.second == 0; }); });
@@ -330,18 +373,22 @@ void JobQueue::on_progress(Entry& entry, JobProgress progress) {
   tell(entry.job);
 }
 
-void JobQueue::tell(const Job& job) {
-  boost::json::object data{{"what", "job"},
-                           {"job", job.id},
-                           {"kind", db::to_string(job.kind)},
-                           {"title", job.title},
-                           {"state", to_string(job.state)},
-                           {"done", job.progress.done},
-                           {"due", job.progress.due},
-                           {"text", job.progress.text}};
-  if (!job.confinement.empty()) data["confinement"] = job.confinement;
-  if (job.error) data["error"] = job.error->id();
-  events_.publish("job", std::move(data));
+void JobQueue::tell(const Job& job) noexcept {
+  try {
+    boost::json::object data{{"what", "job"},
+                             {"job", job.id},
+                             {"kind", db::to_string(job.kind)},
+                             {"title", job.title},
+                             {"state", to_string(job.state)},
+                             {"done", job.progress.done},
+                             {"due", job.progress.due},
+                             {"text", job.progress.text}};
+    if (!job.confinement.empty()) data["confinement"] = job.confinement;
+    if (job.error) data["error"] = job.error->id();
+    events_.publish("job", std::move(data));
+  } catch (...) {
+    // Who misses it asks for the job.
+  }
 }
 
 }  // namespace imprint::station::jobs

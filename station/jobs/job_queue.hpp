@@ -110,6 +110,8 @@ class JobQueue {
   [[nodiscard]] core::Result<Job> find(JobId job) const;
   // Oldest first.
   [[nodiscard]] std::vector<Job> list() const;
+  // Ends that the records did not take when they came, as when the disk was full: to be called every now and then.
+  void write_late_ends() noexcept;
   // Takes nothing more, cancels everything, and waits for what runs. False: something still ran after `patience`.
   bool stop(std::chrono::milliseconds patience);
 
@@ -124,10 +126,14 @@ class JobQueue {
   [[nodiscard]] EntryPtr take_next();
   [[nodiscard]] unsigned limit_of(JobKind kind) const;
   core::Status reserve(const Request& request);
-  void end(const EntryPtr& entry, JobState state, std::optional<JobResult> result, std::optional<core::Error> error);
-  void write_late_ends();
+  core::Result<JobResult> result_of(Entry& entry);
+  // Never throws: what cannot be said or written of an end is left to write_late_ends(), or to the next start.
+  void end(const EntryPtr& entry, JobState state, core::Result<JobResult> result) noexcept;
+  void write_end(Entry& entry, JobState state, core::Result<JobResult> result);
+  void keep_unwritten(Entry& entry) noexcept;
+  void forget_old_ones();
   // Under the mutex, so that clients hear of a job's states in their order.
-  void tell(const Job& job);
+  void tell(const Job& job) noexcept;
   void on_progress(Entry& entry, JobProgress progress);
 
   db::Jobs records_;

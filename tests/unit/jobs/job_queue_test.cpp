@@ -294,6 +294,64 @@ TEST_CASE("stopping writes the ends that the records did not take") {
   CHECK(station.row(lost).end);
 }
 
+TEST_CASE("ends that were not written are written when asked to, also beside one that the records never take") {
+  Station station;
+  const auto queue = station.queue();
+  SQLite::Database database(station.folder.database(), SQLite::OPEN_READWRITE);
+  database.setBusyTimeout(10'000);
+  database.exec("CREATE TRIGGER full BEFORE INSERT ON job_ends BEGIN SELECT RAISE(ABORT, 'full'); END");
+  const JobId never = submit(*queue, JobKind::inspect, at_once);
+  const JobId late = submit(*queue, JobKind::inspect, at_once);
+  REQUIRE(soon([&] { return is(*queue, never, JobState::failed) && is(*queue, late, JobState::failed); }));
+  database.exec("DROP TRIGGER full; CREATE TRIGGER this_one BEFORE INSERT ON job_ends WHEN NEW.job_id = " +
+                std::to_string(never) + " BEGIN SELECT RAISE(ABORT, 'this one'); END");
+  queue->write_late_ends();
+  CHECK_FALSE(station.row(never).end);
+  CHECK(station.row(late).end);
+}
+
+namespace {
+
+// Throws once when it is told to.
+class FailingClock final : public core::WallClock {
+ public:
+  void fail_next() const { fails_ = true; }
+  [[nodiscard]] core::UtcTime now() const override {
+    if (fails_.exchange(false)) throw std::runtime_error("of a library");
+    return core::SystemClock().now();
+  }
+
+ private:
+  mutable std::atomic<bool> fails_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("an end that throws is a failure of its job, and is written later") {
+  Station station;
+  const FailingClock clock;
+  const auto queue = db::test::good(JobQueue::open(*station.records, station.events, clock, {.inspect = 1}));
+  const JobId id = submit(*queue, JobKind::inspect, [&](JobContext&) -> core::Result<JobResult> {
+    clock.fail_next();
+    return JobResult{};
+  });
+  REQUIRE(soon([&] { return is(*queue, id, JobState::failed); }));
+  CHECK(queue->find(id)->error->id() == "station.internal-error");
+  const JobId next = submit(*queue, JobKind::inspect, at_once);
+  REQUIRE(soon([&] { return is(*queue, next, JobState::done); }));
+  REQUIRE(station.row(id).end);
+  CHECK(station.row(id).end->verdict == db::JobVerdict::failed);
+}
+
+TEST_CASE("events that cannot be told end neither job nor station") {
+  Station station;
+  station.events.on_event([] { throw std::runtime_error("of a library"); });
+  const auto queue = station.queue();
+  const JobId id = submit(*queue, JobKind::inspect, at_once);
+  REQUIRE(soon([&] { return is(*queue, id, JobState::done); }));
+  CHECK(station.row(id).end->verdict == db::JobVerdict::done);
+}
+
 TEST_CASE("the ends of jobs stand in the chain") {
   Station station;
   const auto queue = station.queue();
