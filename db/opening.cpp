@@ -125,6 +125,7 @@ core::Result<std::unique_ptr<Records>> Records::open(const fs::path& path, const
   connection->options = options;
   IMPRINT_TRY(auto lock, FileLock::acquire(connection->path.native() + ".lock"));
   connection->lock.emplace(std::move(lock));
+  if (options.before_writing) IMPRINT_CHECK(options.before_writing());
   try {
     connection->database.emplace(connection->path.native(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
                                  static_cast<int>(options.busy_timeout.count()), options.vfs);

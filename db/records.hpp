@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -152,6 +153,8 @@ struct RecordsOptions {
   bool outbox = true;  // an event for systems beyond the station in the transaction of each closing
   // Of a reader: ends a long query, which then fails with `job.cancelled`.
   std::stop_token stop{};
+  // Of a writer: once nobody else is one, and before anything is written. Makes room, say. Its error is open()'s.
+  std::function<core::Status()> before_writing{};
 };
 
 // Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when

@@ -111,8 +111,9 @@ class Daemon {
     }
     const StationFile station = configuration.station;
     keep_times_in(station.zone);
-    IMPRINT_CHECK(open_records(station));
+    // What was left half done may be what fills the disk, and opening the records takes some of it.
     IMPRINT_TRY(images_, station::images::ImageStore::open(station.images));
+    IMPRINT_CHECK(open_records(station));
     IMPRINT_CHECK(open_bus(configuration));
     events_.emplace(clock_, new_epoch());
     sign_ins_.emplace(*records_, station::line::SignInRules{station.pin, station.attempts, station.sign_out_after});
@@ -124,6 +125,8 @@ class Daemon {
     return {};
   }
 
+  [[nodiscard]] const std::optional<HeadKey>& head_key() const { return head_key_; }
+
  private:
   core::Status open_records(const StationFile& station) {
     IMPRINT_CHECK(make_folder(station.records));
@@ -131,6 +134,8 @@ class Daemon {
     records_file_ = station.records / (station.training ? "training.db" : "station.db");
     db::RecordsOptions records;
     records.vfs = options_.vfs;
+    // Only once no other daemon is at work: its jobs have folders there.
+    records.before_writing = [this, &station] { return open_job_folders(station); };
     records.outbox = false;  // no system beyond the station takes events yet, and what nobody takes piles up
     // One that was killed a moment ago may still be on its way out.
     const auto deadline = core::Deadline::after(kLockPatience);
@@ -246,13 +251,18 @@ class Daemon {
     return folders;
   }
 
-  core::Status open_jobs(const StationFile& station) {
+  core::Status open_job_folders(const StationFile& station) {
     // Jobs of training have numbers of their own, from records of their own.
     const fs::path root = station.training ? station.jobs / "training" : station.jobs;
-    IMPRINT_TRY(auto folders,
-                station::jobs::JobFolders::open(root, station.jobs_kept, [this](const core::Error& error) {
-                  journal_.log(Level::error, "the folder of a job that has ended cannot be removed", error);
-                }));
+    auto folders = station::jobs::JobFolders::open(root, station.jobs_kept, [this](const core::Error& error) {
+      journal_.log(Level::error, "the folder of a job that has ended cannot be removed", error);
+    });
+    if (!folders) return std::unexpected(std::move(folders).error());
+    job_folders_.emplace(std::move(*folders));
+    return {};
+  }
+
+  core::Status open_jobs(const StationFile& station) {
     station::jobs::ProcessLimits limits;
     limits.memory_bytes = station.job_memory;
     limits.file_bytes = station.job_disk;
@@ -260,7 +270,7 @@ class Daemon {
     limits.reserve_bytes = station.job_reserve;
     limits.wall = station.job_time;
     limits.cpu = std::chrono::ceil<std::chrono::seconds>(station.job_time);
-    job_site_.emplace(station::jobs::program_beside_this(), std::move(folders), limits, open_folders(station));
+    job_site_.emplace(station::jobs::program_beside_this(), *job_folders_, limits, open_folders(station));
     IMPRINT_TRY(jobs_, station::jobs::JobQueue::open(*records_, *events_, clock_,
                                                      {.queued = station.jobs_queued,
                                                       .flash = station.jobs_flash,
@@ -308,6 +318,7 @@ class Daemon {
       line_->tick();
       sign_ins_->end_idle();
     });
+    server.every(kTick, [this] { jobs_->write_late_ends(); });
     // At once, and not before the station is ready: a token may take long to answer.
     server.every(kTick, [this, next = std::chrono::steady_clock::time_point()]() mutable {
       if (std::chrono::steady_clock::now() < next) return;
@@ -416,6 +427,8 @@ class Daemon {
       std::thread jobs([this] { jobs_->stop(kJobPatience); });
       line_->stop(kStopPatience);
       jobs.join();
+      // The server waits for who waits for a token.
+      if (head_key_) head_key_->stop();
       server_->stop();
     });
   }
@@ -485,6 +498,7 @@ class Daemon {
   std::string key_error_;  // of a file that could not be read
   std::atomic<bool> key_is_good_ = true;
   std::optional<station::training::TrainingBench> bench_;
+  std::optional<station::jobs::JobFolders> job_folders_;
   std::optional<station::jobs::JobSite> job_site_;
   std::unique_ptr<station::jobs::JobQueue> jobs_;
   service::Server* server_ = nullptr;
@@ -493,6 +507,17 @@ class Daemon {
 
 }  // namespace
 
-core::Status run_daemon(const DaemonOptions& options) { return Daemon(options).run(); }
+core::Status run_daemon(const DaemonOptions& options) {
+  std::optional<HeadKey> key;
+  core::Status done;
+  {
+    Daemon daemon(options);
+    done = daemon.run();
+    key = daemon.head_key();
+  }
+  // With a driver that does not come back the process would not end either: what it locked is asked for at the exit.
+  if (done && key && key->hangs()) ::_exit(0);
+  return done;
+}
 
 }  // namespace imprint::daemon

@@ -20,6 +20,7 @@
 #include "flash/trust/pkcs11_uri.hpp"
 #include "flash/trust/secret.hpp"
 #include "flash/trust/token_key.hpp"
+#include "station/daemon/token_thread.hpp"
 #include "station/service/errors.hpp"
 
 namespace imprint::daemon {
@@ -105,9 +106,9 @@ struct HeadKey::Parts {
   std::shared_ptr<EVP_PKEY> key;  // in memory, where it is not on a token
   std::string uri{};
   std::filesystem::path pin_file{};
-  std::mutex mutex{};        // of the token, which may take long or for ever, and of what was refused
-  std::mutex state_mutex{};  // of the state only: whoever asks for it waits for no token
+  std::mutex state_mutex{};
   HeadKeyState state{};
+  // The token's thread's.
   std::optional<core::Error> refused{};  // the PIN was
   std::filesystem::file_time_type refused_with{};
 
@@ -117,7 +118,7 @@ struct HeadKey::Parts {
     return error ? std::filesystem::file_time_type() : time;
   }
 
-  core::Status with_token(const std::function<core::Status(EVP_PKEY*)>& work) {
+  core::Result<std::string> with_token(const std::function<core::Result<std::string>(EVP_PKEY*)>& work) {
     const auto now = pin_time();
     if (refused && now == refused_with) return std::unexpected(*refused);
     refused.reset();
@@ -135,16 +136,16 @@ struct HeadKey::Parts {
     }
     return work(token->key());
   }
-
-  core::Status with_key(const std::function<core::Status(EVP_PKEY*)>& work) {
-    const std::lock_guard guard(mutex);
-    const core::Status done = key ? work(key.get()) : with_token(work);
-    const std::lock_guard state_guard(state_mutex);
-    state.good = done.has_value();
-    state.error = done ? std::string() : std::string(done.error().id()) + ": " + done.error().message();
-    return done;
-  }
 };
+
+core::Result<std::string> HeadKey::use(std::function<core::Result<std::string>(EVP_PKEY*)> work) const {
+  auto done = thread_ ? thread_->run([parts = parts_, work = std::move(work)] { return parts->with_token(work); })
+                      : work(parts_->key.get());
+  const std::lock_guard guard(parts_->state_mutex);
+  parts_->state.good = done.has_value();
+  parts_->state.error = done ? std::string() : std::string(done.error().id()) + ": " + done.error().message();
+  return done;
+}
 
 core::Result<HeadKey> HeadKey::load(const std::filesystem::path& file) {
   IMPRINT_TRY(const auto content, trust::Secret::read_file(file, kMostKeyBytes));
@@ -167,21 +168,26 @@ core::Result<HeadKey> HeadKey::on_token(std::string_view uri) {
   parts->pin_file = place.pin_source.value_or(std::filesystem::path());
   parts->state.on_token = true;
   parts->state.error = "it was not asked for yet";
-  return HeadKey(std::move(parts));
+  HeadKey key(std::move(parts));
+  key.thread_ = std::make_shared<TokenThread>();
+  return key;
 }
 
 core::Result<std::string> HeadKey::sign(std::string_view text) const {
-  std::string signature;
-  IMPRINT_CHECK(parts_->with_key([&](EVP_PKEY* key) -> core::Status {
-    IMPRINT_TRY(signature, signature_by(key, text));
-    return {};
-  }));
-  return signature;
+  return use([text = std::string(text)](EVP_PKEY* key) { return signature_by(key, text); });
 }
 
 core::Status HeadKey::check() const {
-  return parts_->with_key([](EVP_PKEY* /*key*/) -> core::Status { return {}; });
+  const auto done = use([](EVP_PKEY* /*key*/) -> core::Result<std::string> { return {}; });
+  if (!done) return std::unexpected(done.error());
+  return {};
 }
+
+void HeadKey::stop() const {
+  if (thread_) thread_->stop();
+}
+
+bool HeadKey::hangs() const { return thread_ && thread_->hangs(); }
 
 HeadKeyState HeadKey::state() const {
   const std::lock_guard guard(parts_->state_mutex);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include "db/jobs.hpp"
 #include "tests/unit/daemon/shift.hpp"
 
 using namespace imprint;
@@ -195,6 +196,60 @@ TEST_CASE("a disk that is full when the daemon starts keeps it from starting, an
   disk.make_room();
   check_after(site, {});
 }
+
+TEST_CASE("what an interrupted job left on a full disk is gone before the records are opened, and the daemon starts") {
+  Site site;
+  site.keep_as_template();
+  RecordsDisk disk(site);
+  if (!disk.mount_memory(site)) {
+    WARN("no right to mount: not tested here");
+    return;
+  }
+  const fs::path jobs = site.records_file().parent_path() / "jobs";
+  fs::create_directories(jobs / "training/7.part");
+  fs::create_directory_symlink(jobs, site.folder / "jobs");
+  disk.fill();
+  fs::rename(site.records_file().parent_path() / "filler", jobs / "training/7.part/filler");
+  Process daemon(site);
+  CHECK(daemon.client());
+  CHECK_FALSE(fs::exists(jobs / "training/7.part"));
+  daemon.signal(SIGTERM);
+  CHECK(daemon.wait() == 0);
+}
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("the end of a job that came while the disk was full is written once there is room, without another job") {
+  Site site;
+  site.keep_as_template();
+  RecordsDisk disk(site);
+  if (!disk.mount_memory(site)) {
+    WARN("no right to mount: not tested here");
+    return;
+  }
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  Calls call{*client, {}};
+  REQUIRE(call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}));
+  REQUIRE(call("jobs.start_inspect", {{"what", "bcd"}, {"source", site.digest}}));
+  disk.fill();
+  static_cast<void>(call("jobs.cancel", {{"job", 1}}));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const auto state = [&] {
+    return call("jobs.show", {{"job", 1}}) ? call.result.at("state") : json::value(call.error);
+  };
+  while (state() != "failed") REQUIRE(std::chrono::steady_clock::now() < deadline);
+  const auto has_end = [&] {
+    const auto records = db::Records::open_read_only(site.records_file());
+    if (!records) return false;
+    const auto row = db::Jobs(**records).find(1);
+    return row && row->end;
+  };
+  CHECK_FALSE(has_end());
+  disk.make_room();
+  while (!has_end()) REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+#endif
 
 TEST_CASE("records that the kernel makes read-only in mid-flash cost no wrong PASS, and the daemon stops and starts") {
   Site site;
