@@ -129,6 +129,20 @@ a_job_cannot_read_the_records() {
   sed 's/^/       /' "$work/job.json"
   return 1
 }
+# The service manager ends the daemon and leaves its jobs to it: they were cancelled, and did not die.
+a_stop_cancels_the_job_that_runs() {
+  local program=/usr/local/bin/imprint job status=1
+  mv $program $program-itself && printf '#!/bin/sh\nexec sleep 300\n' >$program && chmod 755 $program
+  job=$($program-itself station jobs start-inspect bcd "$(jq -r .digest "$work/admitted.json")" --json | jq -r .job)
+  within 20 job_runs "$program-itself" "$job" && systemctl stop imprintd && status=0
+  mv $program-itself $program
+  systemctl start imprintd && [ "$status" -eq 0 ] && within 20 job_has "$job" '.state == "cancelled"' && return
+  sed 's/^/       /' "$work/job.json"
+  return 1
+}
+job_runs() { # program, number
+  "$1" station jobs show "$2" --json | jq -e '.state == "running" and (.confinement // "" | length > 0)' >/dev/null
+}
 comes_back_when_killed() {
   local pid
   pid=$(show MainPID)
@@ -243,6 +257,7 @@ fact "a training device passes, and the journal has it by its fields" flash_in_t
 fact "so does one that vhci-hcd made a real USB device of, in a slot of the slot map" flash_usb_in_training
 fact "an inspection runs as a confined process under the unit" a_job_runs_confined
 fact "a program in its place reads its input, and neither records nor key" a_job_cannot_read_the_records
+fact "a stop cancels the job that runs" a_stop_cancels_the_job_that_runs
 fact "killed, it is back and answers" comes_back_when_killed
 fact "hung, it is started anew by the watchdog" hung_it_is_started_anew
 fact "a faulty configuration ends it once; mended, it starts" faults_end_it_once
