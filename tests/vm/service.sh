@@ -136,7 +136,8 @@ a_stop_cancels_the_job_that_runs() {
   job=$($program-itself station jobs start-inspect bcd "$(jq -r .digest "$work/admitted.json")" --json | jq -r .job)
   within 20 job_runs "$program-itself" "$job" && systemctl stop imprintd && status=0
   mv $program-itself $program
-  systemctl start imprintd && [ "$status" -eq 0 ] && within 20 job_has "$job" '.state == "cancelled"' && return
+  systemctl start imprintd && imprint station sign-in --name Ada --pin-file "$work/pin" >/dev/null && [ "$status" -eq 0 ] &&
+    job_has "$job" '.state == "cancelled"' && return
   sed 's/^/       /' "$work/job.json"
   return 1
 }
