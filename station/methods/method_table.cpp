@@ -2,8 +2,6 @@
 // The methods, in the order in which a client meets them.
 #include "station/methods/method_table.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -464,20 +462,6 @@ constexpr auto kMethods = std::to_array<Method>({
      "Stops the station; its service manager may start it again.", kNone, "`true`"},
 });
 
-std::string access_text(const Method& method) {
-  switch (method.access) {
-    case Access::anybody:
-      return "anybody who can connect";
-    case Access::signed_in:
-      return "whoever is signed in";
-    case Access::by_action:
-      return fmt::format("`{}`", people::to_string(*method.action));
-    case Access::by_parameters:
-      break;
-  }
-  return "by its parameters";
-}
-
 }  // namespace
 
 std::span<const Method> all_methods() { return kMethods; }
@@ -485,23 +469,6 @@ std::span<const Method> all_methods() { return kMethods; }
 const Method* find_method(std::string_view name) {
   const auto* const found = std::ranges::find(kMethods, name, &Method::name);
   return found == kMethods.end() ? nullptr : found;
-}
-
-std::string methods_document() {
-  std::string text;
-  for (const Method& method : kMethods) {
-    text += fmt::format("### {}\n\n{}\n\nFor: {}.{}{}\n\n", method.name, method.text, access_text(method),
-                        method.changes ? " Audited." : "", method.takes_long ? " Takes long." : "");
-    if (!method.parameters.empty()) {
-      text += "| parameter | kind | |\n|---|---|---|\n";
-      for (const Parameter& parameter : method.parameters)
-        text += fmt::format("| `{}` | {}{} | {} |\n", parameter.name, parameter.kind,
-                            parameter.required ? "" : ", optional", parameter.text);
-      text += "\n";
-    }
-    text += fmt::format("Result: {}.\n\n", method.result);
-  }
-  return text;
 }
 
 }  // namespace imprint::station::methods
