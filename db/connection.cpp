@@ -73,6 +73,8 @@ core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise, 
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return here(fail("records.locked", exception.what()));
+    case SQLITE_INTERRUPT:
+      return here(core::fail("job.cancelled"));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return here(fail("records.damaged", exception.what()));

@@ -126,6 +126,11 @@ struct Records::Connection {
     }
   }
 
+  // Whether this thread is in the middle of a transaction.
+  [[nodiscard]] bool is_within() {
+    const std::lock_guard guard(mutex);
+    return depth > 0;
+  }
   [[nodiscard]] std::string now() const { return core::to_iso8601(clock->now()); }
   // Whether everything in the log is in the file and the log is empty.
   [[nodiscard]] bool empty_log() noexcept;

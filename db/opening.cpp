@@ -99,6 +99,10 @@ core::Status back_up_before_migration(const Records::Connection& connection, int
   return {};
 }
 
+constexpr int kStepsBetweenLooks = 10'000;  // of SQLite's machine: well under a millisecond
+
+int is_stopped(void* token) { return static_cast<const std::stop_token*>(token)->stop_requested() ? 1 : 0; }
+
 // Characters that stand for themselves in the path of a URI.
 std::string uri_path(const fs::path& path) {
   std::string out;
@@ -178,6 +182,9 @@ core::Result<std::unique_ptr<Records>> Records::open_read_only(const fs::path& p
   } catch (const SQLite::Exception& exception) {
     return failure_of(exception, "records.open-failed", connection->path);
   }
+  if (options.stop.stop_possible())
+    ::sqlite3_progress_handler(connection->database->getHandle(), kStepsBetweenLooks, is_stopped,
+                               &connection->options.stop);
   return std::unique_ptr<Records>(new Records(std::move(connection)));
 }
 

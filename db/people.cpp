@@ -139,7 +139,7 @@ core::Status People::erase(OperatorId person_id, const std::string& reason, cons
     }
     return {};
   }));
-  return connection.depth > 0 ? core::Status{} : finish_erasure(person_id);
+  return connection.is_within() ? core::Status{} : finish_erasure(person_id);
 }
 
 // The log still holds the pages as they were before.

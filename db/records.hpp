@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -149,6 +150,8 @@ struct RecordsOptions {
   std::string vfs{};  // name of a registered SQLite VFS; empty is the system's. Tests fail the Nth call through it.
   std::chrono::milliseconds busy_timeout{5000};  // for a lock that another connection to the file holds for a moment
   bool outbox = true;  // an event for systems beyond the station in the transaction of each closing
+  // Of a reader: ends a long query, which then fails with `job.cancelled`.
+  std::stop_token stop{};
 };
 
 // Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when

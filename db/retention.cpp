@@ -98,10 +98,16 @@ void choose(SQLite::Database& database, const RetentionPolicy& policy) {
   doom("SELECT 'units', id FROM old_units");
   const std::string before = core::to_iso8601(policy.before);
   if (policy.audit) {
-    // One without its end stays: what became of it is still to be found out.
-    doom("SELECT 'audit', id FROM audit a WHERE at < '" + before +
-         "' AND id < (SELECT MAX(id) FROM audit) AND (outcome <> 'begun' OR EXISTS (SELECT 1 FROM audit e WHERE "
-         "e.begun_id = a.id))");
+    // One without its end stays: what became of it is still to be found out. A clock that was set back may have put an
+    // end before its beginning: they go together, or it would seem to have none.
+    const auto old_audit = [&](std::string_view row) {
+      return fmt::format("({0}.at < '{1}' AND {0}.id < (SELECT MAX(id) FROM audit))", row, before);
+    };
+    doom(
+        fmt::format("SELECT 'audit', a.id FROM audit a WHERE {} AND CASE a.outcome WHEN 'begun' THEN EXISTS (SELECT 1 "
+                    "FROM audit e WHERE e.begun_id = a.id AND {}) ELSE NOT EXISTS (SELECT 1 FROM audit b WHERE b.id = "
+                    "a.begun_id AND NOT ({})) END",
+                    old_audit("a"), old_audit("e"), old_audit("b")));
   }
   if (policy.outbox) {
     // The newest delivery says how far delivery has come.

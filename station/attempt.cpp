@@ -70,8 +70,7 @@ class AttemptRun {
             finish_recording(context_, port_, result_);  // else the next attempt's would begin with this one's
       try {
         tell_rules();
-      } catch (const std::exception&) {
-        // What follows from an end is counted at the next one.
+      } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): what follows is counted at the next end
       }
       return std::move(result_);
     }
@@ -274,7 +273,9 @@ class AttemptRun {
     for (const engine::WritePart& part : notes.parts) {
       const db::Step own = row_of(part, started, start);
       if (part.kind == engine::WritePart::Kind::failed_try) {
-        row.duration -= own.started + own.duration - row.started;
+        // Both are rounded: the difference may be short by one.
+        row.duration =
+            std::max(std::chrono::milliseconds(0), row.duration - (own.started + own.duration - row.started));
         row.started = own.started + own.duration;
       }
       core::Status recorded = context_.records.add_step(*result_.id, own);

@@ -194,6 +194,9 @@ core::Status write_image(Target& target, VerifiedImage& image, const WritePlan& 
     outcome.notes.push_back("begun again after: " + done.error().message());
     outcome.parts.push_back(
         {WritePart::Kind::failed_try, began, std::chrono::steady_clock::now() - began, outcome.written, done.error()});
+    // Or a deadline of the last bytes would go on while the next try's first are on their way.
+    meter.set_done(0);
+    observer.on_bytes(0);
   }
 }
 

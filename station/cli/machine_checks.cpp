@@ -368,6 +368,10 @@ void check_computer(const Machine& machine, HealthChecks& out) {
 void check_confinement(HealthChecks& out) {
   if (jobs::landlock_version() > 0) {
     out.push_back({"jobs.confinement", Health::ok, jobs::confinement_text(), {}});
+  } else if (jobs::landlock_version() < 0) {
+    out.push_back({"jobs.confinement", Health::warn, jobs::confinement_text(),
+                   "Something that this program runs under (a container, a unit's SystemCallFilter) forbids Landlock: "
+                   "allow landlock_create_ruleset, landlock_add_rule and landlock_restrict_self."});
   } else {
     out.push_back({"jobs.confinement", Health::warn, jobs::confinement_text(),
                    "Run a kernel with Landlock (Debian's has it) and lsm=landlock,... on its command line."});

@@ -101,16 +101,36 @@ std::string slot_result(const json::object& slot) {
                              : fmt::format("{} {}", verdict, error);
 }
 
+// A key in PEM, say: to be copied from the screen with its lines as they are.
+std::string block_of(std::string_view text) {
+  std::string block;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    block += core::printable(text.substr(0, end)) + "\n";
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return block;
+}
+
+bool is_block(const json::value& value) {
+  return value.is_string() && std::string_view(value.get_string()).contains('\n');
+}
+
+bool is_status(const json::object& answer) { return answer.contains("armed") && answer.contains("slots"); }
+
 }  // namespace
 
 std::string answer_text(const json::value& answer) {
   if (answer.is_bool()) return answer.get_bool() ? "Done.\n" : "No.\n";
   if (!answer.is_object()) return cell(answer) + "\n";
+  if (is_status(answer.get_object())) return status_text(answer.get_object());
   std::string lines;
   std::string tables;
   for (const auto& [key, value] : answer.get_object()) {
     if (is_table(value)) {
       tables += table_of(value.get_array());
+    } else if (is_block(value)) {
+      tables += words(key) + "\n" + block_of(value.get_string());
     } else if (value.is_array() && value.get_array().empty()) {
       lines += fmt::format("{:<18} none\n", words(key));
     } else {

@@ -185,6 +185,15 @@ void read_shifts(TableReader& root, StationFile& station) {
   }
 }
 
+// A folder's path may end in a slash or not.
+bool lie_in_each_other(const std::filesystem::path& left, const std::filesystem::path& right) {
+  const auto holds = [](const std::filesystem::path& outer, const std::filesystem::path& inner) {
+    const std::filesystem::path bare = outer.has_filename() ? outer : outer.parent_path();
+    return std::ranges::mismatch(bare, inner).in1 == bare.end();
+  };
+  return holds(left, right) || holds(right, left);
+}
+
 // What a client names there is read by a process of the station's user: never where its own files are.
 void check_job_folder(TableReader& table, const StationFile& station, const std::string& text) {
   const std::filesystem::path folder(text);
@@ -192,13 +201,9 @@ void check_job_folder(TableReader& table, const StationFile& station, const std:
     table.complain("folders", "this is no absolute path of a folder for jobs", "write one such as \"/srv/images\"");
     return;
   }
-  const auto holds = [](const std::filesystem::path& outer, const std::filesystem::path& inner) {
-    return std::ranges::mismatch(outer, inner).in1 == outer.end();
-  };
-  const std::filesystem::path place = folder.lexically_normal();
-  for (const auto* const own : {&station.records, &station.images, &station.backups, &station.trust, &station.jobs}) {
-    if (!holds(place, own->lexically_normal()) && !holds(own->lexically_normal(), place)) continue;
-    table.conflict("folders", "the station keeps its own files in " + own->native(),
+  for (const std::filesystem::path& own : own_folders(station)) {
+    if (!lie_in_each_other(folder.lexically_normal(), own.lexically_normal())) continue;
+    table.conflict("folders", "the station keeps its own files in " + own.native(),
                    "give clients a folder of their own, such as \"/srv/images\"");
     return;
   }
@@ -238,6 +243,35 @@ void read_line(TableReader& root, StationFile& station) {
 }
 
 }  // namespace
+
+std::vector<std::filesystem::path> own_folders(const StationFile& station) {
+  std::vector<std::filesystem::path> own{station.records, station.images, station.scratch,
+                                         station.backups, station.jobs,   station.trust};
+  const auto add_folder_of = [&own](const std::filesystem::path& file) {
+    if (file.is_absolute() && file.parent_path() != file.root_path()) own.push_back(file.parent_path());
+  };
+  add_folder_of(station.file);
+  if (!trust::is_pkcs11_uri(station.key)) {
+    add_folder_of(station.key);
+  } else if (const auto uri = trust::Pkcs11Uri::parse(station.key); uri && uri->pin_source) {
+    add_folder_of(*uri->pin_source);
+  }
+  return own;
+}
+
+std::vector<std::filesystem::path> job_folders_that_lead_astray(const StationFile& station) {
+  const auto real = [](const std::filesystem::path& path) {
+    std::error_code error;
+    const auto there = std::filesystem::weakly_canonical(path, error);
+    return error ? path.lexically_normal() : there;
+  };
+  std::vector<std::filesystem::path> out;
+  for (const std::filesystem::path& folder : station.job_folders) {
+    const auto is_own = [&](const std::filesystem::path& own) { return lie_in_each_other(real(folder), real(own)); };
+    if (std::ranges::any_of(own_folders(station), is_own)) out.push_back(folder);
+  }
+  return out;
+}
 
 std::optional<unsigned> parse_time_of_day(std::string_view text) {
   const auto digit = [&](std::size_t at) { return static_cast<unsigned>(text[at] - '0'); };

@@ -75,6 +75,12 @@ struct StationFile {
 // "06:30" or "24:00": minutes after midnight.
 [[nodiscard]] std::optional<unsigned> parse_time_of_day(std::string_view text);
 
+// Where its records, images, keys, PINs and configuration lie.
+[[nodiscard]] std::vector<std::filesystem::path> own_folders(const StationFile& station);
+
+// Those of `job_folders` that are own folders, or hold them, once links are followed. Looks at the disk.
+[[nodiscard]] std::vector<std::filesystem::path> job_folders_that_lead_astray(const StationFile& station);
+
 // Opens nothing. Relative paths are relative to the file's folder.
 [[nodiscard]] Parsed<StationFile> parse_station_file(std::string_view text, const std::filesystem::path& file);
 

@@ -236,6 +236,16 @@ class Daemon {
             .error = state.error};
   }
 
+  // The configuration was compared as it is written; a link may lead to the records all the same.
+  std::vector<fs::path> open_folders(const StationFile& station) {
+    auto folders = station.job_folders;
+    for (const fs::path& astray : station::config::job_folders_that_lead_astray(station)) {
+      journal_.log(Level::error, "clients get nothing of " + astray.native() + ": it leads to the station's own files");
+      std::erase(folders, astray);
+    }
+    return folders;
+  }
+
   core::Status open_jobs(const StationFile& station) {
     // Jobs of training have numbers of their own, from records of their own.
     const fs::path root = station.training ? station.jobs / "training" : station.jobs;
@@ -248,7 +258,7 @@ class Daemon {
     limits.folder_bytes = station.job_disk;
     limits.wall = station.job_time;
     limits.cpu = std::chrono::ceil<std::chrono::seconds>(station.job_time);
-    job_site_.emplace(station::jobs::program_beside_this(), std::move(folders), limits, station.job_folders);
+    job_site_.emplace(station::jobs::program_beside_this(), std::move(folders), limits, open_folders(station));
     IMPRINT_TRY(jobs_, station::jobs::JobQueue::open(*records_, *events_, clock_,
                                                      {.queued = station.jobs_queued,
                                                       .flash = station.jobs_flash,
@@ -400,9 +410,10 @@ class Daemon {
     journal_.log(Level::notice, "stopping");
     stopping_.request_stop();
     stopper_ = std::thread([this] {
-      // Its processes are gone within a second; the line's devices may take longer.
-      jobs_->stop(kJobPatience);
+      // At the same time: while one is waited for, the other begins nothing new.
+      std::thread jobs([this] { jobs_->stop(kJobPatience); });
       line_->stop(kStopPatience);
+      jobs.join();
       server_->stop();
     });
   }

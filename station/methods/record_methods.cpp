@@ -192,7 +192,8 @@ core::Result<json::value> verify(Call& call) {
     IMPRINT_TRY(exported, db::parse_chain_head(text));
   }
   // A connection of its own: the line goes on meanwhile.
-  IMPRINT_TRY(const auto reader, db::Records::open_read_only(call.station().records_file));
+  IMPRINT_TRY(const auto reader,
+              db::Records::open_read_only(call.station().records_file, {.stop = call.station().stopping}));
   IMPRINT_TRY(const auto report, db::Chain(*reader).verify(exported, [&](std::int64_t) {
     return !call.station().stopping.stop_requested();
   }));

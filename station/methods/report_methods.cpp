@@ -26,7 +26,8 @@ reports::Station station_of(const Call& call, const config::Configuration& confi
 }
 
 core::Result<json::value> report(Call& call, const reports::Request& request) {
-  IMPRINT_TRY(const auto reader, db::Records::open_read_only(call.station().records_file));
+  IMPRINT_TRY(const auto reader,
+              db::Records::open_read_only(call.station().records_file, {.stop = call.station().stopping}));
   const auto configuration = call.station().line.configuration();
   auto made = reports::make_report(*reader, request, station_of(call, *configuration));
   if (!made) return std::unexpected(as_parameter(std::move(made).error()));
@@ -81,7 +82,8 @@ core::Result<json::value> units(Call& call) {
   if (!period) return std::unexpected(as_parameter(std::move(period).error()));
   const auto form = reports::parse_units_form(format);
   if (!form) return api::fail("api.params-invalid", "table, csv, json, jsonl or openhtf").with("parameter", "format");
-  IMPRINT_TRY(const auto reader, db::Records::open_read_only(call.station().records_file));
+  IMPRINT_TRY(const auto reader,
+              db::Records::open_read_only(call.station().records_file, {.stop = call.station().stopping}));
   const auto configuration = call.station().line.configuration();
   IMPRINT_TRY(auto page, reports::units_page(*reader, *period, *form, station_of(call, *configuration), place));
   json::object out{{"text", std::move(page.text)}, {"attempts", page.attempts}};

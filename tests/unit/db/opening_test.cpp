@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "db/errors.hpp"
+#include "db/reports.hpp"
 #include "db/schema.hpp"
 #include "tests/unit/db/fixture.hpp"
 
@@ -86,6 +87,16 @@ TEST_CASE("a reader works beside the writer and sees what was committed") {
   whole_attempt(*records, opening(), "A1", passed());
   CHECK(good(reader->attempts({})).size() == 1);
   CHECK(good(reader->yield({}, YieldKey::all))[0].first_pass == 1);
+}
+
+TEST_CASE("a reader that is told to stop ends its query and says so") {
+  const Station station;
+  for (int i = 0; i < 300; ++i) whole_attempt(*station.records, opening(), "A" + std::to_string(i), passed());
+  std::stop_source stop;
+  const auto reader = good(Records::open_read_only(station.folder.database(), {.stop = stop.get_token()}));
+  CHECK(good(reader->yield({}, YieldKey::all))[0].units == 300);
+  stop.request_stop();
+  CHECK(error_id(Reports(*reader).shift({})) == "job.cancelled");
 }
 
 TEST_CASE("a reader changes nothing") {

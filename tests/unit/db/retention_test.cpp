@@ -156,6 +156,28 @@ TEST_CASE("audit entries and delivered events go by their own switches, the newe
   station.proof();
 }
 
+TEST_CASE("a change and its end in the audit go together or not at all, also where the clock was set back between") {
+  RetentionStation station;
+  const Audit audit(*station.records);
+  const auto change = [&](const char* begins, const char* ends) {
+    station.clock.set(begins);
+    const AuditId begun = good(audit.add({.action = "images.add", .outcome = AuditOutcome::begun}));
+    station.clock.set(ends);
+    good(audit.add({.action = "images.add", .outcome = AuditOutcome::done, .begun = begun}));
+  };
+  change("2026-11-20T10:00:00.000Z", "2026-11-20T10:01:00.000Z");
+  change("2026-11-20T23:59:00.000Z", "2026-11-21T00:01:00.000Z");
+  change("2026-11-21T00:30:00.000Z", "2026-11-20T23:30:00.000Z");
+  good(audit.add({.action = "slot.release"}));
+  RetentionPolicy policy = until_midnight();
+  policy.audit = true;
+  CHECK(good(Retention(*station.records).retire(policy)).audit == 2);
+  std::vector<AuditId> left;
+  for (const AuditRow& row : good(audit.newest(9))) left.push_back(row.id);
+  CHECK(left == std::vector<AuditId>{3, 4, 5, 6, 7});
+  station.proof();
+}
+
 TEST_CASE("rows from before the chain can be retired, and those that are left are still proved") {
   const TempFolder folder;
   make_schema_1(folder.database());

@@ -221,7 +221,11 @@ TEST_CASE("a failed write is begun again as often as the policy says, after the 
   CHECK(line.outcome.tries == 1);
   line.policy.retries.worth = {"io.write-failed"};
   disk.ended = 0;
+  std::vector<std::uint64_t> told;
+  line.listener.after_bytes = [&] { told.push_back(line.listener.done); };
   REQUIRE(line.write(disk));
+  line.listener.after_bytes = nullptr;
+  CHECK(std::ranges::count(told, 0U) == 1);  // the second try's beginning
   CHECK(line.outcome.tries == 2);
   CHECK(line.outcome.notes.size() == 2);
   CHECK((disk.bytes == line.expected(0xA5, 0xA5)));

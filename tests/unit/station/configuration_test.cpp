@@ -126,6 +126,17 @@ slot-failures-in-a-row = 2
   CHECK(station.quarantine.slot_failures_in_a_row == 2);
 }
 
+TEST_CASE("a folder for clients that a link leads into the station's own files is found") {
+  const imprint::fixture::ScratchFolder scratch;
+  StationFile station;
+  station.records = scratch.path() / "records";
+  std::filesystem::create_directory(station.records);
+  std::filesystem::create_directory(scratch.path() / "images");
+  std::filesystem::create_directory_symlink(station.records, scratch.path() / "link");
+  station.job_folders = {scratch.path() / "images", scratch.path() / "link"};
+  CHECK(job_folders_that_lead_astray(station) == std::vector{scratch.path() / "link"});
+}
+
 TEST_CASE("a station file's faults are said with their place") {
   CHECK(fault("name = \"\"") == "config.value-invalid");
   CHECK(fault("zone = \"../../etc/passwd\"") == "config.value-invalid");
@@ -148,6 +159,10 @@ TEST_CASE("a station file's faults are said with their place") {
   CHECK(fault("[jobs]\nfolders = [\"images\"]") == "config.value-invalid");
   CHECK(fault("[jobs]\nfolders = [\"/var/lib/imprint/records/x\"]") == "config.conflict");
   CHECK(fault("[jobs]\nfolders = [\"/var\"]") == "config.conflict");
+  CHECK(fault("[jobs]\nfolders = [\"/var/lib/imprint/scratch/x\"]") == "config.conflict");
+  CHECK(fault("[records]\nkey = \"/srv/keys/station.key\"\n[jobs]\nfolders = [\"/srv/keys/\"]") == "config.conflict");
+  CHECK(fault("[records]\nkey = \"pkcs11:token=a;object=b?pin-source=file:/srv/pin/x\"\n[jobs]\nfolders = "
+              "[\"/srv/pin\"]") == "config.conflict");
   const auto no_id = parse_station_file("", "station.toml");
   REQUIRE(no_id.complaints.size() == 1);
   CHECK(no_id.complaints[0].error.id() == "config.key-missing");

@@ -2,10 +2,15 @@
 // What people read: slot lines, tables, moments, exit statuses.
 #include <catch2/catch.hpp>
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+
 #include "flash/core/errors.hpp"
 #include "flash/ffu/errors.hpp"
 #include "station/cli/console.hpp"
 #include "station/cli/slot_lines.hpp"
+#include "station/cli/station_client.hpp"
 #include "station/cli/tables.hpp"
 #include "station/errors.hpp"
 #include "station/period.hpp"
@@ -41,6 +46,17 @@ TEST_CASE("a slot's line says phase, bytes, rate and time left, and afterwards t
 TEST_CASE("columns of a table are as wide as their widest cell") {
   CHECK(format_table({"A", "Long"}, {{"wide cell", "x"}, {"\xC3\xA9", "y"}}) ==
         "A          Long\n---------  ----\nwide cell  x\n\xC3\xA9          y\n");
+}
+
+TEST_CASE("an answer's lines of its own stay lines, and nothing in them reaches the terminal") {
+  const boost::json::object key{{"kind", "file"}, {"public_key", "-----BEGIN\nAB\x1b[2J\n-----END\n"}};
+  CHECK(answer_text(key) == "Kind               file\nPublic key\n-----BEGIN\nAB?[2J\n-----END\n");
+}
+
+TEST_CASE("a station that was armed answers with its status") {
+  const boost::json::object status{
+      {"armed", true}, {"product", "lamp"}, {"since", "now"}, {"slots", boost::json::array()}};
+  CHECK(answer_text(status).find("Armed     lamp since now\n") != std::string::npos);
 }
 
 TEST_CASE("moments are read with a zone, with an offset, and as days") {
