@@ -36,11 +36,8 @@ TEST_CASE("killed at random moments under load, one time after the other, the da
   const int rounds = kSanitized ? 4 : 50;
   for (int round = 0; round < rounds; ++round) {
     CAPTURE(seed, round);
-    Process daemon(site);
-    const auto client = daemon.client();
-    REQUIRE(client);
-    Calls call{*client, {}};
-    REQUIRE(begin_shift(call));
+    Shift shift(site);
+    auto& [daemon, client, call] = shift;
     for (const int slot : {1, 2, 3, 4})
       REQUIRE(call("training.plug", {{"slot", "A" + std::to_string(slot)}, {"number", round * 4 + slot}}));
     const auto moment = std::chrono::steady_clock::now() +

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "db/audit.hpp"
 #include "tests/unit/daemon/shift.hpp"
 
 using namespace imprint;
@@ -36,11 +37,8 @@ TEST_CASE("a second daemon on the same records is refused, and the first goes on
 
 TEST_CASE("SIGTERM ends the daemon within its ten seconds, also while devices are written, which close as aborted") {
   Site site;
-  Process daemon(site);
-  const auto client = daemon.client();
-  REQUIRE(client);
-  Calls call{*client, {}};
-  REQUIRE(begin_shift(call));
+  Shift shift(site);
+  auto& [daemon, client, call] = shift;
   REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}, {"bytes_per_second", 20000}}));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (;;) {
@@ -86,6 +84,14 @@ TEST_CASE("SIGHUP takes new products over, and keeps the old ones where a file i
   CHECK_FALSE(daemon.told("READY=1").empty());
   CHECK(log_of(site).find("stay as they were") != std::string::npos);
   CHECK(products() == 2);
+  const auto records = db::Records::open_read_only(site.records_file());
+  REQUIRE(records.has_value());
+  std::vector<db::AuditOutcome> reloads;
+  const auto rows = db::Audit(**records).newest(100);
+  REQUIRE(rows.has_value());
+  for (const db::AuditRow& row : *rows)
+    if (row.entry.action == "products.reload" && row.entry.from == "SIGHUP") reloads.push_back(row.entry.outcome);
+  CHECK(reloads == std::vector{db::AuditOutcome::done, db::AuditOutcome::failed});
 }
 
 TEST_CASE("a configuration with faults keeps the daemon from starting, and each fault is told with its line") {
@@ -109,11 +115,8 @@ TEST_CASE("records without room to write keep the daemon from starting, and it s
 
 TEST_CASE("the metrics socket tells verdicts and slots") {
   Site site;
-  Process daemon(site);
-  const auto client = daemon.client();
-  REQUIRE(client);
-  Calls call{*client, {}};
-  REQUIRE(begin_shift(call));
+  Shift shift(site);
+  auto& [daemon, client, call] = shift;
   REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
   REQUIRE(next_end(*client).has_value());
   const std::string command =
@@ -161,11 +164,8 @@ TEST_CASE("records keep times in the zone of the station's file") {
   REQUIRE(text.starts_with(head));
   site.write("config/station.toml", head + "zone = \"Asia/Kolkata\"\n" + text.substr(head.size()));
   {
-    Process daemon(site);
-    const auto client = daemon.client();
-    REQUIRE(client);
-    Calls call{*client, {}};
-    REQUIRE(begin_shift(call));
+    Shift shift(site);
+    auto& [daemon, client, call] = shift;
     REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
     REQUIRE(next_end(*client).has_value());
     daemon.signal(SIGTERM);

@@ -2,6 +2,8 @@
 // A whole station in the process: store, records, line, people and API over a virtual bus with four slots.
 #pragma once
 
+#include <sqlite3.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
@@ -61,6 +63,7 @@ struct TestStation {
   std::unique_ptr<jobs::JobQueue> jobs;
   std::optional<methods::Api> api;
   std::stop_source stopping;
+  int stops = 0;  // how often a client stopped the station
   mutable std::mutex happened_mutex;
   mutable std::condition_variable happened;
 
@@ -146,7 +149,7 @@ struct TestStation {
                                       .on_reload = [] {},
                                       .sign_head = {},
                                       .training = &*bench,
-                                      .stop = [] {},
+                                      .stop = [this] { ++stops; },
                                       .stopping = stopping.get_token()});
   }
 
@@ -251,5 +254,17 @@ struct Crew {
     return caller;
   }
 };
+
+inline constexpr const char* kNoEnds =
+    "CREATE TRIGGER refused BEFORE INSERT ON attempt_closings BEGIN SELECT RAISE(ABORT, 'no'); END";
+
+// As a person with sqlite3 would, beside the station.
+inline void change_schema(const TestStation& station, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((station.folder / "training.db").c_str(), &database) == SQLITE_OK);
+  sqlite3_busy_timeout(database, 5000);
+  CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
 
 }  // namespace imprint::station::test
