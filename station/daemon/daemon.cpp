@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The parts of the station in the order in which they need each other, and the loop around them.
+// Long because: the parts are put together once, in one order, and stopped in another; both have to be seen at one
+// place.
 #include "station/daemon/daemon.hpp"
 
 #include <fmt/format.h>
