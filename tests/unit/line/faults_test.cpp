@@ -118,7 +118,7 @@ TEST_CASE("a PASS that the records do not take is not told, its slot takes no de
   station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::record; });
   vfs.fail_at(1, db::test::Fault::disk_full);
   CHECK_FALSE(station.slot("A1")->verdict.has_value());
-  CHECK(station.slot("A1")->error_id == "records.write-failed");
+  CHECK(station.slot("A1")->error_id == "records.value-unusable");
   CHECK(told_ends(station) == 0);
   // Another device comes into the slot meanwhile, and other slots go on as far as they can.
   static_cast<void>(station.bus->unplug({"1-1.1"}));
