@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A signer who was withdrawn after images of theirs were admitted.
-#include "db/quarantines.hpp"
 #include "tests/unit/line/line_fixture.hpp"
 
 using namespace imprint;

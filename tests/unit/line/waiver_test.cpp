@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A finding that somebody waived: whom it lets pass, for how long, and how it stands in the records.
-#include "db/rulings.hpp"
 #include "tests/unit/line/line_fixture.hpp"
 
 using namespace imprint;
