@@ -50,6 +50,16 @@ core::Result<bool> Armings::disarm(const std::string& reason, const Actor& by) c
   });
 }
 
+core::Result<bool> Armings::knows(std::string_view product) const {
+  return records_.connection().read<bool>([&](SQLite::Database& database) -> core::Result<bool> {
+    Query query(
+        database,
+        "SELECT EXISTS (SELECT 1 FROM products p WHERE p.name = ? AND (p.id IN (SELECT product_id FROM armings) "
+        "OR p.id IN (SELECT product_id FROM work_orders)))");
+    return query.text(product).next() && query.number_at(0) != 0;
+  });
+}
+
 core::Result<std::optional<ArmingRow>> Armings::last_loaded() const {
   using Row = std::optional<ArmingRow>;
   return records_.connection().read<Row>([&](SQLite::Database& database) -> core::Result<Row> {

@@ -34,6 +34,8 @@ class Armings {
   [[nodiscard]] core::Result<ArmingId> arm(const NewArming& arming) const;
   // Whether anything was armed.
   [[nodiscard]] core::Result<bool> disarm(const std::string& reason, const Actor& by) const;
+  // Whether the line was ever armed with a product of that name, or an order made for it.
+  [[nodiscard]] core::Result<bool> knows(std::string_view product) const;
   // The newest, armed or not; nothing when there never was one.
   [[nodiscard]] core::Result<std::optional<ArmingRow>> last_loaded() const;
 

@@ -36,7 +36,8 @@ std::optional<core::Sha256> RowDigests::of(std::size_t table, std::int64_t row) 
     statement = std::make_unique<SQLite::Statement>(
         database_, fmt::format("SELECT * FROM {} WHERE rowid = ?", kChainedTables.at(table)));
   }
-  statement->reset();
+  // reset() would say once more how its last run failed: that was another transaction's.
+  static_cast<void>(statement->tryReset());
   statement->bind(1, row);
   if (!statement->executeStep()) return std::nullopt;
   encoded_.clear();
@@ -87,7 +88,7 @@ void ChainWriter::enter() {
   }
   std::int64_t seq = 0;
   core::Sha256 head = kFirstHead;
-  last_->reset();
+  static_cast<void>(last_->tryReset());
   if (last_->executeStep()) {
     seq = last_->getColumn(0).getInt64();
     head = digest_at(last_->getColumn(1));
@@ -98,7 +99,7 @@ void ChainWriter::enter() {
     if (!digest) continue;  // added and taken away again within the transaction
     const std::string name(kChainedTables.at(table));
     head = next_head(head, ++seq, name, row, *digest);
-    insert_->reset();
+    static_cast<void>(insert_->tryReset());
     insert_->bind(1, seq);
     insert_->bindNoCopy(2, name);
     insert_->bind(3, row);

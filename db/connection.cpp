@@ -12,6 +12,7 @@
 #include "db/iso_time.hpp"
 #include "db/together.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/core/inherited_owner.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::db {
@@ -48,6 +49,7 @@ core::Result<FileLock> FileLock::acquire(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return core::fail_errno(errno, "io.open-failed", path.native());
   FileLock lock(fd);
+  core::inherit_owner(fd, path);
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK) return fail("records.locked").with("file", path.native());
   return core::fail_errno(errno, "io.open-failed", path.native());
@@ -63,6 +65,8 @@ core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise, 
   if (exception.getExtendedErrorCode() == SQLITE_CONSTRAINT_FOREIGNKEY) {
     return here(fail("records.unknown", "a row refers to one that is not there"));
   }
+  for (const int kind : {SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_NOTNULL, SQLITE_CONSTRAINT_DATATYPE})
+    if (exception.getExtendedErrorCode() == kind) return here(fail("records.value-unusable", exception.what()));
   switch (primary) {
     case SQLITE_FULL:
       return here(core::fail("io.disk-full", exception.what()));

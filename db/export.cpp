@@ -43,7 +43,8 @@ std::string csv_field(std::string_view text) {
 std::string units_csv_header() {
   return "attempt,unit,serial,product,slot,port_path,protocol,platform_id,device_unique_id,image_sha256,image_signer,"
          "policy,opened_at,closed_at,verdict,proof,error_id,error_class,detail,ordinal,training,program_version,"
-         "recipe_digest,trust_digest,mac\r\n";
+         "recipe_digest,trust_digest,mac,work_order,reason,device_serial,manual_serial,session,slot_map_digest,"
+         "rules_digest\r\n";
 }
 
 std::string units_csv_line(const AttemptRow& row) {
@@ -59,7 +60,11 @@ std::string units_csv_line(const AttemptRow& row) {
   line.text(close.error_id).text(close.error_class).text(close.detail);
   line.raw(row.ordinal ? std::to_string(*row.ordinal) : std::string()).text(row.opening.training ? "yes" : "no");
   line.text(row.opening.program_version).text(row.opening.recipe_digest).text(row.opening.trust_digest);
-  line.text(row.identity.mac);
+  line.text(row.identity.mac).text(row.order_number);
+  line.text(row.identity.reason.empty() ? row.opening.reason : row.identity.reason);
+  line.text(row.identity.device_serial).text(row.identity.manual_serial ? "yes" : "no");
+  line.raw(row.opening.session ? std::to_string(*row.opening.session) : std::string());
+  line.text(row.opening.slot_map_digest).text(row.opening.rules_digest);
   return line.finish();
 }
 

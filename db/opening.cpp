@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Opening the records: which files are refused untouched, migrations with a backup before them, and what a reader may
 // do where nothing can be written.
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "db/records.hpp"
 #include "db/schema.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/core/inherited_owner.hpp"
 #include "flash/core/text.hpp"
 
 namespace imprint::db {
@@ -99,6 +101,14 @@ core::Status back_up_before_migration(const Records::Connection& connection, int
   return {};
 }
 
+// Empty, and its owner's: SQLite gives its log and index to whoever owns the file. Where this fails SQLite says why.
+void make_file(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (fd < 0) return;
+  core::inherit_owner(fd, path);
+  ::close(fd);
+}
+
 constexpr int kStepsBetweenLooks = 10'000;  // of SQLite's machine: well under a millisecond
 
 int is_stopped(void* token) { return static_cast<const std::stop_token*>(token)->stop_requested() ? 1 : 0; }
@@ -125,6 +135,7 @@ core::Result<std::unique_ptr<Records>> Records::open(const fs::path& path, const
   connection->options = options;
   IMPRINT_TRY(auto lock, FileLock::acquire(connection->path.native() + ".lock"));
   connection->lock.emplace(std::move(lock));
+  make_file(connection->path);
   try {
     connection->database.emplace(connection->path.native(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
                                  static_cast<int>(options.busy_timeout.count()), options.vfs);

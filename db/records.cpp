@@ -222,7 +222,7 @@ core::Result<UnitId> Records::identify(AttemptId attempt, const UnitIdentity& id
 
 core::Status Records::add_step(AttemptId attempt, const Step& step) {
   if (step.bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-    return fail("records.write-failed", "the step's bytes are more than can be recorded").with("attempt", attempt);
+    return fail("records.value-unusable", "the step's bytes are more than can be recorded").with("attempt", attempt);
   }
   const auto waited = [&](std::chrono::milliseconds StepWaits::* what) -> std::optional<std::int64_t> {
     if (!step.waited) return std::nullopt;

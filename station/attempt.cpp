@@ -333,7 +333,9 @@ class AttemptRun {
     if (passed_before && !leave->may_have_passed) return fail("unit.serial-duplicate").with("serial", unit_.serial);
     IMPRINT_TRY(plan_, engine::plan_for(*context_.image.image, identity_, policy_));
     read_back_due_ = engine::read_back_due(*plan_, policy_);
-    IMPRINT_TRY(reads_back_, will_read_back());
+    const auto reads_back = will_read_back();
+    device_failed_ = !reads_back;
+    IMPRINT_TRY(reads_back_, reads_back);
     observer_.on_plan(reads_back_ ? read_back_due_ : 0);
     return {};
   }
@@ -430,10 +432,11 @@ class AttemptRun {
     if (status) return db::AttemptVerdict::passed;
     const std::string_view id = status.error().id();
     if (id == "job.cancelled") return db::AttemptVerdict::aborted;
-    // Only what admission decides about the device is a refusal; a record that could not be written is not.
+    // Only what admission decides about the device is a refusal; a record that could not be written is not, nor a
+    // device that was asked and did not answer.
     const bool is_admission = phase_ == SlotPhase::admit || phase_ == SlotPhase::claim;
     const bool is_of_device = !id.starts_with("records.") && !id.starts_with("io.") && id != "job.deadline";
-    if (is_admission && is_of_device) return db::AttemptVerdict::refused;
+    if (is_admission && is_of_device && !device_failed_) return db::AttemptVerdict::refused;
     if (id == "inspect.incomplete" || id == "device.read-back-unsupported") return db::AttemptVerdict::incomplete;
     return db::AttemptVerdict::failed;
   }
@@ -495,7 +498,8 @@ class AttemptRun {
   std::shared_ptr<const engine::WritePlan> plan_;  // set by admission, shared with the other slots
   std::uint64_t read_back_due_ = 0;
   engine::PhaseMeter write_meter_;
-  bool reads_back_ = false;  // set by admission, too
+  bool reads_back_ = false;     // set by admission, too
+  bool device_failed_ = false;  // while admission asked it
   bool claimed_ = false;
   bool mac_claimed_ = false;
   bool gpt_recorded_ = false;

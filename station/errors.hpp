@@ -24,6 +24,8 @@ inline constexpr auto kErrorRows = std::to_array<core::ErrorRow>({
      "Take the device out, or put a simulated one in its place (imprint virtual-device).", core::FaultClass::operator_},
     {"station.records-mixed", "Records of training and of production do not go into one file",
      "Give training records of their own.", core::FaultClass::operator_},
+    {"station.product-of-line", "The line flashes a product of this name, by that product's own rules",
+     "Give another --product (bench, say), or arm the line with the product.", core::FaultClass::operator_},
     {"station.daemon-runs", "The station's daemon runs here, and owns USB and the records",
      "Let it do it (imprint station, imprint flash without options of a bench), or stop it first (systemctl stop "
      "imprintd imprintd.socket).",

@@ -7,7 +7,13 @@
 namespace imprint::station {
 namespace {
 
-// A row of a step that the records would never take, whatever the disk does, must not keep the attempt open.
+// Of the disk, and perhaps otherwise in a moment.
+bool is_of_disk(const core::Error& error) {
+  return error.id().starts_with("io.") || error.id() == "records.write-failed" || error.id() == "records.locked";
+}
+
+// A row of a step that the records would never take, whatever the disk does, must not keep the attempt open; one that
+// the disk refuses now is not given up for that.
 core::Status close_with(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
                         std::span<const db::Step> missing) {
   if (missing.empty()) return records.close_attempt(attempt, close);
@@ -15,7 +21,7 @@ core::Status close_with(db::Records& records, db::AttemptId attempt, const db::A
     for (const db::Step& step : missing) IMPRINT_CHECK(records.add_step(attempt, step));
     return records.close_attempt(attempt, close);
   });
-  return closed ? closed : records.close_attempt(attempt, close);
+  return closed || is_of_disk(closed.error()) ? closed : records.close_attempt(attempt, close);
 }
 
 core::Status try_once(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
@@ -42,6 +48,8 @@ core::Status record_end(db::Records& records, db::AttemptId attempt, const db::A
   if (!closed) closed = try_once(records, attempt, close, missing);
   while (!closed && may_pass(closed.error()) && again(closed.error()))
     closed = try_once(records, attempt, close, missing);
+  // Nobody waits any longer: better an end without its steps than none.
+  if (!closed && !missing.empty() && may_pass(closed.error())) closed = try_once(records, attempt, close, {});
   return closed;
 }
 

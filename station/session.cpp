@@ -86,14 +86,17 @@ class Session::Slot final : public AttemptObserver {
     }
   }
 
-  void close(bool and_cancel) {
+  enum class Closing : std::uint8_t { goes_on, cancels, gives_up };  // what runs
+
+  void close(Closing how) {
     const std::scoped_lock lock(mutex_);
     if (waiting_ && !running_ && session_.config_.rules != nullptr) session_.config_.rules->left(config_.name);
     waiting_.reset();
     closed_ = true;
-    if (!and_cancel) return;
-    ending_ = true;
+    if (how == Closing::goes_on) return;
     attempt_stop_.request_stop();
+    if (how == Closing::cancels) return;
+    ending_ = true;
     changed_.notify_all();
   }
 
@@ -119,8 +122,9 @@ class Session::Slot final : public AttemptObserver {
 
   void on_phase(SlotPhase phase, std::uint64_t due) override {
     const std::scoped_lock lock(mutex_);
-    // It left while its name was being written down: the next label is not for it.
-    if (phase == SlotPhase::claim && departed_) attempt_stop_.request_stop();
+    // It left while its name was being written down: the next label is not for it. One that only bounced, and was
+    // opened after that, is here.
+    if (phase == SlotPhase::claim && departed_ && !session_.context_.bus.is_held(port_)) attempt_stop_.request_stop();
     status_.phase = phase;
     status_.done = 0;
     status_.due = due;
@@ -421,12 +425,17 @@ std::vector<devices::PortPath> Session::refused_ports() const {
 
 void Session::cancel_all() {
   takes_more_ = false;
-  for (Slot* slot : all_slots()) slot->close(true);
+  for (Slot* slot : all_slots()) slot->close(Slot::Closing::cancels);
+}
+
+void Session::end_all() {
+  takes_more_ = false;
+  for (Slot* slot : all_slots()) slot->close(Slot::Closing::gives_up);
 }
 
 void Session::take_no_more() {
   takes_more_ = false;
-  for (Slot* slot : all_slots()) slot->close(false);
+  for (Slot* slot : all_slots()) slot->close(Slot::Closing::goes_on);
 }
 
 bool Session::cancel(const std::string& slot) {

@@ -83,6 +83,9 @@ class Session final : public devices::BusObserver {
   [[nodiscard]] std::vector<devices::PortPath> refused_ports() const;
   // What runs closes as aborted, and no slot takes a device any more.
   void cancel_all();
+  // The same for a station that ends: an end that the records do not take is not tried again, and the next start closes
+  // it as interrupted.
+  void end_all();
   // What runs goes on, and no slot takes a device any more.
   void take_no_more();
   // What runs in the slot closes as aborted; the next device is taken as usual. False when there is no such slot, or

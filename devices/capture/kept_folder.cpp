@@ -18,6 +18,7 @@
 #include "devices/capture/errors.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/guid.hpp"
+#include "flash/core/inherited_owner.hpp"
 
 namespace imprint::capture {
 namespace {
@@ -32,6 +33,13 @@ fs::path name_of(const std::string& attempt, int count) {
   return std::string(kPrefix) + attempt + (count == 1 ? "" : "-" + std::to_string(count)) + std::string(kSuffix);
 }
 
+// To this program; or, where root works on the station's records, to whoever the station's folder belongs to.
+bool belongs(const struct stat& found, const fs::path& folder) {
+  if (found.st_uid == ::geteuid()) return true;
+  struct stat parent{};
+  return ::geteuid() == 0 && ::stat(folder.parent_path().c_str(), &parent) == 0 && parent.st_uid == found.st_uid;
+}
+
 // Serial numbers are in what it will hold, so that it is neither open to everybody nor where somebody else wants it.
 core::Status prepare(const fs::path& folder) {
   std::error_code error;
@@ -39,10 +47,11 @@ core::Status prepare(const fs::path& folder) {
   if (error) return core::fail_errno(error.value(), "io.write-failed", folder.native());
   if (::mkdir(folder.c_str(), S_IRWXU | S_IRGRP | S_IXGRP) != 0 && errno != EEXIST)
     return core::fail_errno(errno, "io.write-failed", folder.native());
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   struct stat found{};
-  if (::lstat(folder.c_str(), &found) != 0) return core::fail_errno(errno, "io.write-failed", folder.native());
-  if (!S_ISDIR(found.st_mode) || found.st_uid != ::geteuid())
-    return fail("capture.folder-not-ours").with("folder", folder.native());
+  const bool is_ours = fd >= 0 && (core::inherit_owner(fd, folder), ::fstat(fd, &found) == 0) && belongs(found, folder);
+  if (fd >= 0) ::close(fd);
+  if (!is_ours) return fail("capture.folder-not-ours").with("folder", folder.native());
   return {};
 }
 

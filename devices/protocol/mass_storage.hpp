@@ -52,6 +52,8 @@ class MassStorageTarget final : public engine::BlockTarget {
   [[nodiscard]] core::Status switch_to_mass_storage() override { return {}; }
   // A disk cannot be told to reboot: it is ejected, so that it may be pulled.
   [[nodiscard]] core::Status reboot() override;
+  // Its unit is stopped, which is the same: what the disk stands in has its power from the port.
+  [[nodiscard]] core::Status power_off() override { return reboot(); }
 
  private:
   [[nodiscard]] core::Status check_same();

@@ -159,4 +159,9 @@ core::Status UfpTarget::reboot() {
   return connection_->reboot();
 }
 
+core::Status UfpTarget::power_off() {
+  IMPRINT_CHECK(connection_->hello());
+  return connection_->power_off();
+}
+
 }  // namespace imprint::devices

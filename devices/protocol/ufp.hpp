@@ -44,6 +44,7 @@ class UfpTarget final : public engine::StreamTarget {
   [[nodiscard]] core::Result<std::shared_ptr<const core::BlockSource>> open_disk() override;
   // `device.unsupported-command` when the device cannot.
   [[nodiscard]] core::Status reboot() override;
+  [[nodiscard]] core::Status power_off() override;
 
  private:
   struct Name {  // what may not change between identify() and flash()

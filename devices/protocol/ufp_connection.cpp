@@ -99,17 +99,16 @@ core::Result<std::optional<core::ByteBuffer>> Connection::parameter(std::string_
   return value;
 }
 
-core::Status Connection::reboot() {
-  constexpr std::string_view kPurpose = "rebooting the device";
+core::Status Connection::switch_mode(std::uint8_t mode, std::string_view purpose) {
   const auto deadline = core::Deadline::after(kMiscLimit);
-  IMPRINT_CHECK(write(message(SwitchMode{}), deadline, kPurpose));
-  const auto reply = read(deadline, kPurpose);
+  IMPRINT_CHECK(write(message(SwitchMode{.mode = mode}), deadline, purpose));
+  const auto reply = read(deadline, purpose);
   if (!reply && reply.error().id() == "device.disconnected") return {};
   if (!reply) return std::unexpected(reply.error());
-  if (is_unknown_command(*reply)) return fail("device.unsupported-command").with("during", kPurpose);
+  if (is_unknown_command(*reply)) return fail("device.unsupported-command").with("during", purpose);
   IMPRINT_TRY(const StatusReply status, parse_status(*reply, kSwitchMode));
   if (status.status.value() == 0) return {};
-  return fail_by_status(status.status.value(), status.specifier.value()).with("during", kPurpose);
+  return fail_by_status(status.status.value(), status.specifier.value()).with("during", purpose);
 }
 
 std::vector<std::string> Connection::log() {

@@ -28,7 +28,9 @@ class Connection {
   // Nothing where the device does not know the parameter.
   [[nodiscard]] core::Result<std::optional<core::ByteBuffer>> parameter(std::string_view name);
   // `device.unsupported-command`. A device that is gone instead of answering did what it was asked.
-  [[nodiscard]] core::Status reboot();
+  [[nodiscard]] core::Status reboot() { return switch_mode(kModeReboot, "rebooting the device"); }
+  // The same.
+  [[nodiscard]] core::Status power_off() { return switch_mode(kModeOff, "powering the device off"); }
   // Sends a message and returns its reply, which is good until the next call.
   [[nodiscard]] core::Result<core::ByteView> exchange(core::ByteView message, core::Deadline deadline,
                                                       std::string_view purpose);
@@ -39,6 +41,7 @@ class Connection {
   [[nodiscard]] core::Status write(core::ByteView data, core::Deadline deadline, std::string_view purpose);
   [[nodiscard]] core::Result<core::ByteView> read(core::Deadline deadline, std::string_view purpose);
   [[nodiscard]] core::Status hello_once();
+  [[nodiscard]] core::Status switch_mode(std::uint8_t mode, std::string_view purpose);
   [[nodiscard]] core::Result<core::ByteBuffer> log_bytes();
   [[nodiscard]] core::Failure note(core::Error error, std::string_view purpose);
 

@@ -63,6 +63,7 @@ inline constexpr std::string_view kReadLog = "NOKXFX";        // a piece of a lo
 inline constexpr std::string_view kSecureFlash = "NOKXFS";    // a part of an FFU
 inline constexpr std::string_view kSwitchMode = "NOKXCB";     // one letter follows
 inline constexpr std::uint8_t kModeReboot = 'R';
+inline constexpr std::uint8_t kModeOff = 'Z';
 
 inline constexpr std::size_t kReplyBufferSize = 0xF000;  // no reply is longer
 inline constexpr std::size_t kUsbPacketSize = 512;       // bulk endpoint at high speed

@@ -179,6 +179,7 @@ VirtualUfpDevice::Outcome VirtualUfpDevice::on_switch_mode(core::ByteView messag
     is_dead_ = options_.faults.dies_after_reboot;
     return Outcome::rebooting;
   }
+  if (request && request->mode == ufp::kModeOff) return Outcome::rebooting;  // and stays away until it is plugged in
   answer(unknown_command());
   return Outcome::taken;
 }

@@ -60,9 +60,10 @@ void add_flash(CLI::App& app, Chosen& chosen) {
                      ->capture_default_str();
   std::vector<CLI::Option*> own;  // things of a bench without a station
   own.push_back(command->add_option("--trust", options->trust, "Folder of trusted roots")->capture_default_str());
-  own.push_back(command->add_option("--db", options->records,
-                                    "The records; /var/lib/imprint/station.db unless told, training.db with "
-                                    "--training"));
+  own.push_back(
+      command->add_option("--db", options->records,
+                          "The records; the station's own in /var/lib/imprint/records unless told, training.db with "
+                          "--training"));
   command->add_option("--product", options->product, "Product that the records name")->capture_default_str();
   own.push_back(command->add_option("--slots", options->slot_folders, kSlotsHelp));
   command->add_option("--socket", options->socket, "The station's socket: where it runs, it is the one that flashes")

@@ -2,6 +2,7 @@
 // imprint flash: the station's own way of a device, on an engineer's bench, with everything that is plugged in now.
 #include <boost/json/object.hpp>
 
+#include "db/armings.hpp"
 #include "db/records.hpp"
 #include "devices/capture/recorder.hpp"
 #include "devices/protocol/disk_bus.hpp"
@@ -31,7 +32,7 @@ namespace fs = std::filesystem;
 using ReadBack = engine::FlashPolicy::ReadBack;
 
 fs::path default_records(bool training) {
-  return training ? "/var/lib/imprint/training.db" : "/var/lib/imprint/station.db";
+  return training ? "/var/lib/imprint/records/training.db" : "/var/lib/imprint/records/station.db";
 }
 
 struct Bench {
@@ -93,6 +94,9 @@ core::Result<ExitStatus> flash(const FlashOptions& options, const std::stop_toke
   IMPRINT_TRY(Bench bench, make_bench(options, recorder->tap()));  // before minutes of hashing
   const core::SystemClock clock;
   IMPRINT_TRY(const auto records, db::Records::open(database, clock));
+  // A product's PASS means that product's rules, which this is not.
+  IMPRINT_TRY(const bool is_of_line, db::Armings(*records).knows(options.product));
+  if (is_of_line) return fail("station.product-of-line").with("product", options.product);
   IMPRINT_TRY(const Scratch scratch, Scratch::make());
   SessionConfig config;
   IMPRINT_TRY(config.image, arm(options, policy));
@@ -112,6 +116,8 @@ core::Result<ExitStatus> flash(const FlashOptions& options, const std::stop_toke
   const auto show = [&lines](const std::vector<SlotStatus>& slots) {
     if (lines) lines->show(slots);
   };
+  // Nobody waits at a terminal for a disk that is full.
+  const std::stop_callback give_up(stop, [&session] { session->end_all(); });
   const auto results = wait_for_all(*session, bench.slots.size(), show, stop);
   return print_flash_report(line::flash_report(results, policy, options.training, recorder->trouble()), options.json);
 }

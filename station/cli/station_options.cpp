@@ -115,7 +115,9 @@ void add_change(CLI::App& images, Chosen& chosen, const char* name, const char* 
   auto options = std::make_shared<ImageChangeOptions>();
   CLI::App* command = images.add_subcommand(name, help);
   command->add_option("DIGEST", options->digest, "The image's identity, or its first 8 digits or more")->required();
-  CLI::Option* reason = command->add_option("--reason", options->reason, "Why; it stays with the image");
+  CLI::Option* reason = command->add_option(
+      "--reason", options->reason,
+      needs_reason ? "Why; it stays with the image" : "Why; the station that runs here wants to know");
   if (needs_reason) reason->required();
   const StoreChoice choice = add_common(command, options->images);
   command->callback([&chosen, options, choice, method, run] {

@@ -174,6 +174,15 @@ bool has_stream_protocol(const ProductFile& product) {
                              [](Protocol p) { return p == Protocol::simple_io || p == Protocol::ufp; });
 }
 
+// What a protocol has no words for is not done, and nobody stands beside the device to see it.
+void check_after_pass(TableReader& flash, const ProductFile& product) {
+  const Protocol mute = product.after_pass == AfterPass::power_off ? Protocol::simple_io : Protocol::ufp;
+  if (product.after_pass != AfterPass::power_off && product.after_pass != AfterPass::mass_storage) return;
+  if (std::ranges::find(product.protocols, mute) == product.protocols.end()) return;
+  flash.conflict("after-pass", "a device that speaks " + std::string(to_string(mute)) + " cannot be told to do this",
+                 "write reboot or nothing, or protocols without \"" + std::string(to_string(mute)) + "\"");
+}
+
 void read_flash(TableReader& root, ProductFile& product) {
   auto flash = root.table("flash");
   if (!flash) return;
@@ -194,6 +203,7 @@ void read_flash(TableReader& root, ProductFile& product) {
                     "write protocols = [\"mass-storage\"], or take it away");
   if (product.write == WriteMode::differing && product.read_back == ReadBack::off)
     flash->conflict("write", "who only writes what differs has to read the disk", "write read-back = \"required\"");
+  check_after_pass(*flash, product);
   for (const std::string_view key : {"write", "erase", "refit-gpt"}) {
     const bool asked = (key == "write" && product.write == WriteMode::differing) ||
                        (key == "erase" && product.erase != Erasure::none) || (key == "refit-gpt" && product.refit_gpt);
@@ -252,6 +262,9 @@ void read_pace_and_start(TableReader& root, ProductFile& product) {
   if (auto start = root.table("start")) {
     start->number("at-once", 0U, 1000U, product.starts_at_once);
     start->duration("stagger", milliseconds(0), std::chrono::minutes(10), product.start_stagger);
+    if ((product.starts_at_once == 0) != (product.start_stagger == milliseconds(0)))
+      start->conflict(start->has("stagger") ? "stagger" : "at-once", "one of the two alone holds nobody back",
+                      "write both, at-once = 2 and stagger = \"500 ms\" for example, or neither");
     start->finish();
   }
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <thread>
 
+#include "db/audit.hpp"
 #include "devices/usb/usb_bus.hpp"
 #include "devices/virtual/virtual_bus.hpp"
 #include "flash/core/deadline.hpp"
@@ -429,6 +430,12 @@ class Daemon {
     } else {
       journal_.log(Level::error, "products and slots stay as they were", done.error());
     }
+    // Whoever may send a signal here is the machine's, not the station's: nobody is signed in.
+    const auto noted = db::Audit(*records_).add({.from = "SIGHUP",
+                                                 .action = "products.reload",
+                                                 .outcome = done ? db::AuditOutcome::done : db::AuditOutcome::failed,
+                                                 .error_id = done ? std::string() : std::string(done.error().id())});
+    if (!noted) journal_.log(Level::error, "the reload is not in the audit", noted.error());
     manager_.ready(status_text());
   }
 

@@ -320,7 +320,7 @@ void Line::stop(std::chrono::milliseconds patience) {
     finished_.wait_until(wait,
                          std::min(deadline.at(), std::chrono::steady_clock::now() + std::chrono::milliseconds(200)));
   wait.unlock();
-  armament->session->cancel_all();
+  armament->session->end_all();
   {
     const std::scoped_lock lock(mutex_);
     armament_.reset();

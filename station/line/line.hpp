@@ -116,6 +116,7 @@ class Line final : public SessionObserver {
                                             const db::Actor& by, const config::Configuration& configuration) const;
   [[nodiscard]] core::Result<ArmedImage> take_image(const config::ProductFile& product,
                                                     const config::Configuration& configuration) const;
+  [[nodiscard]] core::Status note_image(const std::string& digest) const;
   [[nodiscard]] core::Status note_slot_map(const SlotMap& map, const std::string& digest) const;
   [[nodiscard]] static core::Result<const config::ProductFile*> product_of(const config::Configuration& configuration,
                                                                            const std::string& name);

@@ -10,6 +10,7 @@
 #include "flash/core/digest.hpp"
 #include "flash/core/text.hpp"
 #include "station/errors.hpp"
+#include "station/line/admission_row.hpp"
 #include "station/line/armament.hpp"
 #include "station/line/errors.hpp"
 #include "station/line/recipe_of.hpp"
@@ -83,6 +84,17 @@ core::Result<ArmedImage> Line::take_image(const config::ProductFile& product,
   return armed;
 }
 
+// Who works on the store's folder while no station runs leaves a decision there and none in the records.
+core::Status Line::note_image(const std::string& digest) const {
+  const db::Admissions admissions(parts_.records);
+  IMPRINT_TRY(const auto last, admissions.last(digest));
+  if (last && last->admission.decision == "admitted") return {};
+  IMPRINT_TRY(const auto record, parts_.images.find(digest));
+  IMPRINT_TRY(const auto id, admissions.add(admission_row(record, "admitted", "beside the station, at its store", {})));
+  static_cast<void>(id);
+  return {};
+}
+
 core::Status Line::note_slot_map(const SlotMap& map, const std::string& digest) const {
   std::vector<db::SlotOfMap> slots;
   for (const SlotRule& rule : map.rules()) {
@@ -139,6 +151,7 @@ core::Result<Line::Ready> Line::make_ready(const config::ProductFile& product, c
   IMPRINT_TRY(ready.image, take_image(product, configuration));
   IMPRINT_TRY(ready.recipe, recipe_of(product));
   ready.armed.image = ready.image.image->identity();
+  IMPRINT_CHECK(note_image(ready.armed.image));
   if (ready.image.decision.signer) ready.armed.signer = ready.image.decision.signer->subject;
   IMPRINT_CHECK(check_quarantines(ready.armed));
   IMPRINT_TRY(ready.armed.range, register_range(product, by));

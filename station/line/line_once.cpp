@@ -64,7 +64,12 @@ core::Result<std::vector<AttemptResult>> Line::flash_once(const Once& what, cons
                                                           const std::stop_token& stop) {
   IMPRINT_TRY(const auto armament, start_once(what));
   // However it ends: the line is nobody's afterwards.
-  const std::shared_ptr<void> end(nullptr, [this, &armament](void*) { end_once(armament); });
+  const std::shared_ptr<void> end(nullptr, [this, &armament](void*) {
+    try {
+      end_once(armament);
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): out of memory; the line's clock ends it
+    }
+  });
   publish_station("flashing");
   const std::size_t expected = armament->session->snapshot().size();
   return wait_for_all(*armament->session, expected, show, stop);

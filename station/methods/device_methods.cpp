@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 
+#include "db/armings.hpp"
 #include "devices/protocol/port_path.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
@@ -95,6 +96,9 @@ core::Result<json::value> flash(Call& call) {
   for (const config::ProductFile& other : line.configuration()->products)
     if (other.name == product.name)
       return api::fail("api.params-invalid", "a product of the station has this name").with("parameter", "product");
+  // Nor that of one which was taken out of the configuration.
+  IMPRINT_TRY(const bool is_of_line, db::Armings(call.station().records).knows(product.name));
+  if (is_of_line) return station::fail("station.product-of-line").with("product", product.name);
   IMPRINT_TRY(const auto record, call.station().images.find(image));
   product.image_digest = record.digest;
   line::Line::Once what{.product = std::move(product), .slots = names, .by = call.actor()};

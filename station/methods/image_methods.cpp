@@ -4,6 +4,7 @@
 #include "flash/core/text.hpp"
 #include "station/api/errors.hpp"
 #include "station/images/image_record.hpp"
+#include "station/line/admission_row.hpp"
 #include "station/line/errors.hpp"
 #include "station/methods/call.hpp"
 
@@ -34,16 +35,7 @@ core::Status add(const Call& call, const db::NewAdmission& row) {
 }
 
 core::Status note(const Call& call, const images::ImageRecord& record, std::string decision, std::string detail) {
-  db::NewAdmission row;
-  row.sha256 = record.digest;
-  row.size = record.size;
-  row.signer = record.signer;
-  row.policy = trust::to_string(record.policy);
-  row.decision = std::move(decision);
-  row.sealed_by = record.sealed_by == images::SealedBy::fs_verity ? "fs-verity" : "read-only";
-  row.detail = std::move(detail);
-  row.by = call.actor();
-  return add(call, row);
+  return add(call, line::admission_row(record, std::move(decision), std::move(detail), call.actor()));
 }
 
 // What is wrong with the image decided; what kept the station from deciding did not.

@@ -2,8 +2,6 @@
 // The methods, in the order in which a client meets them.
 #include "station/methods/method_table.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -253,9 +251,13 @@ constexpr auto kMethods = std::to_array<Method>({
      "`version` of the program, `api` (number of this interface), `station`, `name`, `training`, `epoch` (changes with "
      "each start), `next_event`, `language`"},
     {"station.status", Access::anybody, std::nullopt, false, "What is armed, what the slots do, what waits.", kNone,
-     "`armed`, `product`, `order` (as of `orders.list`), `image`, `signer`, `policy`, `since`, `running`, `slots` "
-     "(each as the event `slot`), `refused_ports`, `scan` that waits, `slots_that_ask_for_a_scan`, `loaded` (what was "
-     "armed last), `people` (who is signed in), `key` (as `audit.key`: whether heads are signed)"},
+     "`armed`, `stopping`, `once` (slots are flashed once, by `flash.start`), `loaded` (what was armed last: "
+     "`product`, "
+     "`order`, `why_disarmed`), `station`, `name`, `training`; while it is armed or something runs `product`, `image`, "
+     "`signer`, `policy`, `since`, `running`, `order` (as one of `orders.list`; where there is one), `refused_ports`; "
+     "`slots` (each as the event `slot`), `scan` (that waits, with `ms_left`; where there is one), "
+     "`slots_that_ask_for_a_scan`, `people` (who is signed in: `name`, `role`, `gave_pin`), `key` (`kind`, `good`, "
+     "`error`: of `audit.key`)"},
     {"events.subscribe", Access::anybody, std::nullopt, false, "From now on this connection is sent events.",
      kEventsSubscribe, "`epoch`, `from`"},
     {"people.sign_in", Access::anybody, std::nullopt, true,
@@ -323,17 +325,19 @@ constexpr auto kMethods = std::to_array<Method>({
     {"orders.close", Access::by_action, Action::close_order, true, "No further unit is made for it.", kOrdersClose,
      "`true`"},
     {"units.history", Access::by_action, Action::see_reports, false, "All attempts with a unit.", kUnitsHistory,
-     "`attempts`: `attempt`, `slot`, `opened`, `closed`, `verdict`, `error`, `reason`; `identities`; `scrapped`"},
+     "`attempts`: `attempt`, `slot`, `opened`, `closed`, `verdict`, `error`, `reason`; "
+     "`identities`: `kind`, `value`; `scrapped`"},
     {"units.allow", Access::by_parameters, std::nullopt, true,
-     "The next attempt with this unit is made even where it would be refused. `reflash-passed` for a unit that has "
-     "passed, else `rework`.",
+     "The next attempt with this unit is made although it has passed, and its reason is recorded; what is scrapped or "
+     "in quarantine stays refused. `reflash-passed` for a unit that has passed, else `rework`.",
      kUnitsAllow, "`as`: `reflash-passed` or `rework`"},
     {"units.scrap", Access::by_action, Action::scrap, true, "The unit counts as scrap, and is not flashed again.",
      kUnitsScrap, "`true`"},
     {"quarantine.list", Access::anybody, std::nullopt, false, "What must not be used.", kQuarantineList,
      "`quarantines`: `quarantine`, `kind`, `subject`, `why`, `since`, `lifted`, `lift_reason`"},
     {"quarantine.add", Access::by_parameters, std::nullopt, true,
-     "Withdraws a signer (`withdraw-signer`) or an image (`withdraw-image`), or sets a unit or a slot aside.",
+     "Withdraws a signer (`withdraw-signer`) or an image (`withdraw-image`), or sets a unit (`rework`) or a slot "
+     "(`lift-slot-quarantine`) aside.",
      kQuarantineAdd, "`quarantine`"},
     {"quarantine.lift", Access::by_parameters, std::nullopt, true,
      "It may be used again; by kind `lift-unit-quarantine` and so on.", kQuarantineLift, "`true`"},
@@ -426,7 +430,11 @@ constexpr auto kMethods = std::to_array<Method>({
      "`error`"},
     {"audit.verify", Access::by_action, Action::see_reports, false,
      "Proves that no row was changed, removed, reordered or cut off. Takes a few seconds for each million rows.",
-     kAuditVerify, "`good`, `entries`, `rows`, `retired`, `head`, `broken`", true},
+     kAuditVerify,
+     "`good`, `entries`, `rows`, `before_chain` (rows from before there was one), `retired`, `head`, `broken` (null, "
+     "or "
+     "`fault`, `entry`, `table`, `row`)",
+     true},
     {"records.backup", Access::by_action, Action::backup, true,
      "A checked copy of the records, while the station goes on.", kNone, "`file`, `bytes`, `head`", true},
     {"devices.list", Access::anybody, std::nullopt, false,
@@ -454,20 +462,6 @@ constexpr auto kMethods = std::to_array<Method>({
      "Stops the station; its service manager may start it again.", kNone, "`true`"},
 });
 
-std::string access_text(const Method& method) {
-  switch (method.access) {
-    case Access::anybody:
-      return "anybody who can connect";
-    case Access::signed_in:
-      return "whoever is signed in";
-    case Access::by_action:
-      return fmt::format("`{}`", people::to_string(*method.action));
-    case Access::by_parameters:
-      break;
-  }
-  return "by its parameters";
-}
-
 }  // namespace
 
 std::span<const Method> all_methods() { return kMethods; }
@@ -475,23 +469,6 @@ std::span<const Method> all_methods() { return kMethods; }
 const Method* find_method(std::string_view name) {
   const auto* const found = std::ranges::find(kMethods, name, &Method::name);
   return found == kMethods.end() ? nullptr : found;
-}
-
-std::string methods_document() {
-  std::string text;
-  for (const Method& method : kMethods) {
-    text += fmt::format("### {}\n\n{}\n\nFor: {}.{}\n\n", method.name, method.text, access_text(method),
-                        method.changes ? " Audited." : "");
-    if (!method.parameters.empty()) {
-      text += "| parameter | kind | |\n|---|---|---|\n";
-      for (const Parameter& parameter : method.parameters)
-        text += fmt::format("| `{}` | {}{} | {} |\n", parameter.name, parameter.kind,
-                            parameter.required ? "" : ", optional", parameter.text);
-      text += "\n";
-    }
-    text += fmt::format("Result: {}.\n\n", method.result);
-  }
-  return text;
 }
 
 }  // namespace imprint::station::methods

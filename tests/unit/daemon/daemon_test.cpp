@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "db/audit.hpp"
 #include "tests/unit/daemon/shift.hpp"
 
 using namespace imprint;
@@ -86,6 +87,14 @@ TEST_CASE("SIGHUP takes new products over, and keeps the old ones where a file i
   CHECK_FALSE(daemon.told("READY=1").empty());
   CHECK(log_of(site).find("stay as they were") != std::string::npos);
   CHECK(products() == 2);
+  const auto records = db::Records::open_read_only(site.records_file());
+  REQUIRE(records.has_value());
+  std::vector<db::AuditOutcome> reloads;
+  const auto rows = db::Audit(**records).newest(100);
+  REQUIRE(rows.has_value());
+  for (const db::AuditRow& row : *rows)
+    if (row.entry.action == "products.reload" && row.entry.from == "SIGHUP") reloads.push_back(row.entry.outcome);
+  CHECK(reloads == std::vector{db::AuditOutcome::done, db::AuditOutcome::failed});
 }
 
 TEST_CASE("a configuration with faults keeps the daemon from starting, and each fault is told with its line") {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "db/orders.hpp"
 #include "tests/unit/db/fixture.hpp"
 
 using namespace imprint;
@@ -97,6 +98,28 @@ TEST_CASE("the units' CSV has a line for every attempt, whatever became of it") 
   CHECK(cell(rows, 3, "serial").empty());
   CHECK(cell(rows, 3, "closed_at").empty());
   CHECK(cell(rows, 3, "training") == "yes");
+}
+
+TEST_CASE("the units' CSV names the order, the reason and how the serial came about") {
+  const Station station;
+  NewAttempt start = opening("1");
+  start.work_order = good(Orders(*station.records).create({.number = "WO-7", .product = "gateway", .quantity = 5}));
+  start.slot_map_digest = "m1";
+  start.rules_digest = "u1";
+  const AttemptId id = good(station.records->open_attempt(start));
+  UnitIdentity who = identity("A1");
+  who.device_serial = "D-9";
+  who.manual_serial = true;
+  who.reason = "came back, dark screen";
+  good(station.records->identify(id, who));
+  const auto rows = parse_csv(units_csv(good(station.records->attempts({}))));
+  CHECK(cell(rows, 1, "work_order") == "WO-7");
+  CHECK(cell(rows, 1, "reason") == "came back, dark screen");
+  CHECK(cell(rows, 1, "device_serial") == "D-9");
+  CHECK(cell(rows, 1, "manual_serial") == "yes");
+  CHECK(cell(rows, 1, "slot_map_digest") == "m1");
+  CHECK(cell(rows, 1, "rules_digest") == "u1");
+  CHECK(cell(rows, 1, "session").empty());
 }
 
 TEST_CASE("the units' CSV gives times with the offset of the station's zone") {

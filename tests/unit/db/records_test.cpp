@@ -180,7 +180,7 @@ TEST_CASE("a pass with an error is refused by the schema") {
   good(station.records->identify(id, identity("A1")));
   AttemptClose close = passed();
   close.error_id = "device.disconnected";
-  CHECK(error_id(station.records->close_attempt(id, close)) == "records.write-failed");
+  CHECK(error_id(station.records->close_attempt(id, close)) == "records.value-unusable");
   CHECK_FALSE(good(station.records->attempts({}))[0].close);
 }
 
@@ -189,7 +189,7 @@ TEST_CASE("one finding with an unknown word keeps out all of them") {
   const AttemptId id = good(station.records->open_attempt(opening()));
   const std::vector<FindingRow> findings = {{"layout.gpt-backup", "pass", "error", "", "", ""},
                                             {"layout.gpt-backup", "perhaps", "error", "", "", ""}};
-  CHECK(error_id(station.records->add_findings(id, findings)) == "records.write-failed");
+  CHECK(error_id(station.records->add_findings(id, findings)) == "records.value-unusable");
   CHECK(good(station.records->findings(id)).empty());
 }
 
@@ -198,7 +198,7 @@ TEST_CASE("more bytes than SQLite can count are refused and not wrapped") {
   const AttemptId id = good(station.records->open_attempt(opening()));
   Step step{.name = "write", .ok = true, .started = at("2026-11-21T10:00:05.250Z")};
   step.bytes = std::numeric_limits<std::uint64_t>::max();
-  CHECK(error_id(station.records->add_step(id, step)) == "records.write-failed");
+  CHECK(error_id(station.records->add_step(id, step)) == "records.value-unusable");
   step.bytes = std::numeric_limits<std::int64_t>::max();
   good(station.records->add_step(id, step));
   CHECK(good(station.records->steps(id))[0].bytes == step.bytes);
@@ -208,7 +208,7 @@ TEST_CASE("a time outside of the calendar is refused") {
   Station station;
   const AttemptId id = good(station.records->open_attempt(opening()));
   CHECK(error_id(station.records->add_step(id, {.name = "write", .started = core::UtcTime::max()})) ==
-        "records.write-failed");
+        "records.value-unusable");
 }
 
 TEST_CASE("only conclusive attempts of a known unit are numbered") {

@@ -289,6 +289,22 @@ TEST_CASE("a rebooting UFP device is gone for the target") {
   CHECK(error_id(target.identify()) == "device.disconnected");
 }
 
+TEST_CASE("a UFP device is powered off, or says that it cannot be") {
+  UfpTarget target(connect(make_ufp_device()));
+  REQUIRE(target.power_off());
+  CHECK(error_id(target.identify()) == "device.disconnected");
+
+  ScriptedUfp s;
+  s.answers({hello_answer(), status_answer(0, ufp::kSwitchMode)});
+  CHECK(s.target.power_off());
+  CHECK(s.script->sent.back() == bytes_of("NOKXCBZ"));
+
+  auto options = ufp_options();
+  options.without = {"NOKXCB"};
+  UfpTarget other(connect(make_ufp_device(options)));
+  CHECK(error_id(other.power_off()) == "device.unsupported-command");
+}
+
 TEST_CASE("a UFP device that does not reboot says so") {
   SECTION("it does not know the command") {
     auto options = ufp_options();

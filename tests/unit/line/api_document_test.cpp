@@ -34,7 +34,8 @@ TEST_CASE("the methods in docs/api.md are those of the table, word for word") {
 }
 
 TEST_CASE("methods that read whole images or all records say that they take long, and what a line waits for does not") {
-  for (const char* name : {"images.admit", "audit.verify", "records.backup"})
+  for (const char* name : {"images.admit", "audit.head", "audit.verify", "records.backup", "reports.yield",
+                           "reports.failures", "reports.slots", "reports.shift", "reports.units"})
     CHECK(methods::find_method(name)->takes_long);
   for (const char* name : {"line.scan", "line.cancel", "station.status", "people.sign_in", "station.stop"})
     CHECK_FALSE(methods::find_method(name)->takes_long);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every call to the disk under the records fails in turn while four slots are flashed.
-#include <sqlite3.h>
 
 #include "db/chain.hpp"
 #include "tests/unit/db/fault_vfs.hpp"
@@ -101,25 +100,11 @@ TEST_CASE("a disk that is full from any moment on costs no wrong PASS, and all i
   }
 }
 
-namespace {
-
-// As a person with sqlite3 would, beside the station.
-void change_schema(const TestStation& station, const char* sql) {
-  sqlite3* database = nullptr;
-  REQUIRE(sqlite3_open((station.folder / "training.db").c_str(), &database) == SQLITE_OK);
-  sqlite3_busy_timeout(database, 5000);
-  CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-  sqlite3_close(database);
-}
-
-}  // namespace
-
 TEST_CASE("a PASS that the records do not take is not told, its slot takes no device, and it is recorded in the end") {
   db::test::FaultVfs vfs;
   TestStation station({.vfs = vfs.name()});
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
-  change_schema(station,
-                "CREATE TRIGGER refused BEFORE INSERT ON attempt_closings BEGIN SELECT RAISE(ABORT, 'no'); END");
+  change_schema(station, kNoEnds);
   REQUIRE(station.plug("A1", 1).has_value());
   station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::record; });
   vfs.fail_at(1, db::test::Fault::disk_full);
@@ -147,8 +132,7 @@ TEST_CASE("a PASS that the records do not take is not told, its slot takes no de
 TEST_CASE("a station that is stopped with an end that the records do not take says interrupted at its next start") {
   TestStation station;
   REQUIRE(station.line->arm("lamp", "", {}).has_value());
-  change_schema(station,
-                "CREATE TRIGGER refused BEFORE INSERT ON attempt_closings BEGIN SELECT RAISE(ABORT, 'no'); END");
+  change_schema(station, kNoEnds);
   REQUIRE(station.plug("A1", 1).has_value());
   station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::record; });
   station.line->stop(std::chrono::seconds(5));

@@ -2,6 +2,8 @@
 // A whole station in the process: store, records, line, people and API over a virtual bus with four slots.
 #pragma once
 
+#include <sqlite3.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <catch2/catch.hpp>
@@ -258,5 +260,17 @@ struct Crew {
     return caller;
   }
 };
+
+inline constexpr const char* kNoEnds =
+    "CREATE TRIGGER refused BEFORE INSERT ON attempt_closings BEGIN SELECT RAISE(ABORT, 'no'); END";
+
+// As a person with sqlite3 would, beside the station.
+inline void change_schema(const TestStation& station, const char* sql) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open((station.folder / "training.db").c_str(), &database) == SQLITE_OK);
+  sqlite3_busy_timeout(database, 5000);
+  CHECK(sqlite3_exec(database, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
 
 }  // namespace imprint::station::test

@@ -257,6 +257,19 @@ TEST_CASE("an image that is changed in the store under an armed line passes no d
   REQUIRE(station.line->disarm("", {}).has_value());
 }
 
+TEST_CASE("an image that was admitted beside the station stands in the records once the line is armed with it") {
+  TestStation station;
+  const db::Admissions admissions(*station.records);
+  REQUIRE_FALSE(admissions.last(station.digest)->has_value());
+  for (int time = 0; time < 2; ++time) REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  const auto rows = admissions.list();
+  REQUIRE(rows->size() == 1);
+  CHECK(rows->front().admission.sha256 == station.digest);
+  CHECK(rows->front().admission.decision == "admitted");
+  CHECK(rows->front().admission.policy == "none");
+  CHECK(rows->front().admission.detail == "beside the station, at its store");
+}
+
 TEST_CASE("a reload takes new products over, and one with faults takes nothing over") {
   TestStation station;
   station.write_product("torch", station.digest);

@@ -117,6 +117,27 @@ TEST_CASE("while slots are flashed once the line is busy, and a stop closes them
   CHECK(station.line->arm("lamp", "", {}).has_value());
 }
 
+TEST_CASE("a cancel while the records take no ends leaves no attempt open") {
+  TestStation station;
+  put_in(station, "A1", 1);
+  change_schema(station, kNoEnds);
+  std::stop_source stop;
+  int looks = 0;
+  const auto results = station.line->flash_once(
+      once(station, {"A1"}),
+      [&](const std::vector<SlotStatus>& slots) {
+        if (slots.front().phase != SlotPhase::record) return;
+        stop.request_stop();
+        if (++looks == 3) change_schema(station, "DROP TRIGGER refused");
+      },
+      stop.get_token());
+  REQUIRE(results.has_value());
+  CHECK(looks >= 3);
+  REQUIRE(results->size() == 1);
+  CHECK(results->front().verdict == db::AttemptVerdict::passed);
+  CHECK(station.finished(1).front().close->verdict == db::AttemptVerdict::passed);
+}
+
 TEST_CASE("the order that was loaded stays loaded over what is flashed once") {
   TestStation station;
   REQUIRE(db::Orders(*station.records).create({.number = "WO-1", .product = "lamp", .quantity = 5}).has_value());
@@ -165,6 +186,12 @@ TEST_CASE("what a flash is to be is looked at before there is a job") {
   CHECK(why({{"read_back", "most"}}) == "api.params-invalid");
   CHECK(why({{"product", ""}}) == "api.params-invalid");
   CHECK(why({{"slots", "A1"}}) == "api.params-invalid");
+  // Also one that is no product any more: its units stand under that name.
+  CHECK(why({{"product", "lamp"}}) == "api.params-invalid");
+  REQUIRE(db::Orders(*station.records).create({.number = "WO-1", .product = "torch", .quantity = 1}).has_value());
+  CHECK(why({{"product", "torch"}}) == "station.product-of-line");
+  REQUIRE(db::Armings(*station.records).arm({.product = "candle"}).has_value());
+  CHECK(why({{"product", "candle"}}) == "station.product-of-line");
   CHECK(station.attempts().empty());
 }
 

@@ -135,6 +135,15 @@ TEST_CASE("a read-back that failed is made again where the recipe names the erro
   CHECK(line.flash().error->id() == "device.timed-out");
 }
 
+TEST_CASE("a device that does not answer what admission asks has failed, and is not called refused") {
+  ScriptedLine line(recipe());
+  line.bus.fail_admission();
+  const AttemptResult silent = line.flash();
+  CHECK(silent.verdict == db::AttemptVerdict::failed);
+  CHECK(line.line.rows().at(0).close->error_id == "device.timed-out");
+  CHECK(line.flash().verdict == db::AttemptVerdict::passed);
+}
+
 TEST_CASE("the steps that move an image have what they waited for as numbers") {
   ScriptedLine line(recipe());
   const AttemptResult passed = line.flash();

@@ -238,6 +238,10 @@ TEST_CASE("settings that contradict each other are said") {
   conflict("[flash]\nerase = \"zero\"\nprotocols = [\"ufp\"]");
   conflict("[flash]\nwrite = \"differing\"\nprotocols = [\"simple-io\"]");
   conflict("[flash]\nrefit-gpt = true\nprotocols = [\"simple-io\"]");
+  conflict("[flash]\nafter-pass = \"power-off\"");
+  conflict("[flash]\nafter-pass = \"mass-storage\"");
+  conflict("[start]\nat-once = 2");
+  conflict("[start]\nstagger = \"1 s\"");
   conflict("[retries]\ncount = 1");
   conflict("[rules]\nplatform = \"p.xml\"");
   conflict("[flash]\nprotocols = [\"disk\"]\nerase = \"discard\"\nverify-erasure = true");
@@ -334,8 +338,7 @@ TEST_CASE("every setting changes the digest") {
                            "[deadlines]\nscan = \"1 s\"\n",
                            "[deadlines]\nadmit = \"1 s\"\n",
                            "[deadlines]\nfinish = \"1 s\"\n",
-                           "[start]\nat-once = 1\n",
-                           "[start]\nstagger = \"1 s\"\n",
+                           "[start]\nat-once = 1\nstagger = \"1 s\"\n",
                            "[quarantine]\nunit-failures = 3\n",
                            "[pace]\nleast = 1\nwithin = \"1 s\"\n"}) {
     INFO(more);

@@ -37,6 +37,11 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     const std::scoped_lock lock(mutex_);
     failing_reads_ = count;
   }
+  // The next device does not answer what admission asks it.
+  void fail_admission() {
+    const std::scoped_lock lock(mutex_);
+    admission_fails_ = true;
+  }
   void wait_until_it_hangs() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return hangs_; });
@@ -82,6 +87,7 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     }
     [[nodiscard]] core::Result<bool> is_readable() override {
       IMPRINT_CHECK(bus_.call(Hang::admit, job_));
+      if (bus_.takes_admission_failure()) return devices::fail("device.timed-out");
       return true;
     }
     [[nodiscard]] core::Result<std::unique_ptr<core::BlockSink>> open_for_writing() override {
@@ -146,6 +152,10 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     --failing_reads_;
     return true;
   }
+  [[nodiscard]] bool takes_admission_failure() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(admission_fails_, false);
+  }
   [[nodiscard]] core::Status call(Hang here, const std::stop_token& job) {
     std::unique_lock lock(mutex_);
     if (hang_ != here) return {};
@@ -166,6 +176,7 @@ class ScriptedDiskBus final : public devices::DeviceBus {
   bool hangs_ = false;
   bool lingers_ = false;
   unsigned failing_reads_ = 0;
+  bool admission_fails_ = false;
   unsigned number_ = 0;
 };
 
