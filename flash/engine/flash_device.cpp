@@ -188,7 +188,13 @@ core::Status write_image(Target& target, VerifiedImage& image, const WritePlan& 
     StreamTarget* const stream = target.as_stream();
     auto done = stream != nullptr ? write_stream(*stream, image, observer, meter, stop, outcome)
                                   : write_disk(*target.as_block(), image, plan, policy, observer, meter, stop, outcome);
-    if (done) return image.check_unchanged();
+    if (done) {
+      IMPRINT_CHECK(image.check_unchanged());
+      if (!image.has_name())
+        outcome.notes.emplace_back(
+            "the image's file was taken away or replaced meanwhile; what was written was verified");
+      return {};
+    }
     if (outcome.tries > policy.retries.times || !policy.retries.is_worth_one(done.error()) || stop.stop_requested())
       return done;
     outcome.notes.push_back("begun again after: " + done.error().message());

@@ -83,4 +83,9 @@ core::Status ImageFile::check_unchanged() const {
   return {};
 }
 
+bool ImageFile::has_name() const {
+  const std::scoped_lock lock(mutex_);
+  return state_.links != 0;
+}
+
 }  // namespace imprint::engine

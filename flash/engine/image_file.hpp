@@ -21,10 +21,12 @@ class WatchedSource : public core::BlockSource {
  public:
   // `image.changed`.
   [[nodiscard]] virtual core::Status check_unchanged() const = 0;
+  // Whether somebody could still open it anew, as of the last check.
+  [[nodiscard]] virtual bool has_name() const = 0;
 };
 
 // A regular file or a disk, read with pread. Told by device, inode, size, and times of change. One that was unlinked,
-// or renamed over, since it was opened is still there and is good.
+// or renamed over, since it was opened is still there and is good: has_name() tells.
 class ImageFile final : public WatchedSource {
  public:
   // `io.open-failed` and its kind.
@@ -34,6 +36,7 @@ class ImageFile final : public WatchedSource {
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   [[nodiscard]] core::Status read_at(std::uint64_t offset, core::ByteSpan out) const override;
   [[nodiscard]] core::Status check_unchanged() const override;
+  [[nodiscard]] bool has_name() const override;
 
  private:
   struct State {

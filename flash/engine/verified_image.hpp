@@ -80,6 +80,9 @@ class VerifiedImage : public ImageStream, public std::enable_shared_from_this<Ve
 
   // `image.changed` when the file is watched and not what it was.
   [[nodiscard]] core::Status check_unchanged() const;
+  // False once a watched file was found to have been taken out of its folder, or replaced there: what is flashed is
+  // what was verified, and no new opening gets it.
+  [[nodiscard]] bool has_name() const { return !watched_ || watched_->has_name(); }
 
   // The plan of a disk, made by the first who asks and shared by all who ask for the same while it is among the last
   // few.

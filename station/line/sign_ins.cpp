@@ -107,9 +107,10 @@ core::Result<SignedIn> SignIns::enter(const db::Person& person, bool gave_pin, c
 }
 
 // Set anew while the former one was being checked: what was typed is of the past.
-bool SignIns::is_still(db::OperatorId person, const std::optional<std::string>& stored) const {
-  const auto now = people_.credential(person);
-  return now && *now == stored;
+core::Status SignIns::check_still(db::OperatorId person, const std::optional<std::string>& stored) const {
+  IMPRINT_TRY(const auto now, people_.credential(person));
+  if (now != stored) return people::fail("people.pin-wrong");
+  return {};
 }
 
 core::Status SignIns::check(const std::optional<std::string>& stored, const trust::Secret& pin) {
@@ -132,7 +133,7 @@ core::Status SignIns::verify(const std::optional<db::Person>& person, const std:
     stored = std::move(*credential);
   }
   core::Status right = check(stored, pin);
-  if (right && !is_still(person->id, stored)) right = people::fail("people.pin-wrong");
+  if (right) right = check_still(person->id, stored);
   if (!right) {
     // What is the station's fault is no wrong PIN.
     if (right.error().id() != "people.pin-wrong") {

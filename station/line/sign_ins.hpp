@@ -101,7 +101,7 @@ class SignIns {
   [[nodiscard]] core::Result<SignedIn> with_pin(const std::optional<db::Person>& person, const std::string& who,
                                                 const trust::Secret& pin, const Entrance& entrance);
   [[nodiscard]] static core::Status check(const std::optional<std::string>& stored, const trust::Secret& pin);
-  [[nodiscard]] bool is_still(db::OperatorId person, const std::optional<std::string>& stored) const;
+  [[nodiscard]] core::Status check_still(db::OperatorId person, const std::optional<std::string>& stored) const;
 
   void note_wrong_pin(const std::string& subject, const std::string& from) const;
   void restore_counts();

@@ -202,7 +202,7 @@ class BlockTargets {
       report_.number(fmt::format("imprint_{}_disks_peak_MiB", count), peaks[count]);
     }
     const double a_slot = (peaks[32] - peaks[1]) / 31;
-    report_.number("imprint_MiB_per_further_disk", a_slot, at_most(8));
+    report_.number("imprint_MiB_per_further_disk", a_slot, at_most(4));
     fmt::print(stderr, "Memory: {:.1f} MiB for 1 disk, {:.1f} for 32, {:.2f} for each further one\n", peaks[1],
                peaks[32], a_slot);
   }

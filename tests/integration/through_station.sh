@@ -10,14 +10,15 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 . "$here/ffu_checks.sh"
 text='' # what a command said
 station=(--socket station/api.sock)
+shifts='' # tables of station.toml
 kind=(--platform Imprint.Virtual.Board.1 --disk-size 2097152)
 
 make_station() { # with a first engineer, who is signed in
   mkdir -p station/slots.d station/products run
   chmod 700 run
   export XDG_RUNTIME_DIR=$PWD/run
-  printf '[station]\nid = "test-1"\npolicy = "none"\n[folders]\nrecords = "records"\nimages = "images"\nscratch = "scratch"\nbackups = "backups"\n[api]\nsocket = "api.sock"\n' \
-    >station/station.toml
+  printf '[station]\nid = "test-1"\npolicy = "none"\n[folders]\nrecords = "records"\nimages = "images"\nscratch = "scratch"\nbackups = "backups"\n[api]\nsocket = "api.sock"\n%s' \
+    "$shifts" >station/station.toml
   printf 'A1 = 250-1.1\nA2 = 250-1.2\n' >station/slots.d/slots.conf
   printf '274914\n' >pin
   chmod 600 pin
@@ -113,6 +114,63 @@ step_refused_flashes() {
   if [ -e line.db ] || [ -e run.pcapng ]; then die "something was done beside the station"; fi
   says 2 usage.invalid "$imprint" flash image.ffu "${station[@]}"
   in_json '.attempts == []' "$imprint" station attempts list --json "${station[@]}"
+}
+
+# A report by the station and by a file, to the last byte: what it says, its errors and its status.
+same_report() { # file, words ...: of `imprint report`
+  local file=$1 from_station from_file
+  shift
+  "$imprint" report "$@" "${station[@]}" >by_station 2>by_station.errors
+  from_station=$?
+  "$imprint" report "$@" --db "$file" --config station >by_file 2>by_file.errors
+  from_file=$?
+  same "the status of report $*" "$from_file" "$from_station"
+  if [ "$1" = shift ]; then
+    without_head by_station "$@"
+    without_head by_file "$@"
+  fi
+  same_bytes by_station by_file
+  same_bytes by_station.errors by_file.errors
+}
+# The head is that of the moment: only the station signs one, and keeps that it did. Nothing else may differ.
+without_head() { # file, shift --format FORMAT ...
+  case $4 in
+    table) grep -q '^Head of the records' "$1" && sed -i '/^Head of the records/,$d' "$1" ;;
+    csv) grep -q '^head,,hash,' "$1" && sed -i '/^head,,/d' "$1" ;;
+    json) jq -e '.head.hash' "$1" >/dev/null && jq -c 'del(.head)' "$1" >"$1.rest" && mv "$1.rest" "$1" ;;
+    *) false ;;
+  esac || die "there is no head in: $*"
+}
+
+step_reports() {
+  command -v openssl >/dev/null || exit 77
+  mkdir -p station/records
+  (umask 077 && openssl genpkey -algorithm ed25519 -out station/records/station.key 2>/dev/null) || die "no key"
+  shifts=$(printf '[[shift]]\nname = "%s"\nstart = "%s"\nend = "%s"\n' early 06:00 18:00 late 18:00 06:00)
+  make_station
+  make_image
+  plug A1 --number 1
+  plug A2 --number 2 --fault disconnect@500000
+  gives 1 "$imprint" flash image.ffu --all "${station[@]}"
+  gives 1 "$imprint" flash image.ffu --slot A1 "${station[@]}" # refused: it has passed
+  holds "a backup" "$imprint" station backup "${station[@]}"
+  local copies=(station/backups/*-manual.db) always=(--from 2001-01-01 --to 2100-01-01) kind format by
+  local copy=${copies[0]}
+  for kind in yield failures slots shift units; do
+    for format in table csv json; do
+      same_report "$copy" $kind --format $format "${always[@]}"
+      [ -s by_station ] || die "nothing in: $kind $format"
+      same_report "$copy" $kind --format $format --from 2001-01-01 --to 2001-01-02
+      grep -q report.no-rows by_station.errors || die "$(cat by_station.errors)"
+    done
+  done
+  for format in jsonl openhtf; do same_report "$copy" units --format $format "${always[@]}"; done
+  for by in all product slot day image platform; do same_report "$copy" yield --by $by "${always[@]}"; done
+  for by in error slot product order step class image day; do same_report "$copy" failures --by $by "${always[@]}"; done
+  # By a name of the configuration; of a day that is over, or the report says how far it has come.
+  for format in table csv json; do same_report "$copy" shift --format $format --shift early --date 2026-01-05; done
+  in_json '.head.signed and .head.error == ""' "$imprint" report shift --json "${always[@]}" "${station[@]}"
+  in_json '.head.signed == false and .head.error != ""' "$imprint" report shift --json "${always[@]}" --db "$copy" --config station
 }
 
 run_step "$step" "$folder"

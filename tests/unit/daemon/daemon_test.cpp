@@ -37,11 +37,8 @@ TEST_CASE("a second daemon on the same records is refused, and the first goes on
 
 TEST_CASE("SIGTERM ends the daemon within its ten seconds, also while devices are written, which close as aborted") {
   Site site;
-  Process daemon(site);
-  const auto client = daemon.client();
-  REQUIRE(client);
-  Calls call{*client, {}};
-  REQUIRE(begin_shift(call));
+  Shift shift(site);
+  auto& [daemon, client, call] = shift;
   REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}, {"bytes_per_second", 20000}}));
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (;;) {
@@ -118,11 +115,8 @@ TEST_CASE("records without room to write keep the daemon from starting, and it s
 
 TEST_CASE("the metrics socket tells verdicts and slots") {
   Site site;
-  Process daemon(site);
-  const auto client = daemon.client();
-  REQUIRE(client);
-  Calls call{*client, {}};
-  REQUIRE(begin_shift(call));
+  Shift shift(site);
+  auto& [daemon, client, call] = shift;
   REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
   REQUIRE(next_end(*client).has_value());
   const std::string command =
@@ -170,11 +164,8 @@ TEST_CASE("records keep times in the zone of the station's file") {
   REQUIRE(text.starts_with(head));
   site.write("config/station.toml", head + "zone = \"Asia/Kolkata\"\n" + text.substr(head.size()));
   {
-    Process daemon(site);
-    const auto client = daemon.client();
-    REQUIRE(client);
-    Calls call{*client, {}};
-    REQUIRE(begin_shift(call));
+    Shift shift(site);
+    auto& [daemon, client, call] = shift;
     REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}}));
     REQUIRE(next_end(*client).has_value());
     daemon.signal(SIGTERM);

@@ -18,6 +18,24 @@ inline bool begin_shift(Calls& call, const json::object& what = {{"product", "la
   return call("events.subscribe", {{"from", 1}}) && sign_in(call) && call("line.arm", what);
 }
 
+// imprintd, and a client who has begun a shift there.
+struct Shift {
+  Process daemon;
+  std::unique_ptr<api::Client> client;
+  Calls call;
+
+  explicit Shift(const Site& site) : daemon(site), client(client_of(daemon)), call{*client, {}} {
+    REQUIRE(begin_shift(call));
+  }
+
+ private:
+  static std::unique_ptr<api::Client> client_of(Process& daemon) {
+    auto client = daemon.client();
+    REQUIRE(client);
+    return client;
+  }
+};
+
 // The next attempt that ends; nothing when the station has ended.
 inline std::optional<json::object> next_end(api::Client& client) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;

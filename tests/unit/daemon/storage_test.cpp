@@ -155,11 +155,8 @@ TEST_CASE(
     disk.reset(site);
     Told told;
     {
-      Process daemon(site);
-      const auto client = daemon.client();
-      REQUIRE(client);
-      Calls call{*client, {}};
-      REQUIRE(begin_shift(call));
+      Shift shift(site);
+      auto& [daemon, client, call] = shift;
       flash_until(*client, call, told, moment, [&] { disk.fill(); });
       CHECK_FALSE(call("orders.create", {{"number", "WO-2"}, {"product", "lamp"}, {"quantity", 5}}));
       CHECK(call.error == "io.disk-full");
@@ -209,11 +206,8 @@ TEST_CASE("records that the kernel makes read-only in mid-flash cost no wrong PA
     disk.reset(site);
     Told told;
     {
-      Process daemon(site);
-      const auto client = daemon.client();
-      REQUIRE(client);
-      Calls call{*client, {}};
-      REQUIRE(begin_shift(call));
+      Shift shift(site);
+      auto& [daemon, client, call] = shift;
       flash_until(*client, call, told, moment, [&] { REQUIRE(disk.make_read_only()); });
       CHECK_FALSE(call("orders.create", {{"number", "WO-2"}, {"product", "lamp"}, {"quantity", 5}}));
       const auto start = std::chrono::steady_clock::now();

@@ -4,7 +4,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "flash/disk/partition_table.hpp"
+#include "tests/unit/engine/gpt_fixture.hpp"
 #include "tests/unit/engine/queue_fixture.hpp"
 
 using namespace imprint;
@@ -15,25 +15,8 @@ namespace {
 constexpr std::size_t kBlock = 131072;
 constexpr std::size_t kSize = 16 * kBlock;
 
-disk::PartitionTable table() {
-  disk::PartitionTable out;
-  out.disk_id = core::Guid::from_name("disk");
-  disk::Partition part;
-  part.number = 3;
-  part.name = "MainOS";
-  part.type = core::Guid::from_name("type");
-  part.id = core::Guid::from_name("part");
-  part.first_sector = 300;
-  part.sector_count = 1000;
-  out.partitions.push_back(part);
-  return out;
-}
-
 core::ByteBuffer disk_with_gpt() {
-  core::ByteBuffer out = fixture::noise(kSize, 7);
-  const auto gpt = disk::encode_gpt(table(), kSize / 512).value();
-  std::ranges::copy(gpt.head, out.begin());
-  std::ranges::copy(gpt.tail, out.end() - static_cast<std::ptrdiff_t>(gpt.tail.size()));
+  core::ByteBuffer out = fixture::noise_with_gpt(kSize);
   out[440] = 0x5A;  // boot code and the like is nobody's business here
   return out;
 }
@@ -105,7 +88,7 @@ TEST_CASE("a table is fitted to a larger disk, and the proof knows it") {
     CHECK(copies.protective_mbr);
     CHECK(copies.backup_sector == size / 512 - 1);
     CHECK(copies.primary->last_usable_sector == size / 512 - 34);
-    CHECK(copies.primary->partitions == table().partitions);
+    CHECK(copies.primary->partitions == fixture::one_partition().partitions);
     CHECK(larger.bytes[440] == 0x5A);
     CHECK(core::load_le<std::uint32_t>(larger.bytes.data() + 446 + 12) == size / 512 - 1);
     CHECK(line.read_back(larger));
@@ -123,7 +106,7 @@ TEST_CASE("a fitted table is what whole tools would have written") {
   core::ByteBuffer large = small;
   large.resize(2 * kSize);
   const auto replaced = engine::refit_gpt(core::MemorySource(large), 512).value();
-  const auto whole = disk::encode_gpt(table(), large.size() / 512).value();
+  const auto whole = disk::encode_gpt(fixture::one_partition(), large.size() / 512).value();
   REQUIRE(replaced.size() == 2);
   CHECK(std::equal(replaced[0].bytes.begin() + 512, replaced[0].bytes.end(), whole.head.begin() + 512));
   CHECK((replaced[1].bytes == whole.tail));

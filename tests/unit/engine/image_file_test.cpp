@@ -91,11 +91,16 @@ TEST_CASE("a file that was unlinked, replaced by another or given one more name 
     put(folder / "other", core::ByteBuffer(100));
     fs::rename(folder / "other", path);
   }
-  SECTION("linked") { fs::create_hard_link(path, folder / "again"); }
+  bool is_there = false;
+  SECTION("linked") {
+    fs::create_hard_link(path, folder / "again");
+    is_there = true;
+  }
   core::ByteBuffer out(file.file.size());
   REQUIRE(image->read(0, out));
   CHECK((out == file.file));
   CHECK(image->check_unchanged());
+  CHECK(image->has_name() == is_there);
 }
 
 TEST_CASE("what cannot be opened as an image says why") {

@@ -82,6 +82,19 @@ bool is(const JobQueue& queue, JobId id, JobState state) {
   return job && job->state == state;
 }
 
+// A build that runs, and one behind it that waits.
+struct Busy {
+  Station station;
+  Gate gate;  // goes after the queue, whose bodies use it
+  std::unique_ptr<JobQueue> queue = station.queue();
+  JobId runs = submit(*queue, JobKind::build, gate.body());
+  JobId waits = submit(*queue, JobKind::build, gate.body());
+
+  Busy() {
+    REQUIRE(soon([&] { return is(*queue, runs, JobState::running); }));
+  }
+};
+
 core::Result<JobResult> at_once(JobContext&) { return JobResult{}; }
 
 }  // namespace
@@ -147,19 +160,14 @@ TEST_CASE("a full queue refuses, and takes again once there is room") {
 }
 
 TEST_CASE("a job that waits is cancelled without ever running") {
-  Station station;
-  Gate gate;  // goes after the queue, whose bodies use it
-  const auto queue = station.queue();
-  const JobId runs = submit(*queue, JobKind::build, gate.body());
-  REQUIRE(soon([&] { return is(*queue, runs, JobState::running); }));
-  const JobId waits = submit(*queue, JobKind::build, gate.body());
-  REQUIRE(queue->cancel(waits, {}));
-  CHECK(is(*queue, waits, JobState::cancelled));
-  const auto row = station.row(waits);
+  const Busy busy;
+  REQUIRE(busy.queue->cancel(busy.waits, {}));
+  CHECK(is(*busy.queue, busy.waits, JobState::cancelled));
+  const auto row = busy.station.row(busy.waits);
   REQUIRE(row.end);
   CHECK(row.end->verdict == db::JobVerdict::cancelled);
   CHECK_FALSE(row.end->started);
-  const auto again = queue->cancel(waits, {});
+  const auto again = busy.queue->cancel(busy.waits, {});
   REQUIRE_FALSE(again);
   CHECK(again.error().id() == "job.ended");
 }
@@ -202,17 +210,12 @@ TEST_CASE("a job that was never asked for cannot be cancelled") {
 }
 
 TEST_CASE("stopping cancels what waits and what runs, and takes nothing more") {
-  Station station;
-  Gate gate;  // goes after the queue, whose bodies use it
-  const auto queue = station.queue();
-  const JobId runs = submit(*queue, JobKind::build, gate.body());
-  REQUIRE(soon([&] { return is(*queue, runs, JobState::running); }));
-  const JobId waits = submit(*queue, JobKind::build, gate.body());
-  CHECK(queue->stop(10s));
-  CHECK(is(*queue, runs, JobState::cancelled));
-  CHECK(is(*queue, waits, JobState::cancelled));
-  CHECK(station.row(waits).end->error_id == "job.stopping");
-  const auto late = queue->submit({.kind = JobKind::inspect, .title = "late"}, at_once);
+  const Busy busy;
+  CHECK(busy.queue->stop(10s));
+  CHECK(is(*busy.queue, busy.runs, JobState::cancelled));
+  CHECK(is(*busy.queue, busy.waits, JobState::cancelled));
+  CHECK(busy.station.row(busy.waits).end->error_id == "job.stopping");
+  const auto late = busy.queue->submit({.kind = JobKind::inspect, .title = "late"}, at_once);
   REQUIRE_FALSE(late);
   CHECK(late.error().id() == "job.stopping");
 }

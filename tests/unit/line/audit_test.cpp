@@ -3,10 +3,8 @@
 // fails.
 #include "db/audit.hpp"
 #include "db/admissions.hpp"
-#include "db/chain.hpp"
 #include "db/people.hpp"
-#include "tests/unit/db/fault_vfs.hpp"
-#include "tests/unit/line/line_fixture.hpp"
+#include "tests/unit/line/audit_bench.hpp"
 
 using namespace imprint;
 using namespace imprint::station;
@@ -14,64 +12,8 @@ using namespace imprint::station::test;
 
 namespace {
 
-std::vector<db::AuditRow> audit_of(const TestStation& station) {
-  return db::Audit(*station.records).newest(100000).value();
-}
-
-struct Bench {
-  db::test::FaultVfs vfs;
-  TestStation station{{.serial = "source = \"scanned\"\n", .vfs = vfs.name()}};
-  Crew crew{station};
-  Caller quinn = crew.add(station, "qa", "Quinn");
-  db::OperatorId bob = 0;
-  db::AttemptId attempt = 0;
-  int made = 0;
-
-  Bench() {
-    bob = ok("people.add", {{"name", "Bob"}, {"role", "operator"}, {"badge", "B-1"}}).at("person").as_int64();
-    make_unit("L-0");
-  }
-  json::value ok(std::string_view method, const json::object& params = {}) {
-    const auto said = who_may(method).call(method, params);
-    CAPTURE(method, said.error, said.message);
-    REQUIRE(said.error.empty());
-    return said.result;
-  }
-  Caller& who_may(std::string_view method) {
-    const bool is_for_qa = method.starts_with("findings.") || method == "images.reinstate";
-    return is_for_qa ? quinn : crew.engineer;
-  }
-  std::string next(const std::string& prefix) { return prefix + std::to_string(++made); }
-  void make_unit(const std::string& serial) {
-    attempt = station.records->open_attempt({.product = "lamp", .slot = "A1", .image_sha256 = "ab", .training = true})
-                  .value();
-    REQUIRE(station.records->identify(attempt, {.serial = serial}).has_value());
-    REQUIRE(station.records
-                ->close_attempt(attempt, {db::AttemptVerdict::failed, db::ProofLevel::none, "device.gone", "unit", ""})
-                .has_value());
-  }
-  [[nodiscard]] std::size_t rows(std::string_view action, db::AuditOutcome outcome) const {
-    std::size_t count = 0;
-    for (const db::AuditRow& row : audit_of(station))
-      count += row.entry.action == action && row.entry.outcome == outcome ? 1 : 0;
-    return count;
-  }
-  [[nodiscard]] std::string listed(std::string_view method, const json::object& params = {}) {
-    return json::serialize(ok(method, params));
-  }
-};
-
-// One method: with which parameters it would change something now, and what tells whether it did.
-struct Change {
-  std::string method;
-  std::function<json::object(Bench&)> prepare;
-  std::function<std::string(Bench&)> state;
-  bool beyond_records = false;
-  std::uint64_t stride = 1;  // where each call takes long
-};
-
-std::int64_t quarantine(Bench& bench) {
-  return bench.ok("quarantine.add", {{"kind", "slot"}, {"subject", "A2"}, {"reason", "a cable"}})
+std::int64_t quarantine(Bench& bench, const char* slot = "A2") {
+  return bench.ok("quarantine.add", {{"kind", "slot"}, {"subject", slot}, {"reason", "a cable"}})
       .at("quarantine")
       .as_int64();
 }
@@ -160,7 +102,11 @@ std::vector<Change> unit_changes() {
          return bench.listed("units.history", {{"product", "lamp"}, {"serial", "L-" + std::to_string(bench.made)}});
        }},
       {"quarantine.add",
-       [](Bench&) { return json::object{{"kind", "slot"}, {"subject", "A1"}, {"reason", "a cable"}}; }, quarantines},
+       [](Bench& bench) {
+         bench.ok("quarantine.lift", {{"quarantine", quarantine(bench, "A1")}, {"reason", "a new cable"}});
+         return json::object{{"kind", "slot"}, {"subject", "A1"}, {"reason", "a cable"}};
+       },
+       quarantines},
       {"quarantine.lift",
        [](Bench& bench) { return json::object{{"quarantine", quarantine(bench)}, {"reason", "a new cable"}}; },
        quarantines},
@@ -208,7 +154,7 @@ std::vector<Change> line_changes() {
          arm(bench);
          return json::object{};
        },
-       armed, true},
+       armed, true, 1, true},
   };
 }
 
@@ -220,7 +166,7 @@ std::vector<Change> image_changes() {
          static_cast<void>(bench.station.store->reinstate(bench.station.digest));
          return json::object{{"digest", bench.station.digest}, {"reason", "a fault in it"}};
        },
-       images, true},
+       images, true, 1, true},
       {"images.reinstate",
        [](Bench& bench) {
          static_cast<void>(
@@ -243,40 +189,6 @@ std::vector<Change> image_changes() {
        },
        images, true},
   };
-}
-
-// The method with its Nth call to the disk failing; whether it came to that.
-bool call_with_fault(Bench& bench, const Change& change, std::uint64_t nth) {
-  CAPTURE(change.method, nth);
-  const json::object params = change.prepare(bench);
-  const std::string before = change.state(bench);
-  const std::size_t done = bench.rows(change.method, db::AuditOutcome::done);
-  const std::size_t begun = bench.rows(change.method, db::AuditOutcome::begun);
-  bench.vfs.fail_at(nth, db::test::Fault::once);
-  const auto said = bench.who_may(change.method).call(change.method, params);
-  const bool struck = bench.vfs.failed();
-  bench.vfs.heal();
-  const bool changed = change.state(bench) != before;
-  const bool has_row = bench.rows(change.method, db::AuditOutcome::done) == done + 1;
-  CAPTURE(said.error, said.message);
-  if (!struck) REQUIRE(said.error.empty());
-  if (said.error.empty()) CHECK((changed && has_row));
-  if (has_row) CHECK(changed);
-  if (changed)
-    CHECK((has_row || (change.beyond_records && bench.rows(change.method, db::AuditOutcome::begun) == begun + 1)));
-  return struck;
-}
-
-void call_with_every_fault(const std::vector<Change>& changes) {
-  Bench bench;
-  for (const Change& change : changes) {
-    std::uint64_t faults = 0;
-    for (std::uint64_t nth = 1; call_with_fault(bench, change, nth); nth += change.stride) ++faults;
-    CAPTURE(change.method);
-    CHECK(faults > 0);
-  }
-  CHECK_FALSE(db::Chain(*bench.station.records).verify()->broken.has_value());
-  CHECK(bench.station.records->check_integrity().has_value());
 }
 
 }  // namespace

@@ -23,6 +23,18 @@ void flash(TestStation& station, const std::string& slot, std::uint64_t number) 
   static_cast<void>(station.finished(before + 1));
 }
 
+// A unit each.
+std::vector<db::AttemptRow> flash_at(TestStation& station, std::string_view first, std::string_view second) {
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  turn_to(station, first);
+  flash(station, "A1", 1);
+  turn_to(station, second);
+  flash(station, "A2", 2);
+  auto rows = station.attempts();
+  REQUIRE(rows.size() == 2);
+  return rows;
+}
+
 void check_whole(const TestStation& station) {
   CHECK_FALSE(db::Chain(*station.records).verify()->broken.has_value());
   CHECK(station.records->check_integrity().has_value());
@@ -33,13 +45,7 @@ void check_whole(const TestStation& station) {
 TEST_CASE("in the hour that comes twice the records keep UTC and the zone, and the order in which things happened") {
   const Zone zone("Europe/Berlin");
   TestStation station;
-  REQUIRE(station.line->arm("lamp", "", {}).has_value());
-  turn_to(station, "2026-10-25T00:30:00.000Z");
-  flash(station, "A1", 1);
-  turn_to(station, "2026-10-25T01:20:00.000Z");
-  flash(station, "A2", 2);
-  const auto rows = station.attempts();
-  REQUIRE(rows.size() == 2);
+  const auto rows = flash_at(station, "2026-10-25T00:30:00.000Z", "2026-10-25T01:20:00.000Z");
   CHECK(rows[0].utc_offset_minutes == 120);
   CHECK(rows[1].utc_offset_minutes == 60);
   // 02:30 and, fifty minutes later, 02:20 on the wall.
@@ -61,13 +67,7 @@ TEST_CASE("in the hour that comes twice the records keep UTC and the zone, and t
 TEST_CASE("in the hour that is left out nothing is out of order either") {
   const Zone zone("Europe/Berlin");
   TestStation station;
-  REQUIRE(station.line->arm("lamp", "", {}).has_value());
-  turn_to(station, "2026-03-29T00:59:00.000Z");
-  flash(station, "A1", 1);
-  turn_to(station, "2026-03-29T01:01:00.000Z");
-  flash(station, "A2", 2);
-  const auto rows = station.attempts();
-  REQUIRE(rows.size() == 2);
+  const auto rows = flash_at(station, "2026-03-29T00:59:00.000Z", "2026-03-29T01:01:00.000Z");
   CHECK(rows[0].utc_offset_minutes == 60);
   CHECK(rows[1].utc_offset_minutes == 120);
   CHECK(rows[1].opened - rows[0].opened < std::chrono::minutes(5));

@@ -65,6 +65,7 @@ struct TestStation {
   std::unique_ptr<jobs::JobQueue> jobs;
   std::optional<methods::Api> api;
   std::stop_source stopping;
+  int stops = 0;  // how often a client stopped the station
   mutable std::mutex happened_mutex;
   mutable std::condition_variable happened;
 
@@ -155,7 +156,7 @@ struct TestStation {
                                       .on_reload = [] {},
                                       .sign_head = {},
                                       .training = &*bench,
-                                      .stop = [] {},
+                                      .stop = [this] { ++stops; },
                                       .stopping = stopping.get_token()});
   }
 

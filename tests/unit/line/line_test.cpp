@@ -257,6 +257,20 @@ TEST_CASE("an image that is changed in the store under an armed line passes no d
   REQUIRE(station.line->disarm("", {}).has_value());
 }
 
+TEST_CASE("an image that is taken out of the store under an armed line is told with the unit that it was written to") {
+  TestStation station;
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());
+  REQUIRE(std::filesystem::remove(station.folder / "images" / (station.digest + ".ffu")));
+  REQUIRE(station.plug("A1", 1).has_value());
+  const auto row = station.finished(1).front();
+  CHECK(row.close->verdict == db::AttemptVerdict::passed);
+  const auto steps = station.records->steps(row.id).value();
+  const auto write = std::ranges::find(steps, "write", &db::Step::name);
+  REQUIRE(write != steps.end());
+  CHECK(write->detail.find("taken away or replaced") != std::string::npos);
+  CHECK(station.line->arm("lamp", "", {}).error().id() == "store.image-missing");
+}
+
 TEST_CASE("an image that was admitted beside the station stands in the records once the line is armed with it") {
   TestStation station;
   const db::Admissions admissions(*station.records);

@@ -138,6 +138,27 @@ TEST_CASE("a cancel while the records take no ends leaves no attempt open") {
   CHECK(station.finished(1).front().close->verdict == db::AttemptVerdict::passed);
 }
 
+TEST_CASE("an exception in the middle of a flash closes what runs as aborted, and leaves a line that can be armed") {
+  TestStation station;
+  REQUIRE(db::Orders(*station.records).create({.number = "WO-1", .product = "lamp", .quantity = 5}).has_value());
+  REQUIRE(station.line->arm("lamp", "WO-1", {}).has_value());
+  REQUIRE(station.line->disarm("a break", {}).has_value());
+  station.line->tick();
+  put_in(station, "A1", 1, kSlow);
+  const auto throws = [](const std::vector<SlotStatus>& slots) {
+    if (slots.front().phase == SlotPhase::write) throw std::bad_alloc();
+  };
+  CHECK_THROWS_AS(station.line->flash_once(once(station, {"A1"}), throws, {}), std::bad_alloc);
+  CHECK_FALSE(station.line->is_armed());
+  CHECK(station.line->status().at("once") == false);
+  CHECK(station.line->status().at("loaded").at("order") == "WO-1");
+  const auto rows = station.finished(1);
+  REQUIRE(rows.size() == 1);
+  CHECK(rows.front().close->verdict == db::AttemptVerdict::aborted);
+  REQUIRE(station.bench->unplug("A1").has_value());
+  CHECK(station.line->arm("lamp", "WO-1", {}).has_value());
+}
+
 TEST_CASE("the order that was loaded stays loaded over what is flashed once") {
   TestStation station;
   REQUIRE(db::Orders(*station.records).create({.number = "WO-1", .product = "lamp", .quantity = 5}).has_value());

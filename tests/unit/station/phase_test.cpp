@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Each phase of an attempt has a deadline and hears a cancel, and says of itself what it does.
+#include <algorithm>
 #include <set>
 
-#include "tests/unit/station/scripted_disk.hpp"
-#include "tests/unit/station/station_fixture.hpp"
+#include "tests/unit/station/scripted_line.hpp"
 
 using namespace imprint;
 using namespace imprint::station;
@@ -26,29 +26,6 @@ constexpr Case kCases[] = {
     {Hang::read_back, SlotPhase::read_back, "reading back"},
     {Hang::inspect, SlotPhase::inspect, "inspecting"},
     {Hang::finish, SlotPhase::finish, "finishing"},
-};
-
-// One slot, over a disk that can be told to hang.
-struct ScriptedLine {
-  Line line;
-  ScriptedDiskBus bus{virtual_device::VirtualStorage::create(line.folder.path(), image_options().disk_size).value()};
-  std::unique_ptr<Session> session;
-
-  explicit ScriptedLine(Recipe what) {
-    SessionConfig config{.recipe = std::move(what),
-                         .image = armed_image(),
-                         .slots = {{"1", ScriptedDiskBus::port()}},
-                         .scratch = line.folder.path(),
-                         .training = true};
-    session = Session::start(std::move(config), bus, *line.records, line.clock).value();
-  }
-  AttemptResult flash(Hang hang = Hang::nowhere) {
-    bus.script(hang);
-    bus.plug();
-    AttemptResult result = Line::next(*session);
-    bus.unplug();
-    return result;
-  }
 };
 
 Recipe recipe_for(Hang hang) {
@@ -142,6 +119,22 @@ TEST_CASE("a device that does not answer what admission asks has failed, and is 
   CHECK(silent.verdict == db::AttemptVerdict::failed);
   CHECK(line.line.rows().at(0).close->error_id == "device.timed-out");
   CHECK(line.flash().verdict == db::AttemptVerdict::passed);
+}
+
+TEST_CASE("a step that ran into its deadline is not tried again, whatever the device says in the end") {
+  const auto [hang, name] = GENERATE(
+      table<Hang, const char*>({{Hang::identify, "identify"}, {Hang::write, "write"}, {Hang::read_back, "read-back"}}));
+  INFO(name);
+  Recipe what = recipe();
+  what.flash.retries = {.times = 5, .worth = {"device.timed-out"}};
+  make_short(what.flash.limits, hang);
+  ScriptedLine line(std::move(what));
+  line.bus.end_as_timed_out();
+  const AttemptResult hung = line.flash(hang);
+  CHECK(hung.verdict == db::AttemptVerdict::failed);
+  const auto steps = line.line.records->steps(*hung.id).value();
+  CHECK(std::ranges::count(steps, name, &db::Step::name) == 1);
+  CHECK(steps.back().name == name);
 }
 
 TEST_CASE("the steps that move an image have what they waited for as numbers") {

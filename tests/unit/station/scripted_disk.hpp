@@ -32,6 +32,16 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     hang_ = hang;
     lingers_ = lingers;
   }
+  // A call that hung says that the device did not answer in time, not that it was told to stop.
+  void end_as_timed_out() {
+    const std::scoped_lock lock(mutex_);
+    times_out_ = true;
+  }
+  // The next device is gone before it has said who it is.
+  void leave_while_identifying() {
+    const std::scoped_lock lock(mutex_);
+    leaves_ = true;
+  }
   // The first so many reads of the read-back fail.
   void fail_reads(unsigned count) {
     const std::scoped_lock lock(mutex_);
@@ -78,6 +88,7 @@ class ScriptedDiskBus final : public devices::DeviceBus {
 
     [[nodiscard]] core::Result<engine::DeviceIdentity> identify() override {
       IMPRINT_CHECK(bus_.call(Hang::identify, job_));
+      if (bus_.takes_leave()) bus_.unplug();
       engine::DeviceIdentity identity;
       identity.protocol = "mass-storage";
       identity.serial = "disk " + std::to_string(bus_.number());
@@ -156,6 +167,10 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     const std::scoped_lock lock(mutex_);
     return std::exchange(admission_fails_, false);
   }
+  [[nodiscard]] bool takes_leave() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(leaves_, false);
+  }
   [[nodiscard]] core::Status call(Hang here, const std::stop_token& job) {
     std::unique_lock lock(mutex_);
     if (hang_ != here) return {};
@@ -165,6 +180,7 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     changed_.wait(lock, job, [] { return false; });
     changed_.wait(lock, [&] { return !lingers_; });
     hangs_ = false;
+    if (times_out_) return devices::fail("device.timed-out");
     return core::fail("job.cancelled");
   }
 
@@ -175,6 +191,8 @@ class ScriptedDiskBus final : public devices::DeviceBus {
   Hang hang_ = Hang::nowhere;
   bool hangs_ = false;
   bool lingers_ = false;
+  bool leaves_ = false;
+  bool times_out_ = false;
   unsigned failing_reads_ = 0;
   bool admission_fails_ = false;
   unsigned number_ = 0;

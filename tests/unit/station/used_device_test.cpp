@@ -3,8 +3,7 @@
 #include <set>
 
 #include "db/units.hpp"
-#include "flash/disk/partition_table.hpp"
-#include "tests/unit/engine/queue_fixture.hpp"
+#include "tests/unit/engine/gpt_fixture.hpp"
 #include "tests/unit/station/bare_disk.hpp"
 #include "tests/unit/station/station_fixture.hpp"
 
@@ -19,21 +18,7 @@ constexpr std::size_t kSize = 16 * kBlock;
 
 // Of a disk with a GPT; its middle is left out.
 ArmedImage image_with_gpt() {
-  disk::PartitionTable table;
-  table.disk_id = core::Guid::from_name("disk");
-  disk::Partition part;
-  part.number = 1;
-  part.name = "MainOS";
-  part.type = core::Guid::from_name("type");
-  part.id = core::Guid::from_name("part");
-  part.first_sector = 300;
-  part.sector_count = 1000;
-  table.partitions.push_back(part);
-  core::ByteBuffer bytes = fixture::noise(kSize, 7);
-  const auto gpt = disk::encode_gpt(table, kSize / 512).value();
-  std::ranges::copy(gpt.head, bytes.begin());
-  std::ranges::copy(gpt.tail, bytes.end() - static_cast<std::ptrdiff_t>(gpt.tail.size()));
-  ArmedImage armed{fixture::image_of(bytes, {0, 1, 2, 15}), {}, "trust-digest"};
+  ArmedImage armed{fixture::image_of(fixture::noise_with_gpt(kSize), {0, 1, 2, 15}), {}, "trust-digest"};
   armed.decision.accepted = true;
   return armed;
 }
