@@ -65,8 +65,6 @@ core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise, 
   if (exception.getExtendedErrorCode() == SQLITE_CONSTRAINT_FOREIGNKEY) {
     return here(fail("records.unknown", "a row refers to one that is not there"));
   }
-  for (const int kind : {SQLITE_CONSTRAINT_CHECK, SQLITE_CONSTRAINT_NOTNULL, SQLITE_CONSTRAINT_DATATYPE})
-    if (exception.getExtendedErrorCode() == kind) return here(fail("records.value-unusable", exception.what()));
   switch (primary) {
     case SQLITE_FULL:
       return here(core::fail("io.disk-full", exception.what()));
@@ -77,6 +75,8 @@ core::Failure failure_of(const SQLite::Exception& exception, ErrorId otherwise, 
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return here(fail("records.locked", exception.what()));
+    case SQLITE_CONSTRAINT:  // whatever the disk does, this row is not taken
+      return here(fail("records.value-unusable", exception.what()));
     case SQLITE_INTERRUPT:
       return here(core::fail("job.cancelled"));
     case SQLITE_CORRUPT:

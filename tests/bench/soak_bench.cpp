@@ -182,6 +182,8 @@ class Soak {
       folder_};
 };
 
+double grown(std::size_t warm, std::size_t end) { return static_cast<double>(end) - static_cast<double>(warm); }
+
 void measure(int cycles) {
   const fixture::ScratchFolder folder;
   std::mt19937 random(20261121);
@@ -206,8 +208,10 @@ void measure(int cycles) {
   report.number("resident_MiB_grown", end.resident_mib - warm.resident_mib, bench::at_most(4));
   report.count("descriptors_warm", warm.descriptors);
   report.count("descriptors_end", end.descriptors);
+  report.number("descriptors_grown", grown(warm.descriptors, end.descriptors), bench::at_most(0));
   report.count("threads_warm", warm.threads);
   report.count("threads_end", end.threads);
+  report.number("threads_grown", grown(warm.threads, end.threads), bench::at_most(0));
   report.print();
 }
 

@@ -25,6 +25,7 @@
 #include "tests/unit/fixtures/ffu_fixture.hpp"
 #include "tests/unit/fixtures/notify_socket.hpp"
 #include "tests/unit/fixtures/scratch_folder.hpp"
+#include "tests/unit/fixtures/stride.hpp"
 
 namespace imprint::daemon::test {
 
@@ -34,18 +35,8 @@ using std::chrono::milliseconds;
 
 inline constexpr milliseconds kPatience{60000};
 
-// What the sanitizers make slow is done less often.
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
-#else
-inline constexpr bool kSanitized = false;
-#endif
+using fixture::kSanitized;
+using fixture::stride;
 
 struct Site {
   fixture::ImageOptions image;

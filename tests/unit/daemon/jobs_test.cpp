@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "db/jobs.hpp"
-#include "tests/unit/daemon/daemon_fixture.hpp"
+#include "tests/unit/daemon/shift.hpp"
 
 using namespace imprint;
 using namespace imprint::daemon::test;
@@ -101,4 +101,48 @@ TEST_CASE("a client cancels a job within a second") {
   REQUIRE(soon([&] { return call("jobs.show", {{"job", 1}}) && call.result.at("state") == "cancelled"; }));
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
   CHECK_FALSE(runs(pid));
+}
+
+TEST_CASE(
+    "SIGHUP touches neither the job that runs nor the device that is written, and both go by what they began with") {
+  const Site site;
+  {
+    Process daemon(site);
+    const auto client = daemon.client();
+    REQUIRE(client);
+    const pid_t pid = start_job(site, *client);
+    Calls call{*client, {}};
+    REQUIRE(begin_shift(call));
+    REQUIRE(call("training.plug", {{"slot", "A1"}, {"number", 1}, {"bytes_per_second", 150000}}));
+    const auto phase = [&] {
+      REQUIRE(call("station.status"));
+      return std::string(call.result.at("slots").as_array()[0].at("phase").as_string());
+    };
+    REQUIRE(soon([&] { return phase() == "write"; }));
+    // The same product, which would now be satisfied with less.
+    site.write("config/products/lamp.toml", "product = \"lamp\"\n[image]\npolicy = \"none\"\ndigest = \"" +
+                                                site.digest + "\"\n[serial]\nsource = \"device\"\n[flash]\n" +
+                                                "read-back = \"off\"\nreboot-time = \"0 ms\"\n");
+    site.write("config/products/torch.toml", "product = \"torch\"\n[image]\npolicy = \"none\"\ndigest = \"" +
+                                                 site.digest + "\"\n[serial]\nsource = \"device\"\n");
+    daemon.signal(SIGHUP);
+    REQUIRE_FALSE(daemon.told("RELOADING=1").empty());
+    REQUIRE_FALSE(daemon.told("READY=1").empty());
+    CHECK(phase() == "write");
+    REQUIRE(call("products.list"));
+    CHECK(call.result.at("products").as_array().size() == 2);
+    REQUIRE(call("station.status"));
+    CHECK(call.result.at("armed") == true);
+    CHECK(call.result.at("order").at("number") == "WO-1");
+    const auto end = next_end(*client);
+    REQUIRE(end.has_value());
+    CHECK(end->at("verdict") == "passed");
+    CHECK(end->at("proof") == "read-back");
+    REQUIRE(call("jobs.show", {{"job", 1}}));
+    CHECK(call.result.at("state") == "running");
+    CHECK(runs(pid));
+    daemon.signal(SIGTERM);
+    CHECK(daemon.wait() == 0);
+  }
+  check_records(site, {1});
 }

@@ -6,16 +6,10 @@
 #include <algorithm>
 
 #include "db/armings.hpp"
+#include "db/units.hpp"
 #include "tests/unit/daemon/daemon_fixture.hpp"
 
 namespace imprint::daemon::test {
-
-// Every so many, a prime, so that no pattern is passed over. IMPRINT_CRASH_STRIDE=1 takes every one.
-inline std::uint64_t stride(std::uint64_t usual) {
-  const char* text = std::getenv("IMPRINT_CRASH_STRIDE");
-  if (text != nullptr) return std::max<std::uint64_t>(1, std::strtoull(text, nullptr, 10));
-  return kSanitized ? usual * 9 : usual;
-}
 
 inline bool sign_in(Calls& call) { return call("people.sign_in", {{"name", "Ada"}, {"pin", "271828"}}); }
 
@@ -77,12 +71,63 @@ inline bool work(Process& daemon, std::vector<db::AttemptId>& passes) {
   return call("line.disarm") && call("people.sign_out") && sign_in(call) && call("station.stop");
 }
 
-// After a crash: everything that was open is ended, the order is known, and nothing is armed.
-inline void check_restart(const Site& site, bool was_armed) {
-  Process daemon(site);
-  const auto client = daemon.client();
-  REQUIRE(client);
-  Calls call{*client, {}};
+// What clients were told of an attempt's end.
+struct ToldEnd {
+  db::AttemptId attempt = 0;
+  std::string verdict;
+  std::string serial;
+};
+
+inline ToldEnd told_of(const json::object& end) {
+  return {end.at("attempt").as_int64(), std::string(end.at("verdict").as_string()),
+          std::string(end.at("serial").as_string())};
+}
+
+// Every end that was told is recorded as it was told, and its unit with it.
+inline void check_told(const Site& site, const std::vector<ToldEnd>& told) {
+  const auto records = db::Records::open(site.records_file(), site.clock);
+  REQUIRE(records.has_value());
+  const db::Units units(**records);
+  for (const ToldEnd& end : told) {
+    CAPTURE(end.attempt, end.serial);
+    const auto row = (*records)->attempt(end.attempt);
+    REQUIRE(row.has_value());
+    REQUIRE(row->close.has_value());
+    CHECK(db::to_string(row->close->verdict) == end.verdict);
+    CHECK(row->identity.serial == end.serial);
+    const auto unit = units.find("lamp", end.serial);
+    REQUIRE(unit.has_value());
+    REQUIRE(unit->has_value());
+    CHECK(row->unit == (*unit)->id);
+  }
+}
+
+inline std::vector<db::AttemptId> open_attempts(const Site& site) {
+  const auto records = db::Records::open(site.records_file(), site.clock);
+  REQUIRE(records.has_value());
+  const auto rows = (*records)->attempts({});
+  REQUIRE(rows.has_value());
+  std::vector<db::AttemptId> open;
+  for (const db::AttemptRow& row : *rows)
+    if (!row.closed) open.push_back(row.id);
+  return open;
+}
+
+inline void check_interrupted(const Site& site, const std::vector<db::AttemptId>& were_open) {
+  const auto records = db::Records::open(site.records_file(), site.clock);
+  REQUIRE(records.has_value());
+  for (const db::AttemptId id : were_open) {
+    CAPTURE(id);
+    const auto row = (*records)->attempt(id);
+    REQUIRE(row.has_value());
+    REQUIRE(row->close.has_value());
+    CHECK(row->close->verdict == db::AttemptVerdict::interrupted);
+    CHECK(row->close->proof == db::ProofLevel::none);
+  }
+}
+
+// Of a daemon that has just started after a crash: the order is known, and nothing is armed until somebody signs in.
+inline void check_disarmed(Calls& call, bool was_armed) {
   REQUIRE(call("station.status"));
   CHECK(call.result.at("armed") == false);
   CHECK(call.result.at("people").as_array().empty());
@@ -92,13 +137,20 @@ inline void check_restart(const Site& site, bool was_armed) {
   }
   CHECK_FALSE(call("line.arm", {{"product", "lamp"}}));
   CHECK(call.error == "people.session-needed");
+}
+
+// After a crash: everything that was open is ended, the order is known, and nothing is armed.
+inline void check_restart(const Site& site, bool was_armed) {
+  const auto were_open = open_attempts(site);
+  Process daemon(site);
+  const auto client = daemon.client();
+  REQUIRE(client);
+  Calls call{*client, {}};
+  check_disarmed(call, was_armed);
   daemon.signal(SIGTERM);
   CHECK(daemon.wait() == 0);
-  const auto records = db::Records::open(site.records_file(), site.clock);
-  REQUIRE(records.has_value());
-  const auto rows = (*records)->attempts({});
-  REQUIRE(rows.has_value());
-  for (const db::AttemptRow& row : *rows) CHECK(row.closed.has_value());
+  check_interrupted(site, were_open);
+  CHECK(open_attempts(site).empty());
 }
 
 // The records as the end of a daemon left them, and the daemon that starts with them.

@@ -3,6 +3,7 @@
 
 #include "db/chain.hpp"
 #include "tests/unit/db/fault_vfs.hpp"
+#include "tests/unit/fixtures/stride.hpp"
 #include "tests/unit/line/line_fixture.hpp"
 
 using namespace imprint;
@@ -11,18 +12,8 @@ using namespace imprint::station::test;
 
 namespace {
 
-// Every so many calls; a prime, so that no pattern of calls is passed over. Sanitizers make a round ten times as long.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::uint64_t kStride = 211;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr std::uint64_t kStride = 211;
-#else
-constexpr std::uint64_t kStride = 23;
-#endif
-#else
-constexpr std::uint64_t kStride = 23;
-#endif
+// Sanitizers make a round ten times as long.
+const std::uint64_t kStride = fixture::stride(23);
 
 // What the line tells of: nobody may be told of a pass that is not in the records.
 std::vector<db::AttemptId> told_passes(const TestStation& station) {
@@ -118,7 +109,7 @@ TEST_CASE("a PASS that the records do not take is not told, its slot takes no de
   station.wait_until([&] { return station.slot("A1")->phase == SlotPhase::record; });
   vfs.fail_at(1, db::test::Fault::disk_full);
   CHECK_FALSE(station.slot("A1")->verdict.has_value());
-  CHECK(station.slot("A1")->error_id == "records.write-failed");
+  CHECK(station.slot("A1")->error_id == "records.value-unusable");
   CHECK(told_ends(station) == 0);
   // Another device comes into the slot meanwhile, and other slots go on as far as they can.
   static_cast<void>(station.bus->unplug({"1-1.1"}));

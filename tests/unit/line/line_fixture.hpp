@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <condition_variable>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -44,6 +45,7 @@ struct StationOptions {
   std::string flash = "after-pass = \"nothing\"\nreboot-time = \"0 ms\"\n";
   std::string more{};  // of the product's file
   std::string vfs{};   // of the records
+  std::function<void(fixture::Image&)> change_image{};
 };
 
 struct TestStation {
@@ -89,7 +91,12 @@ struct TestStation {
 
   // Signed by nobody, with a catalog that vouches for its hash table.
   void make_image() const {
-    const core::MemorySource plain(fixture::build_image(image).file);
+    fixture::Image built = fixture::build_image(image);
+    if (options.change_image) {
+      options.change_image(built);
+      fixture::hash_again(built);
+    }
+    const core::MemorySource plain(std::move(built.file));
     const auto opened =
         engine::VerifiedImage::open(std::make_shared<core::MemorySource>(plain.read(0, plain.size()).value()));
     REQUIRE(opened.has_value());

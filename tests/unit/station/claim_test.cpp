@@ -52,6 +52,17 @@ TEST_CASE("a device that left while it said who it is takes no label: it is the 
   CHECK(next.serial == "SN-1");
 }
 
+TEST_CASE("a device that bounced before it was opened is flashed, and its label is its own") {
+  Labels labels;
+  ScriptedLine line(recipe(), &labels);
+  labels.scan("SN-1");
+  line.bus.bounce_before_opening();
+  line.bus.plug();
+  const AttemptResult result = Line::next(*line.session);
+  CHECK(result.verdict == db::AttemptVerdict::passed);
+  CHECK(result.serial == "SN-1");
+}
+
 TEST_CASE("a device that leaves while its label is waited for takes none: it is the next one's") {
   Labels labels;
   ScriptedLine line(recipe(), &labels);

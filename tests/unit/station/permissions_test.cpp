@@ -3,6 +3,7 @@
 #include "station/people/permissions.hpp"
 
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <set>
 #include <string>
 
@@ -33,7 +34,6 @@ withdraw-image          .q.e PR
 withdraw-signer         .q.e PR
 remove-image            ...e PR
 build-image             ...e P
-inspect-device          oq.e
 flash-once              ...e P
 inspect-image           .q.e
 cancel-job              ...e
@@ -65,11 +65,35 @@ std::string printed() {
   return out;
 }
 
+// The table of the operators' page, whose rows begin with a word in code marks.
+std::string page_table() {
+  std::ifstream file(std::string(IMPRINT_SOURCE_DIR) + "/docs/operator.md");
+  std::string out;
+  bool is_there = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("## ")) is_there = line == "## Who may do what";
+    if (is_there && line.starts_with("| `")) out += line + "\n";
+  }
+  return out;
+}
+
 std::string id_of(const core::Status& status) { return status ? "" : std::string(status.error().id()); }
 
 }  // namespace
 
 TEST_CASE("who may do what is what the table says") { CHECK(printed() == kTable); }
+
+TEST_CASE("the operators' page has the same table, row by row") {
+  std::string expected;
+  for (const Permission& row : kPermissions) {
+    expected += "| `" + std::string(row.name) + "` |";
+    for (const bool yes :
+         {row.operator_may, row.qa_may, row.manager_may, row.engineer_may, row.needs_pin, row.needs_reason})
+      expected += yes ? " yes |" : "  |";
+    expected += "\n";
+  }
+  CHECK(page_table() == expected);
+}
 
 TEST_CASE("every action and role has a name of its own that is read back") {
   std::set<std::string_view> names;

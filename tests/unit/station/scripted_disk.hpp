@@ -42,6 +42,11 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     const std::scoped_lock lock(mutex_);
     leaves_ = true;
   }
+  // The next device leaves and comes back before it is opened.
+  void bounce_before_opening() {
+    const std::scoped_lock lock(mutex_);
+    bounces_ = true;
+  }
   // The first so many reads of the read-back fail.
   void fail_reads(unsigned count) {
     const std::scoped_lock lock(mutex_);
@@ -68,7 +73,13 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     lock.unlock();
     observer->on_arrival(port());
   }
-  void unplug() { observer_->on_departure(port()); }
+  void unplug() {
+    {
+      const std::scoped_lock lock(mutex_);
+      held_ = false;
+    }
+    observer_->on_departure(port());
+  }
 
   [[nodiscard]] std::unique_ptr<devices::BusSubscription> subscribe(devices::BusObserver& observer) override {
     observer_ = &observer;
@@ -76,7 +87,17 @@ class ScriptedDiskBus final : public devices::DeviceBus {
   }
   [[nodiscard]] std::vector<devices::PortPath> occupied() const override { return {port()}; }
   [[nodiscard]] core::Result<std::unique_ptr<engine::Target>> open(const devices::PortPath& /*at*/) override {
+    if (takes_bounce()) {
+      unplug();
+      observer_->on_arrival(port());
+    }
+    const std::scoped_lock lock(mutex_);
+    held_ = true;
     return std::make_unique<Target>(*this);
+  }
+  [[nodiscard]] bool is_held(const devices::PortPath& /*at*/) const override {
+    const std::scoped_lock lock(mutex_);
+    return held_;
   }
   [[nodiscard]] bool is_virtual() const override { return true; }
 
@@ -167,6 +188,10 @@ class ScriptedDiskBus final : public devices::DeviceBus {
     const std::scoped_lock lock(mutex_);
     return std::exchange(admission_fails_, false);
   }
+  [[nodiscard]] bool takes_bounce() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(bounces_, false);
+  }
   [[nodiscard]] bool takes_leave() {
     const std::scoped_lock lock(mutex_);
     return std::exchange(leaves_, false);
@@ -192,6 +217,8 @@ class ScriptedDiskBus final : public devices::DeviceBus {
   bool hangs_ = false;
   bool lingers_ = false;
   bool leaves_ = false;
+  bool bounces_ = false;
+  bool held_ = false;
   bool times_out_ = false;
   unsigned failing_reads_ = 0;
   bool admission_fails_ = false;

@@ -73,7 +73,7 @@ TEST_CASE("a step's row that the records never take keeps no attempt open") {
   const AttemptResult result = line.flash();
   CHECK(result.verdict == db::AttemptVerdict::failed);
   REQUIRE(result.error.has_value());
-  CHECK(result.error->id() == "records.write-failed");
+  CHECK(result.error->id() == "records.value-unusable");
   CHECK(line.line.rows().at(0).close->verdict == db::AttemptVerdict::failed);
   CHECK(rows_of(*line.line.records, *result.id) == Rows{{"identify", ""}, {"admit", ""}, {"write", ""}});
 }
