@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The parts of the station in the order in which they need each other, and the loop around them.
-// Long because: the parts are put together once, in one order, and stopped in another; both have to be seen at one
-// place.
 #include "station/daemon/daemon.hpp"
 
 #include <fmt/format.h>
@@ -23,12 +21,11 @@
 #include "flash/core/deadline.hpp"
 #include "flash/core/errors.hpp"
 #include "flash/core/text.hpp"
-#include "flash/trust/pkcs11_uri.hpp"
-#include "station/daemon/head_key.hpp"
 #include "station/daemon/housekeeping.hpp"
 #include "station/daemon/journal.hpp"
 #include "station/daemon/metrics.hpp"
 #include "station/daemon/service_manager.hpp"
+#include "station/daemon/station_key.hpp"
 #include "station/error_table.hpp"
 #include "station/methods/api.hpp"
 #include "station/service/errors.hpp"
@@ -51,7 +48,6 @@ constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::minutes kKeyLook{10};
 constexpr std::chrono::seconds kLockPatience{3};
 constexpr const char* kGroup = "imprint";
-constexpr const char* kKeyFile = "station.key";
 
 core::Result<Configuration> load(const DaemonOptions& options) {
   const auto folders = options.config.empty() ? station::config::usual_config_folders() : options.config;
@@ -121,14 +117,14 @@ class Daemon {
     events_.emplace(clock_, new_epoch());
     sign_ins_.emplace(*records_, station::line::SignInRules{station.pin, station.attempts, station.sign_out_after});
     IMPRINT_TRY(line_, open_line(std::move(configuration)));
-    IMPRINT_CHECK(open_key(station));
+    IMPRINT_CHECK(key_.open(station));
     make_bench(station);
     IMPRINT_CHECK(open_jobs(station));
     IMPRINT_CHECK(serve(station));
     return {};
   }
 
-  [[nodiscard]] const std::optional<HeadKey>& head_key() const { return head_key_; }
+  [[nodiscard]] bool key_hangs() const { return key_.hangs(); }
 
  private:
   core::Status open_records(const StationFile& station) {
@@ -192,56 +188,6 @@ class Daemon {
       log_attempt(result);
     };
     return station::line::Line::open(std::move(parts), std::move(configuration));
-  }
-
-  // A station without a key runs, and so does one whose key is gone; heads that it exports are not signed, and say so.
-  core::Status open_key(const StationFile& station) {
-    const fs::path usual = station.records / kKeyFile;
-    if (station.key.empty() && !fs::exists(usual)) return {};
-    if (trust::is_pkcs11_uri(station.key)) {
-      IMPRINT_TRY(head_key_, HeadKey::on_token(station.key));
-    } else {
-      auto key = HeadKey::load(station.key.empty() ? usual : fs::path(station.key));
-      if (!key && station.key.empty()) return std::unexpected(std::move(key).error());
-      if (!key) journal_.log(Level::error, "the station's key cannot be used: heads are NOT SIGNED", key.error());
-      if (!key) key_error_ = std::string(key.error().id()) + ": " + key.error().message();
-      if (key) head_key_ = std::move(*key);
-    }
-    sign_head_ = [this](std::string_view text) { return sign_head(text); };
-    return {};
-  }
-
-  core::Result<std::string> sign_head(std::string_view text) {
-    if (!head_key_) return service::fail("service.key-unusable", key_error_);
-    auto signature = head_key_->sign(text);
-    tell_of_key(signature ? nullptr : &signature.error());
-    return signature;
-  }
-
-  // Tokens are pulled out, and nobody asks for a head at that moment.
-  void look_at_key() {
-    if (!head_key_) return;
-    const auto good = head_key_->check();
-    tell_of_key(good ? nullptr : &good.error());
-  }
-
-  // Once for each change.
-  void tell_of_key(const core::Error* error) {
-    const bool was_good = key_is_good_.exchange(error == nullptr);
-    if (error != nullptr && was_good)
-      journal_.log(Level::error, "the station's key cannot be used: heads are NOT SIGNED", *error);
-    if (error == nullptr && !was_good) journal_.log(Level::notice, "the station's key can be used again");
-  }
-
-  station::methods::KeyState key_state() const {
-    if (!sign_head_) return {};
-    if (!head_key_) return {.kind = "file", .error = key_error_};
-    const HeadKeyState state = head_key_->state();
-    return {.kind = state.on_token ? "token" : "file",
-            .good = state.good,
-            .fingerprint = state.fingerprint,
-            .public_key = state.public_key,
-            .error = state.error};
   }
 
   // The configuration was compared as it is written; a link may lead to the records all the same.
@@ -325,7 +271,7 @@ class Daemon {
     // At once, and not before the station is ready: a token may take long to answer.
     server.every(kTick, [this, next = std::chrono::steady_clock::time_point()]() mutable {
       if (std::chrono::steady_clock::now() < next) return;
-      look_at_key();
+      key_.look();
       next = std::chrono::steady_clock::now() + kKeyLook;
     });
     if (const auto period = ServiceManager::watchdog()) watch(server, *period);
@@ -397,8 +343,8 @@ class Daemon {
             .records_file = records_file_,
             .load_configuration = [this] { return load(options_); },
             .on_reload = [this] { refresh_disk_rules(); },
-            .sign_head = sign_head_,
-            .key_state = [this] { return key_state(); },
+            .sign_head = key_.signer(),
+            .key_state = [this] { return key_.state(); },
             .training = bench_ ? &*bench_ : nullptr,
             .look_at_ports = [this](station::SlotMap slots) { return look_at_ports(std::move(slots)); },
             .stop = [this] { stop(); },
@@ -431,7 +377,7 @@ class Daemon {
       line_->stop(kStopPatience);
       jobs.join();
       // The server waits for who waits for a token.
-      if (head_key_) head_key_->stop();
+      key_.stop();
       server_->stop();
     });
   }
@@ -502,10 +448,7 @@ class Daemon {
   std::optional<api::EventLog> events_;
   std::optional<station::line::SignIns> sign_ins_;
   std::unique_ptr<station::line::Line> line_;
-  db::Signer sign_head_;  // empty: there is no key
-  std::optional<HeadKey> head_key_;
-  std::string key_error_;  // of a file that could not be read
-  std::atomic<bool> key_is_good_ = true;
+  StationKey key_{journal_};
   std::optional<station::training::TrainingBench> bench_;
   std::optional<station::jobs::JobFolders> job_folders_;
   std::optional<station::jobs::JobSite> job_site_;
@@ -517,15 +460,15 @@ class Daemon {
 }  // namespace
 
 core::Status run_daemon(const DaemonOptions& options) {
-  std::optional<HeadKey> key;
+  bool hangs = false;
   core::Status done;
   {
     Daemon daemon(options);
     done = daemon.run();
-    key = daemon.head_key();
+    hangs = daemon.key_hangs();
   }
   // With a driver that does not come back the process would not end either: what it locked is asked for at the exit.
-  if (done && key && key->hangs()) ::_exit(0);
+  if (done && hangs) ::_exit(0);
   return done;
 }
 
