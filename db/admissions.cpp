@@ -60,10 +60,11 @@ core::Result<AdmissionId> Admissions::add(const NewAdmission& admission) const {
   });
 }
 
-core::Result<std::optional<AdmissionRow>> Admissions::last(std::string_view sha256) const {
+core::Result<std::optional<AdmissionRow>> Admissions::standing(std::string_view sha256) const {
   using Row = std::optional<AdmissionRow>;
   return records_.connection().read<Row>([&](SQLite::Database& database) -> core::Result<Row> {
-    Query query(database, std::string(kColumns) + "WHERE sha256 = ? ORDER BY id DESC LIMIT 1");
+    Query query(database,
+                std::string(kColumns) + "WHERE sha256 = ? AND decision <> 'refused' ORDER BY id DESC LIMIT 1");
     if (!query.text(sha256).next()) return Row();
     IMPRINT_TRY(auto row, row_of(query));
     return Row(std::move(row));

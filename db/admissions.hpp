@@ -37,8 +37,9 @@ class Admissions {
 
   // `records.value-unusable` for another decision or no digest.
   [[nodiscard]] core::Result<AdmissionId> add(const NewAdmission& admission) const;
-  // The newest decision about the image; nothing when there is none.
-  [[nodiscard]] core::Result<std::optional<AdmissionRow>> last(std::string_view sha256) const;
+  // The newest decision that is no refusal; nothing when there is none. A refusal of another copy of the image changes
+  // nothing.
+  [[nodiscard]] core::Result<std::optional<AdmissionRow>> standing(std::string_view sha256) const;
   [[nodiscard]] core::Result<std::vector<AdmissionRow>> list() const;
 
   // Records a version of the slot map under its digest; one that is known already is left as it is.

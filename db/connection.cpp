@@ -45,11 +45,21 @@ core::Result<std::optional<core::UtcTime>> Query::time_or_nothing_at(int column)
   return time_at(column);
 }
 
+bool is_of_the_disk(const core::Error& error) {
+  return error.id().starts_with("io.") || error.id() == "records.write-failed" || error.id() == "records.locked" ||
+         error.id() == "records.damaged";
+}
+
 core::Result<FileLock> FileLock::acquire(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  // Never through a link: root may be at work in the folder of somebody who put one there.
+  int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+  if (fd >= 0) {
+    core::inherit_owner(fd, path);
+  } else if (errno == EEXIST) {
+    fd = ::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  }
   if (fd < 0) return core::fail_errno(errno, "io.open-failed", path.native());
   FileLock lock(fd);
-  core::inherit_owner(fd, path);
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
   if (errno == EWOULDBLOCK) return fail("records.locked").with("file", path.native());
   return core::fail_errno(errno, "io.open-failed", path.native());

@@ -157,6 +157,9 @@ struct RecordsOptions {
   std::function<core::Status()> before_writing{};
 };
 
+// What a call failed with is the disk's doing, and may be otherwise in a moment: no row of its own is to blame.
+[[nodiscard]] bool is_of_the_disk(const core::Error& error);
+
 // Thread-safe: one connection, calls are serialised. Every call that changes something is one transaction, durable when
 // it returns (synchronous=FULL). Calls also fail with `records.read-failed`, `records.write-failed`, `records.locked`,
 // `records.damaged`, `io.disk-full` and `io.permission`; a call that failed has left nothing, unless the disk refused

@@ -7,11 +7,6 @@
 namespace imprint::station {
 namespace {
 
-// Of the disk, and perhaps otherwise in a moment.
-bool is_of_disk(const core::Error& error) {
-  return error.id().starts_with("io.") || error.id() == "records.write-failed" || error.id() == "records.locked";
-}
-
 // A row of a step that the records would never take, whatever the disk does, must not keep the attempt open; one that
 // the disk refuses now is not given up for that.
 core::Status close_with(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
@@ -21,7 +16,7 @@ core::Status close_with(db::Records& records, db::AttemptId attempt, const db::A
     for (const db::Step& step : missing) IMPRINT_CHECK(records.add_step(attempt, step));
     return records.close_attempt(attempt, close);
   });
-  return closed || is_of_disk(closed.error()) ? closed : records.close_attempt(attempt, close);
+  return closed || db::is_of_the_disk(closed.error()) ? closed : records.close_attempt(attempt, close);
 }
 
 core::Status try_once(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,

@@ -12,6 +12,7 @@
 
 #include "devices/capture/errors.hpp"
 #include "flash/core/errors.hpp"
+#include "flash/core/inherited_owner.hpp"
 
 namespace imprint::capture {
 namespace {
@@ -24,6 +25,7 @@ core::Result<std::unique_ptr<CaptureFile>> CaptureFile::create(const std::filesy
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR | S_IRGRP);
   if (fd < 0 && errno == EEXIST) return fail("capture.file-exists").with("file", path.native());
   if (fd < 0) return core::fail_errno(errno, "io.open-failed", path.native());
+  core::inherit_owner(fd, path);
   return std::unique_ptr<CaptureFile>(new CaptureFile(fd, path.native()));
 }
 

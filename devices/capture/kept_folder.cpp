@@ -45,11 +45,12 @@ core::Status prepare(const fs::path& folder) {
   std::error_code error;
   if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), error);
   if (error) return core::fail_errno(error.value(), "io.write-failed", folder.native());
-  if (::mkdir(folder.c_str(), S_IRWXU | S_IRGRP | S_IXGRP) != 0 && errno != EEXIST)
-    return core::fail_errno(errno, "io.write-failed", folder.native());
+  const bool is_made = ::mkdir(folder.c_str(), S_IRWXU | S_IRGRP | S_IXGRP) == 0;
+  if (!is_made && errno != EEXIST) return core::fail_errno(errno, "io.write-failed", folder.native());
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0 && is_made) core::inherit_owner(fd, folder);
   struct stat found{};
-  const bool is_ours = fd >= 0 && (core::inherit_owner(fd, folder), ::fstat(fd, &found) == 0) && belongs(found, folder);
+  const bool is_ours = fd >= 0 && ::fstat(fd, &found) == 0 && belongs(found, folder);
   if (fd >= 0) ::close(fd);
   if (!is_ours) return fail("capture.folder-not-ours").with("folder", folder.native());
   return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// By descriptor, so that no link that somebody puts in the file's place gets another owner.
+// By descriptor, and only of a file of one name: a link that somebody puts in its place gets no other owner.
 #include "flash/core/inherited_owner.hpp"
 
 #include <sys/stat.h>
@@ -17,6 +17,8 @@ void inherit_owner(int fd, const std::filesystem::path& path) noexcept {
   } catch (...) {
     return;
   }
+  // A second name would be that of somebody else's file.
+  if (!S_ISDIR(file.st_mode) && (!S_ISREG(file.st_mode) || file.st_nlink != 1)) return;
   if (file.st_uid == 0 && folder.st_uid != 0) static_cast<void>(!::fchown(fd, folder.st_uid, folder.st_gid));
 }
 

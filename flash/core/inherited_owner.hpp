@@ -8,7 +8,8 @@
 namespace imprint::core {
 
 // Where root made `fd` at `path`, the owner of the folder that it lies in gets it; of everybody else's files nothing
-// changes. What cannot be changed stays as it is.
+// changes. What cannot be changed stays as it is. Only for what the caller made itself: with O_EXCL, or mkdir and
+// O_NOFOLLOW.
 void inherit_owner(int fd, const std::filesystem::path& path) noexcept;
 
 }  // namespace imprint::core

@@ -93,7 +93,8 @@ core::Result<ExitStatus> flash(const FlashOptions& options, const std::stop_toke
   IMPRINT_TRY(const auto recorder, capture::Recorder::open(std::move(recording)));
   IMPRINT_TRY(Bench bench, make_bench(options, recorder->tap()));  // before minutes of hashing
   const core::SystemClock clock;
-  IMPRINT_TRY(const auto records, db::Records::open(database, clock));
+  // As imprintd: what nobody takes piles up.
+  IMPRINT_TRY(const auto records, db::Records::open(database, clock, {.outbox = false}));
   // A product's PASS means that product's rules, which this is not.
   IMPRINT_TRY(const bool is_of_line, db::Armings(*records).knows(options.product));
   if (is_of_line) return fail("station.product-of-line").with("product", options.product);

@@ -249,7 +249,8 @@ std::vector<std::filesystem::path> own_folders(const StationFile& station) {
   std::vector<std::filesystem::path> own{station.records, station.images, station.scratch,
                                          station.backups, station.jobs,   station.trust};
   const auto add_folder_of = [&own](const std::filesystem::path& file) {
-    if (file.is_absolute() && file.parent_path() != file.root_path()) own.push_back(file.parent_path());
+    if (file.empty() || (file.is_absolute() && file.parent_path() == file.root_path())) return;
+    own.push_back(file.has_parent_path() ? file.parent_path() : std::filesystem::path("."));
   };
   add_folder_of(station.file);
   if (!trust::is_pkcs11_uri(station.key)) {

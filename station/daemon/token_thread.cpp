@@ -42,8 +42,7 @@ struct TokenThread::State {
   Clock::time_point began{};
 };
 
-TokenThread::TokenThread() : TokenThread(Patience()) {}
-TokenThread::TokenThread(Patience patience) : patience_(patience), state_(std::make_shared<State>()) {}
+TokenThread::TokenThread(std::chrono::milliseconds patience) : patience_(patience), state_(std::make_shared<State>()) {}
 
 TokenThread::~TokenThread() {
   stop();
@@ -58,9 +57,9 @@ core::Result<std::string> TokenThread::run(Call call) {
   const auto answer = std::make_shared<std::optional<core::Result<std::string>>>();
   State& state = *state_;
   std::unique_lock lock(state.mutex);
-  const auto deadline = Clock::now() + patience_.answer;
+  const auto deadline = Clock::now() + patience_;
   while (state.busy && !state.stopping) {
-    const auto turn = std::min(deadline, state.began + patience_.turn);
+    const auto turn = std::min(deadline, state.began + patience_);
     if (!state.changed.wait_until(lock, turn, [&] { return !state.busy || state.stopping; })) return silent();
   }
   if (state.stopping) return service::fail("service.key-unusable", "the station is being stopped");

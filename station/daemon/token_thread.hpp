@@ -18,13 +18,8 @@ class TokenThread {
  public:
   // Owns what it uses, for it may outlive whoever asked, and this object. What it throws is `service.key-unusable`.
   using Call = std::function<core::Result<std::string>()>;
-  struct Patience {
-    std::chrono::milliseconds answer{10000};
-    std::chrono::milliseconds turn{2000};  // for a call that was there before, from its beginning on
-  };
-
-  TokenThread();
-  explicit TokenThread(Patience patience);
+  // `patience`: of each call, and of those that come while it is under way.
+  explicit TokenThread(std::chrono::milliseconds patience = std::chrono::seconds(10));
   TokenThread(const TokenThread&) = delete;
   TokenThread& operator=(const TokenThread&) = delete;
   ~TokenThread();
@@ -41,7 +36,7 @@ class TokenThread {
   struct State;
   static void work(const std::shared_ptr<State>& state);
 
-  Patience patience_;
+  std::chrono::milliseconds patience_;
   std::shared_ptr<State> state_;  // the thread's, too
   std::thread thread_;            // under the state's mutex
 };

@@ -99,8 +99,9 @@ core::Result<fs::path> JobFolders::begin(db::JobId job) const {
   {
     const std::scoped_lock lock(shared_->mutex);
     shared_->running.insert(job);
-    remove_other(kept(job));
   }
+  // Of a job that had this number before: what is left of it must not stand beside this one's results.
+  IMPRINT_CHECK(remove_tree(kept(job)));
   IMPRINT_CHECK(remove_tree(part(job)));
   if (::mkdir(part(job).c_str(), 0700) != 0) return core::fail_errno(errno, "io.write-failed", part(job).native());
   return part(job);

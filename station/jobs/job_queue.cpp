@@ -34,11 +34,6 @@ db::JobVerdict verdict_of(JobState state) {
   return db::JobVerdict::failed;
 }
 
-// What is wrong with all rows, and not with one of them.
-bool is_of_the_disk(const core::Error& error) {
-  return error.id().starts_with("io.") || error.id() == "records.locked" || error.id() == "records.damaged";
-}
-
 }  // namespace
 
 std::string_view to_string(JobState state) {
@@ -303,7 +298,7 @@ void JobQueue::write_late_ends() noexcept {
     }
     for (const auto& [id, row] : late) {
       const auto written = records_.end(id, row);
-      if (!written && is_of_the_disk(written.error())) return;
+      if (!written && db::is_of_the_disk(written.error())) return;
       if (!written && written.error().id() != "records.exists") continue;
       const std::scoped_lock lock(mutex_);
       unwritten_.erase(id);

@@ -7,9 +7,11 @@
 
 #include "db/admissions.hpp"
 #include "db/serials.hpp"
+#include "db/together.hpp"
 #include "flash/core/digest.hpp"
 #include "flash/core/text.hpp"
 #include "station/errors.hpp"
+#include "station/images/errors.hpp"
 #include "station/line/admission_row.hpp"
 #include "station/line/armament.hpp"
 #include "station/line/errors.hpp"
@@ -87,12 +89,17 @@ core::Result<ArmedImage> Line::take_image(const config::ProductFile& product,
 // Who works on the store's folder while no station runs leaves a decision there and none in the records.
 core::Status Line::note_image(const std::string& digest) const {
   const db::Admissions admissions(parts_.records);
-  IMPRINT_TRY(const auto last, admissions.last(digest));
-  if (last && last->admission.decision == "admitted") return {};
-  IMPRINT_TRY(const auto record, parts_.images.find(digest));
-  IMPRINT_TRY(const auto id, admissions.add(admission_row(record, "admitted", "beside the station, at its store", {})));
-  static_cast<void>(id);
-  return {};
+  return db::together(parts_.records, [&]() -> core::Status {
+    IMPRINT_TRY(const auto standing, admissions.standing(digest));
+    if (standing && standing->admission.decision == "admitted") return {};
+    // A withdrawal is in the store before it is in the records: one that comes meanwhile is seen in one of the two.
+    IMPRINT_TRY(const auto record, parts_.images.find(digest));
+    if (record.withdrawn) return images::fail("store.image-withdrawn", record.withdrawn->reason);
+    IMPRINT_TRY(const auto id,
+                admissions.add(admission_row(record, "admitted", "beside the station, at its store", {})));
+    static_cast<void>(id);
+    return {};
+  });
 }
 
 core::Status Line::note_slot_map(const SlotMap& map, const std::string& digest) const {
@@ -151,9 +158,9 @@ core::Result<Line::Ready> Line::make_ready(const config::ProductFile& product, c
   IMPRINT_TRY(ready.image, take_image(product, configuration));
   IMPRINT_TRY(ready.recipe, recipe_of(product));
   ready.armed.image = ready.image.image->identity();
-  IMPRINT_CHECK(note_image(ready.armed.image));
   if (ready.image.decision.signer) ready.armed.signer = ready.image.decision.signer->subject;
   IMPRINT_CHECK(check_quarantines(ready.armed));
+  IMPRINT_CHECK(note_image(ready.armed.image));
   IMPRINT_TRY(ready.armed.range, register_range(product, by));
   ready.armed.slot_map_digest = digest_of(map);
   IMPRINT_CHECK(note_slot_map(map, ready.armed.slot_map_digest));

@@ -212,7 +212,7 @@ core::Result<Leave> LineRules::admit(const std::string& /*slot*/, const UnitClai
                                      const engine::DeviceIdentity& identity) {
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::image, armed_.image));
   IMPRINT_CHECK(check_quarantine(db::QuarantineKind::signer, armed_.signer));
-  IMPRINT_TRY(const auto decision, db::Admissions(records_).last(armed_.image));
+  IMPRINT_TRY(const auto decision, db::Admissions(records_).standing(armed_.image));
   if (decision && decision->admission.decision == "withdrawn")
     return fail("quarantine.image", decision->admission.detail).with("image", armed_.image);
   const db::Units units(records_);

@@ -92,13 +92,12 @@ core::Result<json::value> flash(Call& call) {
   IMPRINT_TRY(config::ProductFile product, bench_product(call));
   IMPRINT_CHECK(call.params().finish());
   line::Line& line = call.station().line;
-  // A product's PASS means that product's rules, which this is not.
-  for (const config::ProductFile& other : line.configuration()->products)
-    if (other.name == product.name)
-      return api::fail("api.params-invalid", "a product of the station has this name").with("parameter", "product");
-  // Nor that of one which was taken out of the configuration.
-  IMPRINT_TRY(const bool is_of_line, db::Armings(call.station().records).knows(product.name));
-  if (is_of_line) return station::fail("station.product-of-line").with("product", product.name);
+  // A product's PASS means that product's rules, which this is not; nor does one that was taken out of the
+  // configuration get units by the way.
+  const auto configuration = line.configuration();
+  IMPRINT_TRY(const bool is_known, db::Armings(call.station().records).knows(product.name));
+  if (is_known || configuration->find(product.name) != nullptr)
+    return station::fail("station.product-of-line").with("product", product.name);
   IMPRINT_TRY(const auto record, call.station().images.find(image));
   product.image_digest = record.digest;
   line::Line::Once what{.product = std::move(product), .slots = names, .by = call.actor()};

@@ -33,7 +33,7 @@ constexpr const char* kSilent = "the token does not answer";
 
 TEST_CASE("a token that does not answer is waited for once, then not at all, and holds up no end") {
   Driver driver;
-  std::optional<TokenThread> thread(std::in_place, TokenThread::Patience{.answer = 1s, .turn = 50ms});
+  std::optional<TokenThread> thread(std::in_place, 1s);
   CHECK(said(thread->run(driver.call())) == kSilent);
   const auto start = std::chrono::steady_clock::now();
   CHECK(said(thread->run([]() -> core::Result<std::string> { return "too early"; })) == kSilent);
@@ -46,7 +46,7 @@ TEST_CASE("a token that does not answer is waited for once, then not at all, and
 
 TEST_CASE("a token that answers after all is asked again") {
   Driver driver;
-  TokenThread thread({.answer = 50ms, .turn = 20s});
+  TokenThread thread(50ms);
   CHECK(said(thread.run(driver.call())) == kSilent);
   driver.comes_back.set_value();
   const auto deadline = std::chrono::steady_clock::now() + 20s;
@@ -56,7 +56,7 @@ TEST_CASE("a token that answers after all is asked again") {
 
 TEST_CASE("two who ask a token that works both get their answers") {
   Driver driver;
-  TokenThread thread({.answer = 20s, .turn = 20s});
+  TokenThread thread(20s);
   auto first = std::async(std::launch::async, [&] { return said(thread.run(driver.call())); });
   auto second = std::async(std::launch::async,
                            [&] { return said(thread.run([]() -> core::Result<std::string> { return "second"; })); });
@@ -67,7 +67,7 @@ TEST_CASE("two who ask a token that works both get their answers") {
 
 TEST_CASE("a stop ends the waiting for a token at once") {
   Driver driver;
-  TokenThread thread({.answer = 1h, .turn = 1h});
+  TokenThread thread(1h);
   std::promise<void> asked;
   auto waiting = std::async(std::launch::async, [&] {
     return said(thread.run([&asked, call = driver.call()] {

@@ -54,7 +54,7 @@ std::vector<Deed> deeds_of_people() {
        [](const Records& r) {
          return status(Admissions(r).add({.sha256 = "ab12", .size = 5, .decision = "admitted", .by = kAda}));
        },
-       [](const Records& r) { return good(Admissions(r).last("ab12")).has_value(); }},
+       [](const Records& r) { return good(Admissions(r).standing("ab12")).has_value(); }},
       {"slot map",
        [](const Records& r) {
          const std::vector<SlotOfMap> slots = {{"1", "1-2.1"}, {"2", "1-2.2"}};

@@ -78,6 +78,40 @@ TEST_CASE("a second writer is refused for as long as the first lives") {
   CHECK(open_error(folder.database()) == "no error");
 }
 
+TEST_CASE("records that root makes in another user's folder are that user's, log and index and lock alike") {
+  if (geteuid() != 0) return WARN("this is for root");
+  const TempFolder folder;
+  constexpr uid_t kOther = 12345;
+  REQUIRE(chown(folder.path().c_str(), kOther, kOther) == 0);
+  const HandClock clock;
+  const auto records = good(Records::open(folder.database(), clock));
+  good(records->open_attempt(opening()));
+  std::size_t files = 0;
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
+    struct stat found{};
+    REQUIRE(stat(entry.path().c_str(), &found) == 0);
+    INFO(entry.path());
+    CHECK(found.st_uid == kOther);
+    ++files;
+  }
+  CHECK(files == 4);
+}
+
+TEST_CASE("a link in place of the lock is refused, and what it leads to keeps its owner") {
+  const TempFolder folder;
+  const TempFolder elsewhere;
+  const fs::path secret = elsewhere.path() / "secret";
+  const HandClock clock;
+  const bool there = GENERATE(true, false);
+  if (there) std::ofstream(secret) << "x";
+  if (geteuid() == 0) REQUIRE(chown(folder.path().c_str(), 12345, 12345) == 0);
+  fs::create_symlink(secret, folder.path() / "station.db.lock");
+  CHECK(error_id(Records::open(folder.database(), clock)) == "io.open-failed");
+  struct stat found{};
+  CHECK((stat(secret.c_str(), &found) == 0) == there);
+  if (there) CHECK(found.st_uid == geteuid());
+}
+
 TEST_CASE("a reader works beside the writer and sees what was committed") {
   const TempFolder folder;
   const HandClock clock;

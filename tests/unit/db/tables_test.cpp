@@ -343,7 +343,7 @@ TEST_CASE("eight slots that ask at the same time get eight serials") {
 TEST_CASE("the newest decision about an image counts") {
   const TableStation station;
   const Admissions admissions(*station.records);
-  CHECK_FALSE(good(admissions.last("ab12")));
+  CHECK_FALSE(good(admissions.standing("ab12")));
   good(admissions.add({.sha256 = "ab12",
                        .size = 5'000'000'000,
                        .signer = "CN=Test",
@@ -353,7 +353,7 @@ TEST_CASE("the newest decision about an image counts") {
                        .by = station.by}));
   good(admissions.add({.sha256 = "ab12", .size = 5, .decision = "withdrawn", .detail = "recall", .by = station.by}));
   good(admissions.add({.sha256 = "cd34", .decision = "refused", .error_id = "image.unsigned"}));
-  CHECK(good(admissions.last("ab12"))->admission.decision == "withdrawn");
+  CHECK(good(admissions.standing("ab12"))->admission.decision == "withdrawn");
   const auto all = good(admissions.list());
   REQUIRE(all.size() == 3);
   CHECK(all[0].admission.size == 5'000'000'000);

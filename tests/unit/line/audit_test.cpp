@@ -297,7 +297,7 @@ TEST_CASE("a withdrawn image that somebody admits again is refused in the record
       crew.engineer.call("images.withdraw", {{"digest", station.digest}, {"reason", "a fault in it"}}).error.empty());
   const json::object params{{"file", (station.folder / "image.ffu").native()}, {"policy", "none"}};
   CHECK(crew.engineer.call("images.admit", params).error == "store.image-withdrawn");
-  CHECK(db::Admissions(*station.records).last(station.digest).value()->admission.decision == "refused");
+  CHECK(db::Admissions(*station.records).list()->back().admission.decision == "refused");
   const std::size_t before = db::Admissions(*station.records).list()->size();
   CHECK(crew.engineer.call("images.admit", {{"file", "/nowhere.ffu"}, {"policy", "none"}}).error == "io.not-found");
   CHECK(db::Admissions(*station.records).list()->size() == before);

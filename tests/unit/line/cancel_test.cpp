@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // All slots are cancelled at once.
+#include "tests/unit/fixtures/stride.hpp"
 #include "tests/unit/line/line_fixture.hpp"
 
 using namespace imprint;
@@ -8,6 +9,7 @@ using namespace imprint::station::test;
 
 namespace {
 
+constexpr std::chrono::seconds kAtOnce{fixture::kSanitized ? 10 : 1};
 constexpr std::uint64_t kSlow = 20000;  // bytes a second: nobody is done before it is cancelled
 
 void fill(TestStation& station) {
@@ -38,7 +40,7 @@ TEST_CASE("a cancel that names no slot ends all of them within a second, each as
   const auto start = std::chrono::steady_clock::now();
   REQUIRE(station.line->cancel("").has_value());
   station.wait_until([&] { return station.line->running() == 0; });
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+  CHECK(std::chrono::steady_clock::now() - start < kAtOnce);
   check_aborted(station);
   CHECK(station.line->is_armed());
   REQUIRE(station.bench->unplug("A1").has_value());
@@ -57,6 +59,6 @@ TEST_CASE("line.cancel without a slot, from an operator with a badge, cancels al
   const auto start = std::chrono::steady_clock::now();
   REQUIRE(bob.call("line.cancel").error.empty());
   station.wait_until([&] { return station.line->running() == 0; });
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+  CHECK(std::chrono::steady_clock::now() - start < kAtOnce);
   check_aborted(station);
 }

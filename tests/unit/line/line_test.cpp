@@ -274,7 +274,7 @@ TEST_CASE("an image that is taken out of the store under an armed line is told w
 TEST_CASE("an image that was admitted beside the station stands in the records once the line is armed with it") {
   TestStation station;
   const db::Admissions admissions(*station.records);
-  REQUIRE_FALSE(admissions.last(station.digest)->has_value());
+  REQUIRE_FALSE(admissions.standing(station.digest)->has_value());
   for (int time = 0; time < 2; ++time) REQUIRE(station.line->arm("lamp", "", {}).has_value());
   const auto rows = admissions.list();
   REQUIRE(rows->size() == 1);
@@ -282,6 +282,31 @@ TEST_CASE("an image that was admitted beside the station stands in the records o
   CHECK(rows->front().admission.decision == "admitted");
   CHECK(rows->front().admission.policy == "none");
   CHECK(rows->front().admission.detail == "beside the station, at its store");
+}
+
+TEST_CASE("a withdrawal stands, whatever becomes of another copy, until the store has the image back") {
+  TestStation station;
+  const db::Admissions admissions(*station.records);
+  db::NewAdmission row{.sha256 = station.digest, .size = 1, .policy = "none"};
+  for (const char* decision : {"admitted", "withdrawn"}) {
+    row.decision = decision;
+    REQUIRE(admissions.add(row).has_value());
+  }
+  row.decision = "refused";
+  row.error_id = "trust.untrusted";
+  REQUIRE(admissions.add(row).has_value());
+  REQUIRE(station.line->arm("lamp", "", {}).has_value());  // somebody reinstated it at the store
+  CHECK(admissions.standing(station.digest).value()->admission.decision == "admitted");
+  row.decision = "withdrawn";
+  row.error_id.clear();
+  REQUIRE(admissions.add(row).has_value());
+  row.decision = "refused";
+  row.error_id = "trust.untrusted";
+  REQUIRE(admissions.add(row).has_value());
+  REQUIRE(station.plug("A1", 1).has_value());
+  const auto rows = station.finished(1);
+  CHECK(rows.front().close->verdict == db::AttemptVerdict::refused);
+  CHECK(rows.front().close->error_id == "quarantine.image");
 }
 
 TEST_CASE("a reload takes new products over, and one with faults takes nothing over") {

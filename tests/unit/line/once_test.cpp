@@ -207,8 +207,8 @@ TEST_CASE("what a flash is to be is looked at before there is a job") {
   CHECK(why({{"read_back", "most"}}) == "api.params-invalid");
   CHECK(why({{"product", ""}}) == "api.params-invalid");
   CHECK(why({{"slots", "A1"}}) == "api.params-invalid");
-  // Also one that is no product any more: its units stand under that name.
-  CHECK(why({{"product", "lamp"}}) == "api.params-invalid");
+  // Nor a product of the station, or one that is none any more: its units stand under that name.
+  CHECK(why({{"product", "lamp"}}) == "station.product-of-line");
   REQUIRE(db::Orders(*station.records).create({.number = "WO-1", .product = "torch", .quantity = 1}).has_value());
   CHECK(why({{"product", "torch"}}) == "station.product-of-line");
   REQUIRE(db::Armings(*station.records).arm({.product = "candle"}).has_value());
