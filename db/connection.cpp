@@ -114,6 +114,17 @@ bool Records::Connection::empty_log() noexcept {
   }
 }
 
+core::Status Records::confirm() const {
+  const std::lock_guard guard(connection_->mutex);
+  sqlite3_file* log = nullptr;
+  const int asked =
+      sqlite3_file_control(connection_->database->getHandle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (asked != SQLITE_OK || log == nullptr || log->pMethods == nullptr) return {};  // nothing was ever written
+  const int synced = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+  if (synced == SQLITE_OK) return {};
+  return core::Failure(fail("records.write-failed", sqlite3_errstr(synced))).with("file", connection_->path.native());
+}
+
 // A commit whose sync failed has its frames in the log, complete with their commit mark: SQLite has forgotten them, but
 // whoever opens the file after a crash would find them valid, and with them a PASS that was never confirmed to anyone.
 // The next commit overwrites them, so one is made here that changes nothing.

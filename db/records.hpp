@@ -208,6 +208,10 @@ class Records {
   [[nodiscard]] core::Result<bool> has_passed(UnitId unit) const;
   [[nodiscard]] core::Result<std::vector<Step>> steps(AttemptId attempt) const;
   [[nodiscard]] core::Result<std::vector<FindingRow>> findings(AttemptId attempt) const;
+  // Syncs once more what was committed. A file system that becomes read-only in the middle of a sync may call it good
+  // (ext4, when the extents that it wrote to cannot be marked as written any more); the next one then fails.
+  // `records.write-failed`.
+  [[nodiscard]] core::Status confirm() const;
   [[nodiscard]] core::Result<std::vector<YieldRow>> yield(const Period& period, YieldKey key) const;
   // SQLite's integrity and foreign key checks over the whole file: `records.damaged` with what it found.
   [[nodiscard]] core::Status check_integrity() const;

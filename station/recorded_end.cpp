@@ -19,14 +19,20 @@ core::Status close_with(db::Records& records, db::AttemptId attempt, const db::A
   return closed || db::is_of_the_disk(closed.error()) ? closed : records.close_attempt(attempt, close);
 }
 
+// Nobody is told of a PASS that the medium may not have.
+core::Status confirmed(db::Records& records, const db::AttemptClose& close) {
+  return close.verdict == db::AttemptVerdict::passed ? records.confirm() : core::Status{};
+}
+
 core::Status try_once(db::Records& records, db::AttemptId attempt, const db::AttemptClose& close,
                       std::span<const db::Step> missing) {
   auto closed = close_with(records, attempt, close, missing);
-  if (closed || closed.error().id() != "records.attempt-closed") return closed;
+  if (closed) return confirmed(records, close);
+  if (closed.error().id() != "records.attempt-closed") return closed;
   // A commit that the disk reported as failed may have been kept for all that.
   const auto row = records.attempt(attempt);
   if (!row || !row->close || row->close->verdict != close.verdict || row->close->proof != close.proof) return closed;
-  return {};
+  return confirmed(records, close);
 }
 
 // A full disk, a file system that was made read-only.

@@ -6,6 +6,7 @@
 #include <limits>
 #include <thread>
 
+#include "tests/unit/db/fault_vfs.hpp"
 #include "tests/unit/db/fixture.hpp"
 
 using namespace imprint;
@@ -172,6 +173,21 @@ TEST_CASE("a pass without a proof or without a unit is refused and leaves the at
         "records.pass-unproven");
   CHECK_FALSE(good(station.records->attempts({}))[0].close);
   good(station.records->close_attempt(id, {AttemptVerdict::passed, ProofLevel::device_confirmed, "", "", ""}));
+}
+
+TEST_CASE("what was committed is synced once more on demand, and a disk that refuses is told") {
+  FaultVfs vfs;
+  const TempFolder folder;
+  const HandClock clock;
+  const auto records = good(Records::open(folder.database(), clock, {.vfs = vfs.name()}));
+  good(records->confirm());
+  whole_attempt(*records, opening(), "A1", passed());
+  vfs.fail_at(1, Fault::once);
+  CHECK(error_id(records->confirm()) == "records.write-failed");
+  CHECK(vfs.failed());
+  vfs.heal();
+  good(records->confirm());
+  CHECK(good(records->yield({}, YieldKey::all))[0].first_pass == 1);
 }
 
 TEST_CASE("a pass with an error is refused by the schema") {
